@@ -1,0 +1,57 @@
+"""A picture of a study by its number: from the packed set where that lies here, else a built-in one drawn again."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from dashboard import frames
+from dashboard.reading import Study
+from study import files
+from study.data import packing, pictures
+
+
+def picture_of(study: Study, split: str, row: int) -> np.ndarray | None:
+    """Picture `row` of a split as uint8 (size, size, RGB); None where neither the packed set nor its maker is here."""
+    if (folder := packed_folder(study)) is not None:
+        here = _split(folder, split, str(frames.packed(study)["sha256"]))
+        return here.take(np.array([row]))[0] if 0 <= row < len(here) else None
+    if (settings := _maker_settings(study)) is not None:
+        return pictures.picture(settings, pictures.index_of(settings, split, row))[0]
+    return None
+
+
+def packed_folder(study: Study) -> Path | None:
+    """Where the very set lies that the study was made from, recognised by its content's hash."""
+    folder = files.PACKED / str(frames.source(study).get("source"))
+    try:
+        same = files.read_json(folder / "index.json")["sha256"] == frames.packed(study)["sha256"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return folder if same else None
+
+
+def remark(study: Study) -> str:
+    """One sentence where pictures are missing or may differ from those of the study; empty where all is well."""
+    if packed_folder(study) is not None:
+        return ""
+    if _maker_settings(study) is None:
+        return "The pictures of this study are not on this machine; `uv run dvc repro prepare` fetches and packs them."
+    if frames.source(study).get("maker") != files.sha256(Path(pictures.__file__)):
+        return "The pictures are drawn again by another study/data/pictures.py than the study's; they may differ."
+    return ""
+
+
+def _maker_settings(study: Study) -> pictures.PictureSettings | None:
+    content = frames.source(study)
+    try:
+        return pictures.PictureSettings(**content["pictures"]) if content.get("source") == "sketch" else None
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+@lru_cache(maxsize=12)
+def _split(folder: Path, split: str, sha256: str) -> packing.PackedSplit:
+    return packing.PackedSplit(folder, split)

@@ -1,0 +1,120 @@
+"""Which studies there are, and their files, read tolerantly: what is missing or half written is empty, with a note.
+
+A run may be going on while its results are read, and a pinned study may lack what is too large for Git. So nothing here
+raises for the state of a file; `notes` collects one sentence for each file that is there but cannot be read.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from study import files
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Study:
+    """What the sidebar offers: a working area or a pinned study. `address` names it there and in a link."""
+
+    folder: Path
+    pinned: bool
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def address(self) -> str:
+        return f"{'pinned' if self.pinned else 'results'}/{self.folder.name}"
+
+
+def studies(root: Path) -> list[Study]:
+    """Working areas, then pinned studies; what has verdicts comes before what is still being made."""
+    found = [
+        Study(folder=folder, pinned=pinned)
+        for pinned, place in ((False, files.RESULTS), (True, files.PINNED))
+        for folder in sorted((root / place).glob("*/"))
+        if any(child.is_dir() for child in folder.iterdir())
+    ]
+    return sorted(found, key=lambda study: not (study.folder / "judge" / "claims.json").exists())
+
+
+def stamp(study: Study) -> tuple[int, int]:
+    """Number of files and time of the last change, in nanoseconds: differs when there is something new to show."""
+    times = []
+    for path in study.folder.rglob("*"):
+        try:
+            times.append(path.stat().st_mtime_ns)
+        except OSError:  # renamed or removed since it was listed
+            continue
+    return len(times), max(times, default=0)
+
+
+def json_of(study: Study, name: str) -> Any:
+    """The content of a JSON file, or None."""
+    path = study.folder / name
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError):
+        study.notes.append(f"{name} cannot be read yet; a run may be writing it.")
+        return None
+
+
+def dictionary_of(study: Study, name: str) -> dict[str, Any]:
+    """The content of a JSON file that holds an object; empty where it is missing or something else."""
+    return dictionary(json_of(study, name))
+
+
+def dictionary(content: Any) -> dict[str, Any]:
+    """`content` where it is a JSON object; empty where it is anything else."""
+    return content if isinstance(content, dict) else {}
+
+
+def made_of(study: Study, name: str, make: Callable[[dict[str, Any]], Made], otherwise: Made) -> Made:
+    """`make(content)` of a JSON file; `otherwise` where it is missing or of another form than `make` takes it for."""
+    content = dictionary_of(study, name)
+    if not content:
+        return otherwise
+    try:
+        return make(content)
+    except (KeyError, TypeError, AttributeError, ValueError, ZeroDivisionError):
+        study.notes.append(f"{name} has another form than this dashboard reads.")
+        return otherwise
+
+
+def table_of(study: Study, name: str, columns: Sequence[str]) -> pd.DataFrame:
+    """A CSV file with `columns`, its numbers as numbers. A last line without its end is left out."""
+    try:
+        text = (study.folder / name).read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return pd.DataFrame(columns=list(columns))
+    except (OSError, ValueError):
+        text = ""
+    whole = text[: text.rfind("\n") + 1]
+    try:
+        table = pd.read_csv(io.StringIO(whole))
+    except (pd.errors.ParserError, pd.errors.EmptyDataError):
+        table = pd.DataFrame()
+    if len(whole) < len(text) or set(columns) - set(table.columns):
+        study.notes.append(f"{name} is incomplete; a run may be writing it.")
+    return table.reindex(columns=list(columns)).dropna(how="all")
+
+
+def array_of(study: Study, name: str) -> np.ndarray | None:
+    """An array, mapped rather than loaded, or None. Pickled objects are refused."""
+    path = study.folder / name
+    if not path.is_file():
+        return None
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        study.notes.append(f"{name} cannot be read; it is damaged or still being written.")
+        return None

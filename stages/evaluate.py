@@ -1,0 +1,40 @@
+"""Top-1 and top-5 error of one run on the test set: ten patches, centre patch, every seed and their average."""
+
+from stages.running import Bar, run_stage, side_by_side, the_name
+from stages.settings import StudySettings, load
+from study import files
+from study.data.feeding import NO_AUGMENTATION, Feed
+from study.data.packing import PackedSplit, read_index
+from study.machine import set_up
+from study.measuring.evaluation import Prediction, average, predict, write_evaluation
+from study.provenance import Record
+from study.training.run import Tell, load_network
+
+
+def predict_seed(settings: StudySettings, name: str, seed: int, tell: Tell) -> Prediction:
+    run, devices, index = settings.runs[name], set_up(settings.machine), read_index(settings.packed)
+    feed = Feed(settings.packed, ("test",), run.network.crop, devices[0], NO_AUGMENTATION)
+    trained = settings.results / "train" / name / files.seed_folder(seed)
+    network = load_network(run, len(index["classes"]), trained, devices)
+    return predict(network, feed, settings.evaluate.batch, tell)
+
+
+def evaluate(settings: StudySettings, record: Record, name: str) -> None:
+    seeds, index = settings.runs[name].seeds, read_index(settings.packed)
+    labels = PackedSplit(settings.packed, "test").labels
+    each = [(settings, name, seed) for seed in seeds]
+    with Bar(f"{name}, ten patches", len(labels) * len(seeds)) as bar:
+        made = side_by_side(predict_seed, each, settings.machine, bar)
+    predictions = {files.seed_folder(seed): one for seed, one in zip(seeds, made, strict=True)}
+    predictions[files.AVERAGED] = average(list(predictions.values()))
+    folder = settings.results / "evaluate" / name
+    write_evaluation(folder, name, predictions, labels, index["classes"])
+    error = files.read_json(folder / "metrics.json")["ten_patches"]
+    print(f"{name}: top-1 {error['top1_error']:.1%}, top-5 {error['top5_error']:.1%} from ten patches", flush=True)
+    weights = (settings.results / "train" / name / folder / "weights.safetensors" for folder in predictions)
+    record.inputs(*weights)
+    record.add(data_sha256=index["sha256"])
+
+
+if __name__ == "__main__":
+    run_stage("evaluate", evaluate, the_name("evaluate", load().runs))

@@ -1,0 +1,25 @@
+"""Rescale and pack the pictures once (section 2)."""
+
+import os
+
+from stages.running import Bar, run_stage
+from stages.settings import StudySettings
+from study import files
+from study.data.packing import pack
+from study.data.sources import obtain
+from study.provenance import Record
+
+
+def prepare(settings: StudySettings, record: Record) -> None:
+    source = obtain(settings.download)
+    receipt = source.receipt()
+    with Bar("packing", sum(source.counts.values())) as bar:
+        index = pack(source, settings.prepare, settings.packed, os.cpu_count() or 1, bar.tell)
+    told = ("size", "classes", "pictures", "mean_rgb", "eigenvalues", "eigenvectors", "sha256")
+    facts = {"title": receipt["title"], "synthetic": receipt["synthetic"]} | {name: index[name] for name in told}
+    files.write_json(settings.results / "prepare" / "packed.json", facts)
+    print(f"packed {index['pictures']} pictures of {index['size']} pixels, {len(index['classes'])} classes", flush=True)
+
+
+if __name__ == "__main__":
+    run_stage("prepare", prepare)

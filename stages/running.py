@@ -1,0 +1,115 @@
+"""What every stage does around its work: settings in, one sentence out on a mistake, provenance, progress."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from multiprocessing import get_context
+from typing import Any
+
+from tqdm import tqdm
+
+from study.checking import SettingsError, plain
+from stages.settings import load
+from study import files
+from study.machine import MachineSettings, peak_memory
+from study.provenance import Record
+
+
+def run_stage(stage: str, work: Callable[..., Any], *names: str) -> None:
+    """Run `work(settings, record, *names)` as the program of a stage; `names` is the run or curve, if it has one.
+
+    A mistake of the user's (ValueError, OSError) ends it with one sentence and status 1, and nothing lost.
+    """
+    end_with_parent()
+    try:
+        settings = load()
+        record = Record(stage, {name: plain(getattr(settings, name)) for name in ("study", "machine")})
+        work(settings, record, *names)
+        record.write(files.provenance(settings.results, "-".join((stage, *names))), peak_memory())
+    except (ValueError, OSError) as problem:
+        kind = "params.yaml: " if isinstance(problem, SettingsError) else ""
+        sys.exit(f"{stage}: {kind}{problem}")
+    except KeyboardInterrupt:
+        sys.exit(f"{stage}: interrupted; what was done so far is kept, the same command goes on from there")
+
+
+def end_with_parent() -> None:
+    """On Linux, end when `dvc` ends: it passes on no signal, and an orphan would train on beside the next `dvc repro`."""
+    if sys.platform == "linux":
+        import ctypes
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
+def the_name(stage: str, known: dict[str, Any]) -> str:
+    """The run or curve named on the command line. Exits with a sentence if there is none of that name."""
+    if len(sys.argv) != 2 or sys.argv[1] not in known:
+        given = sys.argv[1] if len(sys.argv) > 1 else "nothing"
+        sys.exit(f"{stage}: {given!r} is not in params.yaml; use one of: {', '.join(known)}")
+    return sys.argv[1]
+
+
+class Bar:
+    """A bar on a terminal; in a log, the lines alone, each with the time that is left."""
+
+    def __init__(self, title: str, total: int, unit: str = "picture") -> None:
+        self.total, self.done, self.began = total, 0, time.monotonic()
+        self.bar = tqdm(
+            total=total, desc=title, unit=unit, disable=not sys.stderr.isatty(), leave=False, mininterval=0.2, unit_scale=True
+        )
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+    def tell(self, news: int | str) -> None:
+        """So many more are done; or a line to print."""
+        if isinstance(news, int):
+            self.done += news
+            self.bar.update(news)
+        else:
+            self.bar.clear()
+            print(f"{news}, {self.left()}", flush=True)
+
+    def left(self) -> str:
+        remaining = (time.monotonic() - self.began) * (self.total - self.done) / max(self.done, 1)
+        return f"{remaining / 60:.1f} min left" if remaining >= 60 else f"{remaining:.0f} s left"
+
+
+def side_by_side(work: Callable[..., Any], each: Sequence[tuple[Any, ...]], machine: MachineSettings, bar: Bar) -> list[Any]:
+    """`work(*arguments, tell)` for each, on the CPU in a process each, as results do not depend on who runs when.
+
+    On a CPU there are up to half as many again as cores allow, since a last one alone would leave cores idle.
+    """
+    cores = os.cpu_count() or 1
+    workers = min(len(each), -(-3 * cores // (2 * machine.threads))) if machine.devices == ("cpu",) else 1
+    if workers == 1:
+        return [work(*arguments, bar.tell) for arguments in each]
+    context = get_context("spawn" if sys.platform == "win32" else "forkserver")
+    news = context.Queue()
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_connect, initargs=(news,)) as pool:
+        tasks = [pool.submit(_in_worker, work, arguments) for arguments in each]
+        while not all(task.done() for task in tasks) or not news.empty():
+            with suppress(queue.Empty):
+                bar.tell(news.get(timeout=0.2))
+        return [task.result() for task in tasks]
+
+
+def _connect(news: Any) -> None:
+    global _news
+    _news = news
+    end_with_parent()
+
+
+def _in_worker(work: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    return work(*arguments, _news.put)

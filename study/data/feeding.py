@@ -1,0 +1,128 @@
+"""Section 4.1's augmentation as batched tensor operations, from uint8, on the device that trains.
+
+A picture's crop, flip and colour are functions of (seed, epoch, position in the epoch's order) and of nothing else:
+an interrupted epoch goes on exactly where it was, and no number of workers or devices changes a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from study.data.packing import PackedSplit, read_index
+from study.machine import generator
+
+PATCHES = 10  # section 4.1: four corners and the centre, and their reflections
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AugmentationSettings:
+    """Section 4.1. `crops`: random patches instead of the central one; `flips`: horizontal reflections.
+
+    `colour` adds p (alpha lambda) with alpha ~ N(0, 0.1): lambda the covariance's eigenvalues on the 0-1 scale
+    (assumption A5) or, as the released code has it, their square roots (`deviations`).
+    """
+
+    crops: bool = True
+    flips: bool = True
+    colour: Literal["eigenvalues", "deviations", "none"] = "eigenvalues"
+    colour_deviation: float = 0.1
+
+
+NO_AUGMENTATION = AugmentationSettings(crops=False, flips=False, colour="none")
+
+
+def colour_axes(folder: Path, kind: str) -> Tensor | None:
+    """(3, 3): the colour change, in grey levels, that alpha = 1 brings along each principal component (columns)."""
+    if kind == "none":
+        return None
+    index = read_index(folder)
+    eigenvalues = torch.tensor(index["eigenvalues"], dtype=torch.float64).clamp(min=0)  # in squared grey levels
+    sizes = eigenvalues.sqrt() if kind == "deviations" else 255 * eigenvalues / 255**2
+    return (torch.tensor(index["eigenvectors"], dtype=torch.float64) * sizes).float()
+
+
+class Feed:
+    """Batches of one split (or of several, one after the other) for training, and of patches for testing.
+
+    `first` keeps to that many pictures from the beginning.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        splits: tuple[str, ...],
+        crop: int,
+        device: torch.device,
+        augmentation: AugmentationSettings,
+        first: int | None = None,
+    ) -> None:
+        self.parts = [PackedSplit(folder, split) for split in splits]
+        self.size, self.crop, self.device, self.augmentation = self.parts[0].size, crop, device, augmentation
+        if crop > self.size:
+            raise ValueError(f"crop is {crop}, larger than the packed pictures' {self.size}; lower it or raise prepare.size")
+        self.labels = torch.from_numpy(np.concatenate([part.labels for part in self.parts])[:first])
+        self.mean = torch.from_numpy(np.load(folder / "mean.npy")).to(device)
+        self.axes = colour_axes(folder, augmentation.colour)
+        self._starts = np.cumsum([0] + [len(part) for part in self.parts])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: np.ndarray) -> Tensor:
+        """Pictures as they are packed: uint8 (rows, size, size, 3) on the feed's device."""
+        if len(self.parts) == 1:
+            return torch.from_numpy(self.parts[0].take(rows)).to(self.device)
+        out = np.empty((len(rows), self.size, self.size, 3), dtype=np.uint8)
+        for part, start, stop in zip(self.parts, self._starts, self._starts[1:], strict=False):
+            here = (rows >= start) & (rows < stop)
+            out[here] = part.take(rows[here] - start)
+        return torch.from_numpy(out).to(self.device)
+
+    def training_batches(self, seed: int, epoch: int, batch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """An epoch in its own order from batch `start` on: ((B, 3, crop, crop) float32 minus the mean, labels (B,))."""
+        n, border = len(self), self.size - self.crop
+        order = torch.randperm(n, generator=generator(seed, "order", epoch)).numpy()
+        corners = torch.full((n, 2), border // 2)
+        if self.augmentation.crops:
+            corners = torch.randint(0, border + 1, (n, 2), generator=generator(seed, "crops", epoch))
+        flips = torch.zeros(n, dtype=torch.bool)
+        if self.augmentation.flips:
+            flips = torch.rand(n, generator=generator(seed, "flips", epoch)) < 0.5
+        alphas = self.augmentation.colour_deviation * torch.randn(n, 3, generator=generator(seed, "colour", epoch))
+        for first in range(start * batch, n, batch):
+            here = slice(first, first + batch)
+            rows = order[here]
+            pictures = self._patches(self.take(rows), corners[here], flips[here])
+            if self.axes is not None:
+                pictures += (alphas[here] @ self.axes.T).to(self.device)[:, :, None, None]
+            yield pictures, self.labels[torch.from_numpy(rows)].to(self.device)
+
+    def test_batches(self, batch: int, patches: Literal[1, 10] = 1) -> Iterator[tuple[Tensor, Tensor]]:
+        """In packed order: ((B * patches, 3, crop, crop), labels (B,)); a picture's patches follow one another."""
+        far, middle = self.size - self.crop, (self.size - self.crop) // 2
+        five = torch.tensor([[0, 0], [0, far], [far, 0], [far, far], [middle, middle]])
+        corners = torch.cat([five, five]) if patches == PATCHES else five[4:]
+        flips = torch.arange(patches) >= 5
+        for first in range(0, len(self), batch):
+            rows = np.arange(first, min(first + batch, len(self)))
+            pictures = self.take(rows).repeat_interleave(patches, dim=0)
+            patched = self._patches(pictures, corners.repeat(len(rows), 1), flips.repeat(len(rows)))
+            yield patched, self.labels[first : first + batch].to(self.device)
+
+    def _patches(self, pictures: Tensor, corners: Tensor, flips: Tensor) -> Tensor:
+        """Cut (B, crop, crop) patches at `corners` (B, 2), reflect some, subtract the mean at the same place."""
+        along = torch.arange(self.crop)
+        rows = (corners[:, :1] + along).to(self.device)
+        columns = corners[:, 1:] + torch.where(flips[:, None], along.flip(0), along)
+        columns = columns.to(self.device)
+        which = torch.arange(len(pictures), device=self.device)[:, None, None]
+        cut = pictures[which, rows[:, :, None], columns[:, None, :]].float()
+        cut -= self.mean[rows[:, :, None], columns[:, None, :]]
+        return cut.permute(0, 3, 1, 2)  # channels last in memory, which convolutions on this layout like best

@@ -1,0 +1,111 @@
+"""Names and formats of the files of a study: the only module that knows them. It needs neither torch nor DVC.
+
+    results/<study>/                     the working area (in DVC's cache, not in Git); pinned/<name>/ has the same tree
+      download/source.json               what the pictures are, with the checksums of their files
+      prepare/packed.json                the packed set: counts, classes, mean, colour covariance, content hash
+      train/<run>/metrics.json           one entry a seed: epochs, last errors, finished or diverged
+      train/<run>/seed-<s>/curve.csv     a row an epoch (CURVE)
+      train/<run>/seed-<s>/weights.safetensors
+      train/<run>/seed-<s>/kernels.npy   first-layer kernels, float32 (kernels, height, width, RGB); column 1 first
+      train/<run>/seed-<s>/kernels.png   the same as a picture (Figure 3)
+      evaluate/<run>/metrics.json        top-1 and top-5 error, ten patches and centre patch, a seed, averaged models
+      evaluate/<run>/predictions.csv     a row a model and test picture (PREDICTIONS), so that tests can be paired
+      evaluate/<run>/classes.csv         error by class (CLASSES)
+      converge/<curve>/metrics.json      rates tried, rate chosen, epochs to the threshold by seed (null: not reached)
+      converge/<curve>/curves.csv        a row a seed and epoch (CONVERGENCE)
+      converge/<curve>/figure1.csv       epoch, training_error: the mean over seeds, for DVC's plot of Figure 1
+      retrieve/metrics.json              how often neighbours share the query's class: features, pixels, chance
+      retrieve/neighbours.csv            a row a query and rank (NEIGHBOURS)
+      retrieve/features-train.npy, features-test.npy    float32 (pictures, features) of the last hidden layer
+      judge/claims.json, claims.csv, claims.md          the verdicts
+      judge/provenance.json              what made the verdicts
+      provenance/<stage>.json            what made any other stage's results; `train-<run>.json` where a stage has many
+
+Errors are fractions from 0 to 1 in every file. Pictures and labels are numbered from 0 within their split.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path("results")
+PINNED = Path("pinned")
+PACKED = Path("data/packed")
+RAW = Path("data/raw")
+WORK = Path(".work")
+
+CURVE = (
+    "epoch",
+    "iteration",
+    "rate",
+    "training_loss",
+    "training_error",
+    "validation_loss",
+    "validation_error",
+    "validation_top5_error",
+)
+CONVERGENCE = ("seed", "rate", "epoch", "iteration", "training_loss", "training_error")
+PREDICTIONS = (
+    ("model", "picture", "label")
+    + tuple(f"ten_{rank}" for rank in range(1, 6))
+    + ("ten_probability",)
+    + tuple(f"centre_{rank}" for rank in range(1, 6))
+)
+CLASSES = ("class", "name", "pictures", "top1_error", "top5_error")
+NEIGHBOURS = ("query", "label", "rank", "neighbour", "neighbour_label", "distance", "pixel_neighbour", "pixel_label")
+
+AVERAGED = "averaged"  # the `model` of a prediction made by averaging the models of all seeds
+
+
+def seed_folder(seed: int) -> str:
+    return f"seed-{seed}"
+
+
+def provenance(results: Path, stage: str) -> Path:
+    """Where a stage (`evaluate-base`) says what made its results. `judge` reads the folder, so its own is not there."""
+    return results / "judge" / "provenance.json" if stage == "judge" else results / "provenance" / f"{stage}.json"
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: to a neighbour first, then renamed over it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(partial, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    write_bytes(path, (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A header, then the rows; floats with six significant digits, so that a table can be read by eye."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(partial, "w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(columns)
+        for row in rows:
+            table.writerow([f"{value:.6g}" if isinstance(value, float) else value for value in row])
+    os.replace(partial, path)
+
+
+def sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

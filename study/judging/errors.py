@@ -1,0 +1,120 @@
+"""Claims about test errors: two runs, two ways of testing, one value, an average of networks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from study import files
+from study.judging import statistics
+from study.judging.evidence import Evidence, MissingResult
+from study.judging.measurement import Chance, Measurement
+from study.judging.protocol import Block
+from study.judging.statistics import Estimate
+
+
+def error_difference(evidence: Evidence, block: Block, chance: Chance) -> Measurement:
+    """Error of `run` minus error of `against`, the same seeds on the same pictures."""
+    against = block.against or block.run
+    for run in (block.run, against):
+        evidence.require_run(run, block.add)
+    estimate, said, shape = _error_difference(evidence, block, block.metric, chance)
+    top5 = _error_difference(evidence, block, "top5", chance)[0] if block.metric == "top1" else None
+    runs = tuple(dict.fromkeys((block.run, against)))
+    return Measurement(
+        estimate=estimate,
+        top5=top5,
+        said=said,
+        used=tuple(f"evaluate/{run}/predictions.csv" for run in runs),
+        stages=tuple(f"{stage}-{run}" for run in runs for stage in ("train", "evaluate")),
+        seeds=shape[0],
+        pictures=shape[1],
+        seeds_are_units=shape[0] > 1,
+    )
+
+
+def _error_difference(
+    evidence: Evidence, block: Block, metric: str, chance: Chance
+) -> tuple[Estimate, str, tuple[int, int]]:
+    against = block.against or block.run
+    first, labels = evidence.wrong(block.run, metric, block.patches)
+    second, their_labels = evidence.wrong(against, metric, block.against_patches)
+    if not np.array_equal(labels, their_labels):
+        remedy = f"`uv run dvc repro evaluate@{block.run} evaluate@{against}`"
+        raise MissingResult(f"{block.run} and {against} were tested on different pictures", remedy)
+    shared = [model for model in first if model in second and model != files.AVERAGED]
+    if not shared:
+        remedy = "give both runs the same seeds in the study, then `uv run dvc repro`"
+        raise MissingResult(f"{block.run} and {against} have no seed in common", remedy)
+    one, other = (
+        np.array([first[model] for model in shared], float),
+        np.array([second[model] for model in shared], float),
+    )
+    difference = one - other
+    if len(shared) > 1:
+        estimate = statistics.over_seeds(difference, chance.alpha, chance.draws, chance.random())
+    else:
+        estimate = statistics.over_pictures(difference[0], chance.alpha, chance.draws, chance.random())
+    return estimate, f"{one.mean():.1%} against {other.mean():.1%}", difference.shape
+
+
+def error_of_run(evidence: Evidence, block: Block, chance: Chance) -> Measurement:
+    """The error of single networks of `run`, averaged over seeds; of one seed with Wilson's interval."""
+    evidence.require_run(block.run, block.add)
+    estimate, shape = _error_of_run(evidence, block, block.metric, chance)
+    top5 = _error_of_run(evidence, block, "top5", chance)[0] if block.metric == "top1" else None
+    return Measurement(
+        estimate=estimate,
+        top5=top5,
+        said=f"{estimate.value:.1%}",
+        used=(f"evaluate/{block.run}/predictions.csv",),
+        stages=(f"train-{block.run}", f"evaluate-{block.run}"),
+        seeds=shape[0],
+        pictures=shape[1],
+        seeds_are_units=shape[0] > 1,
+    )
+
+
+def _error_of_run(evidence: Evidence, block: Block, metric: str, chance: Chance) -> tuple[Estimate, tuple[int, int]]:
+    by_model, _ = evidence.wrong(block.run, metric, block.patches)
+    wrong = np.array([wrong for model, wrong in by_model.items() if model != files.AVERAGED], float)
+    if not len(wrong):
+        raise MissingResult(f"{block.run} has no single network", f"`uv run dvc repro evaluate@{block.run}`")
+    if len(wrong) > 1:
+        estimate = statistics.over_seeds(wrong, chance.alpha, chance.draws, chance.random())
+    else:
+        estimate = statistics.over_pictures(wrong[0], chance.alpha, chance.draws, chance.random())
+        low, high = statistics.wilson(int(wrong.sum()), wrong.size, 1 - chance.alpha)
+        estimate = replace(estimate, low=low, high=high)
+    return estimate, wrong.shape
+
+
+def averaging_gain(evidence: Evidence, block: Block, chance: Chance) -> Measurement:
+    """Mean error of single networks of `run` minus the error of their average.
+
+    Pictures are the unit, as there is one average.
+    """
+    evidence.require_run(block.run, block.add)
+
+    def gain(metric: str) -> tuple[Estimate, str, int]:
+        by_model, _ = evidence.wrong(block.run, metric, block.patches)
+        singles = [wrong for model, wrong in by_model.items() if model != files.AVERAGED]
+        if files.AVERAGED not in by_model or len(singles) < 2:
+            remedy = f"give `{block.run}` two seeds or more, then `uv run dvc repro evaluate@{block.run}`"
+            raise MissingResult(f"{block.run} has no average of several networks", remedy)
+        single, averaged = np.mean(singles, axis=0), by_model[files.AVERAGED].astype(float)
+        estimate = statistics.over_pictures(single - averaged, chance.alpha, chance.draws, chance.random())
+        return estimate, f"{single.mean():.1%} singly, {averaged.mean():.1%} averaged", len(singles)
+
+    estimate, said, seeds = gain(block.metric)
+    return Measurement(
+        estimate=estimate,
+        top5=gain("top5")[0] if block.metric == "top1" else None,
+        said=said,
+        used=(f"evaluate/{block.run}/predictions.csv",),
+        stages=(f"train-{block.run}", f"evaluate-{block.run}"),
+        seeds=seeds,
+        pictures=estimate.units,
+        seeds_are_units=False,
+    )

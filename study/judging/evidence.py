@@ -1,0 +1,245 @@
+"""The results of one study as the judgement reads them: whatever is missing or half-written becomes one sentence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from study import files
+
+
+class MissingResult(Exception):
+    """A claim cannot be judged: what is missing, and what would bring it."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(what)
+        self.what, self.remedy = what, remedy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """`folder`: results/<study>. `runs` and `curves`: the names that the study's params declare."""
+
+    folder: Path
+    study: str
+    runs: tuple[str, ...]
+    curves: tuple[str, ...]
+    _read: dict[Path, Any] = field(default_factory=dict, repr=False)  # a file is read, and hashed, once
+
+    @cached_property
+    def packed(self) -> dict[str, Any]:
+        return self._mapping("prepare/packed.json")
+
+    @cached_property
+    def training_pictures(self) -> int:
+        """0 where the packed set does not say."""
+        counts = self.packed.get("pictures")
+        return int(counts.get("train", 0)) if isinstance(counts, dict) else 0
+
+    @cached_property
+    def scale(self) -> str:
+        """The pictures in words: what, how many classes and pictures, how large, and whether a program drew them."""
+        source = self._mapping("download/source.json")
+        parts = [str(source.get("title") or self.packed.get("title") or f"the pictures of study {self.study}")]
+        if (self.packed.get("synthetic") or source.get("synthetic")) and "synthetic" not in parts[0]:
+            parts.append("synthetic")
+        if isinstance(classes := self.packed.get("classes"), list | int):
+            parts.append(f"{classes if isinstance(classes, int) else len(classes)} classes")
+        if self.training_pictures:
+            parts.append(f"{self.training_pictures:,} for training")
+        if size := self.packed.get("size"):
+            parts.append(f"{size} px")
+        return ", ".join(parts)
+
+    def _mapping(self, name: str) -> dict[str, Any]:
+        try:
+            content = files.read_json(self.folder / name)
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def require_run(self, run: str, add: str) -> None:
+        if run not in self.runs:
+            remedy = add or f"add a run `{run}` to the study"
+            raise MissingResult(
+                f"the study {self.study} has no run `{run}`", f"{remedy}{self._time}; then `uv run dvc repro`"
+            )
+
+    @cached_property
+    def _time(self) -> str:
+        """What a run takes here, going by the first one whose time is known."""
+        for run in self.runs:
+            if isinstance(seconds := self.provenance(f"train-{run}").get("seconds"), int | float):
+                return f" (about {max(seconds / 60, 1):.0f} minutes here, as `{run}` took)"
+        return ""
+
+    def require_curve(self, curve: str) -> None:
+        if curve not in self.curves:
+            remedy = f"add a curve `{curve}` to the study; then `uv run dvc repro`"
+            raise MissingResult(f"the study {self.study} has no curve `{curve}`", remedy)
+
+    def _load(self, name: str, stage: str, read: Callable[[Path], Any]) -> Any:
+        """`read` of a file, once; anything that is wrong with the file is a MissingResult."""
+        path = self.folder / name
+        if path not in self._read:
+            try:
+                self._read[path] = read(path)
+            except FileNotFoundError:
+                raise MissingResult(f"{path} is not there", f"`uv run dvc repro {stage}`") from None
+            except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                remedy = f"delete it, then `uv run dvc repro {stage}`"
+                raise MissingResult(f"{path} cannot be read ({reason})", remedy) from None
+        return self._read[path]
+
+    def _expected(self, name: str, *keys: str) -> Any:
+        """What a stage's metrics.json, written last, says under `keys`; None where it does not."""
+        content: Any = self._mapping(name)
+        for key in keys:
+            content = content.get(key) if isinstance(content, dict) else None
+        return content
+
+    def _cut_off(self, folder: str, stage: str) -> MissingResult:
+        what = f"{self.folder / folder} is not whole: metrics.json does not say what its tables hold"
+        return MissingResult(what, f"delete it, then `uv run dvc repro {stage}`")
+
+    def wrong(self, run: str, metric: str, patches: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """By model, whether each test picture is misjudged: ({model: bool (pictures,)}, labels (pictures,))."""
+        table = self._load(f"evaluate/{run}/predictions.csv", f"evaluate@{run}", _read_predictions)
+        expected = self._expected(f"evaluate/{run}/metrics.json", "pictures")
+        if expected != table["picture"].nunique():
+            raise self._cut_off(f"evaluate/{run}", f"evaluate@{run}")
+        prefix = patches.removesuffix("_patches").removesuffix("_patch")
+        columns = [f"{prefix}_{rank}" for rank in range(1, 2 if metric == "top1" else 6)]
+        labels = None
+        by_model = {}
+        for model, rows in table.groupby("model", sort=True):
+            labels = rows["label"].to_numpy()
+            by_model[str(model)] = ~(rows[columns].to_numpy() == labels[:, None]).any(axis=1)
+        assert labels is not None
+        return by_model, labels
+
+    def curve(self, run: str, seed: str) -> pd.DataFrame:
+        """The training of one seed (`seed-0`), a row an epoch."""
+        table: pd.DataFrame = self._load(f"train/{run}/{seed}/curve.csv", f"train@{run}", _read_curve)
+        if self._expected(f"train/{run}/metrics.json", "seeds", seed.removeprefix("seed-"), "epochs") != len(table):
+            raise self._cut_off(f"train/{run}", f"train@{run}")
+        return table
+
+    def seeds(self, run: str) -> list[str]:
+        """Seeds whose training has been written, as folder names."""
+        return sorted(path.parent.name for path in (self.folder / "train" / run).glob("seed-*/curve.csv"))
+
+    def parameters(self, run: str) -> int | None:
+        count = self._mapping(f"train/{run}/metrics.json").get("parameters")
+        return count if isinstance(count, int) else None
+
+    def first_kernels(self, run: str) -> int | None:
+        """How many kernels conv1 has, where the run's network is the paper's kind (kernels of 11 pixels)."""
+        try:
+            kernels = next(iter(self.kernels(run).values()))
+        except MissingResult:
+            return None
+        return len(kernels) if kernels.shape[1] == 11 else None
+
+    def kernels(self, run: str) -> dict[str, np.ndarray]:
+        """First-layer kernels by seed: (kernels, height, width, RGB)."""
+        found = sorted((self.folder / "train" / run).glob("seed-*/kernels.npy"))
+        names = [path.relative_to(self.folder).as_posix() for path in found]
+        by_seed = {Path(name).parent.name: self._load(name, f"train@{run}", _read_kernels) for name in names}
+        if not by_seed:
+            raise MissingResult(f"{self.folder}/train/{run} has no kernels.npy", f"`uv run dvc repro train@{run}`")
+        return by_seed
+
+    def times(self, curve: str) -> dict[str, tuple[float | None, float]]:
+        """By seed: epochs to the threshold (None: not reached) and the epochs that were trained."""
+        times: dict[str, tuple[float | None, float]] = self._load(
+            f"converge/{curve}/metrics.json", f"converge@{curve}", _read_times
+        )
+        return times
+
+    def neighbours(self, run: str) -> pd.DataFrame:
+        """A row a query and rank (files.NEIGHBOURS), found by the network of `run`."""
+        table: pd.DataFrame = self._load("retrieve/neighbours.csv", "retrieve", _read_neighbours)
+        if self._expected("retrieve/metrics.json", "queries") != table["query"].nunique():
+            raise self._cut_off("retrieve", "retrieve")
+        if (searched := self._expected("retrieve/metrics.json", "run")) != run:
+            raise MissingResult(f"the neighbours are those of {searched}, not of {run}", f"set retrieve.run to {run}")
+        return table
+
+    def provenance(self, stage: str) -> dict[str, Any]:
+        """What made a stage's results; empty where nothing says."""
+        return self._mapping(f"provenance/{stage}.json")
+
+    def changed_inputs(self, stage: str) -> list[str]:
+        """Files of this study that have changed since a stage read them, by the checksums in its provenance."""
+        inputs = self.provenance(stage).get("inputs")
+        names = {path.split(f"results/{self.study}/")[-1]: sha for path, sha in (inputs or {}).items()}
+        return [name for name, sha in names.items() if self._changed(self.folder / name, sha)]
+
+    def _changed(self, path: Path, sha: str) -> bool:
+        if not path.is_file():
+            return False
+        key = path.with_suffix(path.suffix + ".sha256")
+        if key not in self._read:
+            self._read[key] = files.sha256(path)
+        return bool(self._read[key] != sha)
+
+    def hashes(self, names: tuple[str, ...]) -> dict[str, str]:
+        """SHA-256 of the files a verdict rests on, by their path under the study's folder."""
+        return {name: files.sha256(self.folder / name) for name in names if (self.folder / name).is_file()}
+
+
+def _read_predictions(path: Path) -> pd.DataFrame:
+    table = pd.read_csv(path)
+    _require_columns(table, files.PREDICTIONS)
+    counts = table.groupby("model")["picture"].agg(["size", "nunique"])
+    if table.empty or table["label"].isna().any() or counts.to_numpy().min() != counts.to_numpy().max():
+        raise ValueError("it is not whole: not every model has every picture once")
+    return table.sort_values(["model", "picture"])
+
+
+def _read_curve(path: Path) -> pd.DataFrame:
+    table = pd.read_csv(path)
+    _require_columns(table, files.CURVE)
+    if table.empty:
+        raise ValueError("it has no epoch")
+    return table
+
+
+def _read_neighbours(path: Path) -> pd.DataFrame:
+    table = pd.read_csv(path)
+    _require_columns(table, files.NEIGHBOURS)
+    if table.empty or table.isna().to_numpy().any() or table.groupby("query").size().nunique() != 1:
+        raise ValueError("it is not whole: not every query has every rank")
+    return table
+
+
+def _require_columns(table: pd.DataFrame, columns: tuple[str, ...]) -> None:
+    if missing := [column for column in columns if column not in table.columns]:
+        raise ValueError(f"it lacks the column {missing[0]}")
+
+
+def _read_kernels(path: Path) -> np.ndarray:
+    kernels: np.ndarray = np.load(path)
+    if kernels.ndim != 4 or not np.isfinite(kernels).all():
+        raise ValueError(f"kernels of shape {kernels.shape}, or not finite")
+    return kernels
+
+
+def _read_times(path: Path) -> dict[str, tuple[float | None, float]]:
+    seeds: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))["seeds"]
+    times = {}
+    for seed, said in seeds.items():
+        reached = said["epochs_to_threshold"]
+        times[seed] = (None if reached is None else float(reached), float(said["epochs"]))
+    if not times or any(limit <= 0 or (time is not None and time <= 0) for time, limit in times.values()):
+        raise ValueError("no seed, or a time that is not positive")
+    return times

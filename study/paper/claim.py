@@ -1,0 +1,65 @@
+"""What a claim is: one statement of the paper, with all that is known about it before anything is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["effect", "value", "figure", "arithmetic", "untestable"]
+Unit = Literal["error", "error difference", "times", "count", "share", "nats", ""]
+
+SECTIONS = {
+    "1": "Introduction",
+    "2": "The Dataset",
+    "3": "The Architecture",
+    "3.1": "ReLU Nonlinearity",
+    "3.2": "Training on Multiple GPUs",
+    "3.3": "Local Response Normalization",
+    "3.4": "Overlapping Pooling",
+    "3.5": "Overall Architecture",
+    "4.1": "Data Augmentation",
+    "4.2": "Dropout",
+    "5": "Details of learning",
+    "6": "Results",
+    "6.1": "Qualitative Evaluations",
+    "7": "Discussion",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """One statement of the paper.
+
+    `kind`: an effect compares two conditions; a value is one number; a figure is a pattern shown in a figure;
+    arithmetic follows from the paper's own sizes; untestable has no measurement of ours, for the reason in `problems`.
+    `section` is the NIPS 2012 edition's, `cacm` that of the CACM 2017 edition (None: not looked up).
+    `value` is in `unit`: errors and shares are fractions. An effect is counted so that the paper says it is positive (a
+    ratio: above 1); `top5` is the same statement in top-5 error, where the paper makes it. None: said without a number.
+    `author_run` names the run in the released code's notes from which the number comes, with its own figures.
+    """
+
+    id: str
+    title: str
+    kind: Kind
+    section: str
+    cacm: str | None = None
+    quote: str
+    metric: str
+    unit: Unit
+    value: float | None = None
+    top5: float | None = None
+    data: str = ""
+    protocol: str = ""
+    author_run: str = ""
+    problems: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        assert self.section in SECTIONS, f"{self.id}: the paper has no section {self.section}"
+
+    @property
+    def direction(self) -> Literal["positive", "equal", "none"]:
+        """What the paper says of the measured number: above zero (a ratio: above 1), equal to `value`, or nothing."""
+        if self.kind in ("effect", "figure"):
+            return "positive"
+        return "none" if self.kind == "untestable" else "equal"

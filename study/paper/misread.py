@@ -1,0 +1,65 @@
+"""What readers of the paper often get wrong, beside what it says. The right numbers come from the claims."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from study.paper import numbers
+from study.paper.claim import Claim
+from study.paper.claims import claim
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Misreading:
+    said: str
+    right: str
+    section: str
+
+
+def _errors(of: Claim) -> str:
+    return f"{of.value:.1%} and {of.top5:.1%}"
+
+
+def misreadings() -> tuple[Misreading, ...]:
+    """A row a misreading, in the order in which the paper treats them."""
+    table1, fall = claim("table1-cnn"), claim("fall-2009")
+    columns, pooling = claim("two-columns"), claim("overlapping-pooling")
+    five, five_test = claim("table2-five-cnns"), claim("table2-five-cnns-test")
+    rows = [
+        ("65,000 neurons", f"{claim('neurons').value:,.0f} in the text; {numbers.neurons():,} by count", "3.5"),
+        ("exactly 1.2 million training pictures", "the paper rounds: 'roughly 1.2 million'", "2"),
+        ("150,000 test pictures in every year", "150,000 is the test set of ILSVRC-2010", "2"),
+        ("1,000 pictures in each class", "'roughly 1000 images in each of 1000 categories'", "2"),
+        ("about a week of training", "five to six days", "5"),
+        (
+            f"{_errors(fall)} as the headline",
+            f"that is ImageNet Fall 2009 with 10,184 classes; the headline is {_errors(table1)}",
+            "6",
+        ),
+        (
+            "five networks: the same number twice is a slip of the pen",
+            f"validation {five.top5:.1%} and test {five_test.value:.1%}: both right, and within 0.1%",
+            "6",
+        ),
+        ("three fully connected layers besides the output layer", "three with the output layer", "3.5"),
+        (
+            "max-pooling gained against pooling that keeps the size",
+            f"both halve the maps: size {numbers.POOLING_SIZE} against size 2, at stride {numbers.POOLING_STRIDE}, "
+            f"for {100 * (pooling.value or 0):.1f} and {100 * (pooling.top5 or 0):.1f} points",
+            "3.4",
+        ),
+        ("smaller pictures brought the 1%", "colour augmentation did", "4.1"),
+        (
+            "a ReLU on the output of every layer",
+            "the text says so, but the last layer feeds the softmax directly",
+            "3.5",
+        ),
+        (
+            f"parallelisation gains {100 * (columns.value or 0):.1f} and {100 * (columns.top5 or 0):.1f} points",
+            "against a network with half as many kernels in its convolutional layers, on one GPU",
+            "3.2",
+        ),
+        ("the first deep network on two GPUs; object detection", "neither is claimed; the task is classification", "1"),
+        ("17.5% top-5 error", f"{table1.top5:.1%}", "6"),
+    ]
+    return tuple(Misreading(said=said, right=right, section=section) for said, right, section in rows)

@@ -1,0 +1,79 @@
+"""What made a result: code, settings, inputs, machine, time. One file a stage, which no stage but `judge` reads."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from study import files
+
+CODE = ("study", "stages", "dvc.yaml", "pyproject.toml")
+PACKAGES = ("torch", "torchvision", "numpy", "pillow", "pandas", "scipy", "statsmodels", "safetensors")
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def code() -> dict[str, Any]:
+    """The commit, and whether what makes results differs from it; both None outside Git."""
+    commit = _git("rev-parse", "HEAD")
+    changed = _git("status", "--porcelain", "--", *CODE)
+    return {"commit": commit, "dirty": None if changed is None or commit is None else bool(changed)}
+
+
+def environment() -> dict[str, Any]:
+    """Versions, processor and system; no host name and no path."""
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {
+        "versions": {"python": platform.python_version()} | versions,
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+    }
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+class Record:
+    """Collects what a stage has to say of itself while it runs; `write` adds time and memory."""
+
+    def __init__(self, stage: str, settings: dict[str, Any]) -> None:
+        self.began = time.time()
+        self.content: dict[str, Any] = {
+            "stage": stage,
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            **code(),
+            **environment(),
+            "settings": settings,
+        }
+
+    def add(self, **facts: Any) -> None:
+        self.content |= facts
+
+    def inputs(self, *paths: Path) -> None:
+        """Hash the files that a stage read; a packed set is told by the hash in its index."""
+        found = {path.as_posix(): files.sha256(path) for path in paths if path.is_file()}
+        self.content["inputs"] = self.content.get("inputs", {}) | found
+
+    def write(self, path: Path, peak_memory: int) -> None:
+        self.add(seconds=round(time.time() - self.began, 1), peak_memory_bytes=peak_memory)
+        files.write_json(path, self.content)

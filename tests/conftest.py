@@ -1,0 +1,40 @@
+"""A tiny packed set and a tiny run, shared by the tests that train."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from study.data.feeding import AugmentationSettings
+from study.data.packing import PackingSettings, pack
+from study.data.pictures import PictureSettings
+from study.data.sources import BuiltIn, BuiltInSettings
+from study.machine import MachineSettings
+from study.network.alexnet import AlexNetSettings
+from study.training.run import RunSettings
+from study.training.update import LearningSettings, RateSettings
+
+MACHINE = MachineSettings(devices=("cpu",), threads=1, precision="float32", deterministic=True)
+TINY = AlexNetSettings(
+    crop=55, stride=2, kernels=(4, 8, 8, 8, 8), neurons=(16, 16), deviation_conv345=0.03, response=AlexNetSettings().response
+)
+LEARNING = LearningSettings(epochs=3, batch=16, rate=RateSettings(initial=0.001, patience=1))
+
+
+@pytest.fixture(scope="session")
+def tiny_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """96 + 24 + 24 built-in pictures of 64 pixels, packed."""
+    folder = tmp_path_factory.mktemp("tiny")
+    pictures = PictureSettings(seed=3, size=64, train=96, validation=24, test=24)
+    pack(BuiltIn(BuiltInSettings(source="sketch", pictures=pictures)), PackingSettings(size=64), folder, 2, lambda _: None)
+    return folder
+
+
+@pytest.fixture
+def tiny_run() -> RunSettings:
+    return RunSettings(network=TINY, learning=LEARNING, augmentation=AugmentationSettings(), seeds=(0,))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)

@@ -1,0 +1,150 @@
+"""Results of a study that never ran, to test what shows them: real formats, untrained networks, invented errors.
+
+The pictures, kernels, weights, features and neighbours are consistent with one another; no number means anything.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from study.checking import plain
+from study import files
+from study.data.feeding import NO_AUGMENTATION, Feed
+from study.data.packing import PackingSettings, pack
+from study.data.pictures import CLASSES, PictureSettings
+from study.data.sources import BuiltIn, BuiltInSettings
+from study.judging.verdicts import WORDS
+from study.measuring.convergence import CurveSettings, mean_curve, measure
+from study.measuring.evaluation import Prediction, average, write_evaluation
+from study.measuring.neighbours import features, nearest, pixels, table
+from study.measuring.neighbours import measure as matches
+from study.network.alexnet import AlexNet, AlexNetSettings
+from study.network.four_layer import FourLayerSettings
+from study.paper.claims import CLAIMS
+from study.provenance import Record
+from study.training.loop import Progress
+from study.training.run import RunSettings, write_training
+
+COUNT = len(CLASSES)
+PICTURES = PictureSettings(seed=3, size=64, train=2 * COUNT, validation=COUNT, test=COUNT)
+SEEDS = (1, 2)
+CPU = torch.device("cpu")
+
+
+def study(root: Path, name: str = "invented") -> Path:
+    """Write a study under `root`/results and its packed pictures under `root`/data; returns the study's folder."""
+    folder, packed = root / files.RESULTS / name, root / files.PACKED / "sketch"
+    source = BuiltIn(BuiltInSettings(source="sketch", pictures=PICTURES))
+    index = pack(source, PackingSettings(size=64), packed, 1, lambda *done: None)
+    files.write_json(folder / "download/source.json", source.receipt())
+    told = ("size", "classes", "pictures", "mean_rgb", "sha256")
+    facts = {"title": "built-in synthetic pictures", "synthetic": True} | {key: index[key] for key in told}
+    files.write_json(folder / "prepare/packed.json", facts)
+    random = np.random.default_rng(0)
+    for number, run in enumerate(("base", "one_column")):
+        _train(folder, run, columns=2 - number)
+        _evaluate(folder, run, random, right=8.0 - number)
+    _converge(folder, "relu", rate=0.01, speed=0.4)
+    _converge(folder, "tanh", rate=0.003, speed=0.08)
+    _retrieve(folder, packed)
+    files.write_json(folder / "judge/claims.json", claims())
+    return folder
+
+
+def _record(folder: Path, stage: str, **facts: Any) -> None:
+    record = Record(stage, {"machine": {"devices": ["cpu"], "threads": 2}})
+    record.add(**facts)
+    record.write(folder / f"provenance/{stage}.json", peak_memory=2**29)
+
+
+def _train(folder: Path, run: str, columns: int) -> None:
+    network = AlexNetSettings(
+        crop=55, stride=2, kernels=(8 * columns, 16, 16, 16, 16), neurons=(32, 32), columns=columns
+    )
+    for seed in SEEDS:
+        trained = AlexNet(network, COUNT, [CPU])
+        trained.initialise(seed)
+        progress = Progress(status="finished")
+        for epoch in range(1, 7):
+            error = 0.95 * 0.8**epoch + 0.02 * seed
+            progress.curve.append([epoch, 3 * epoch, 0.01, 3 * error, error, 3 * error + 0.1, error + 0.05, error / 2])
+        write_training(folder / "train" / run / files.seed_folder(seed), trained, progress)
+    _record(folder, f"train-{run}", run=plain(RunSettings(network=network, seeds=SEEDS)))
+
+
+def _evaluate(folder: Path, run: str, random: np.random.Generator, right: float) -> None:
+    labels = np.arange(10 * COUNT) % COUNT
+    predictions = {}
+    for seed in SEEDS:
+        logits = random.normal(0, 3, (2, len(labels), COUNT))
+        logits[:, np.arange(len(labels)), labels] += right
+        softmax = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
+        predictions[files.seed_folder(seed)] = Prediction(ten_patches=softmax[0], centre_patch=softmax[1])
+    predictions[files.AVERAGED] = average(list(predictions.values()))
+    write_evaluation(folder / "evaluate" / run, run, predictions, labels, CLASSES)
+    _record(folder, f"evaluate-{run}")
+
+
+def _converge(folder: Path, curve: str, rate: float, speed: float) -> None:
+    network = FourLayerSettings(architecture="four_layer", activation="relu" if curve == "relu" else "tanh")
+    settings = CurveSettings(network=network, rates=(rate, 2 * rate), seeds=SEEDS, epochs=9)
+    errors = {seed: [0.9 * float(np.exp(-speed * epoch)) + 0.01 * seed for epoch in range(9)] for seed in SEEDS}
+    tried = {rate: errors[1], 2 * rate: [0.9] * 9}
+    rows = [
+        [1, each, epoch, 3 * epoch, 2 * error, error] for each, e in tried.items() for epoch, error in enumerate(e, 1)
+    ] + [[2, rate, epoch, 3 * epoch, 2 * error, error] for epoch, error in enumerate(errors[2], 1)]
+    files.write_csv(folder / "converge" / curve / "curves.csv", files.CONVERGENCE, rows)
+    files.write_csv(folder / "converge" / curve / "figure1.csv", ("epoch", "training_error"), mean_curve(errors))
+    files.write_json(folder / "converge" / curve / "metrics.json", measure(settings, tried, errors))
+    _record(folder, f"converge-{curve}")
+
+
+def _retrieve(folder: Path, packed: Path) -> None:
+    network = AlexNet(AlexNetSettings(crop=55, stride=2, kernels=(16, 16, 16, 16, 16), neurons=(32, 32)), COUNT, [CPU])
+    network.initialise(1)
+    train, test = (Feed(packed, (split,), 55, CPU, NO_AUGMENTATION) for split in ("train", "test"))
+    stored, asked = features(network, train, 48), features(network, test, 48)
+    by_features, distances = nearest(asked, stored, 6)
+    by_pixels, _ = nearest(pixels(test, 48), pixels(train, 48), 6)
+    labels, known = test.labels.numpy(), train.labels.numpy()
+    files.write_csv(
+        folder / "retrieve/neighbours.csv", files.NEIGHBOURS, table(labels, known, by_features, distances, by_pixels)
+    )
+    np.save(folder / "retrieve/features-train.npy", stored)
+    np.save(folder / "retrieve/features-test.npy", asked)
+    files.write_json(folder / "retrieve/metrics.json", matches("base", labels, known[by_features], known[by_pixels]))
+    weights = folder / "train/base/seed-1/weights.safetensors"
+    _record(
+        folder, "retrieve", inputs={"results/invented/train/base/seed-1/weights.safetensors": files.sha256(weights)}
+    )
+
+
+def claims() -> list[dict[str, Any]]:
+    """A row a claim as study/judging writes it, each verdict in turn, with invented numbers where it is measured."""
+    rows = []
+    for number, claim in enumerate(CLAIMS):
+        row = {
+            name: getattr(claim, name) for name in ("id", "section", "cacm", "kind", "title", "quote", "metric", "unit")
+        }
+        row |= {
+            "paper": claim.value,
+            "paper_top5": claim.top5,
+            "paper_data": claim.data,
+            "paper_protocol": claim.protocol,
+        }
+        row |= {"author_run": claim.author_run, "problems": claim.problems, "others": claim.others}
+        row |= {
+            "verdict": WORDS[number % len(WORDS)],
+            "why": "invented for a test",
+            "decide": "7 seeds; then `uv run dvc repro`",
+        }
+        if claim.kind == "effect":
+            row |= {"ours": 0.01 * number, "low": 0.01 * number - 0.02, "high": 0.01 * number + 0.02, "bound": ""}
+            row |= {"pictures": 240, "seeds": 2, "scale": "built-in synthetic pictures, 64 px", "p_holm": 0.04}
+            row |= {"registered": "exploratory", "artifacts": {"evaluate/base/predictions.csv": "0" * 64}}
+        rows.append(row)
+    return rows

@@ -1,0 +1,156 @@
+"""The figures as functions: what is drawn, with which names and units, and that it can be seen on either background."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dashboard import charts
+from study.files import AVERAGED
+
+BACKGROUNDS = ("#ffffff", "#171614")  # of .streamlit/config.toml
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance (WCAG 2.2) of `#rrggbb`."""
+    channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def convergence(seeds: tuple[int, ...] = (1, 2)) -> pd.DataFrame:
+    rows = [
+        (curve, seed, 0.01, epoch, 100 * epoch, 1.0, start / epoch)
+        for curve, start in (("relu", 0.5), ("tanh", 0.9))
+        for seed in seeds
+        for epoch in range(1, 5 + seed)
+    ]
+    return pd.DataFrame(
+        rows, columns=["curve", "seed", "rate", "epoch", "iteration", "training_loss", "training_error"]
+    )
+
+
+def errors() -> pd.DataFrame:
+    rows = [
+        (run, model, view, measure, 20, 100, 0.20, 0.13, 0.29)
+        for run in ("base", "<b>odd</b>")
+        for model in ("seed-1", "seed-2", AVERAGED)
+        for view in ("ten_patches", "centre_patch")
+        for measure in ("top1", "top5")
+    ]
+    return pd.DataFrame(rows, columns=["run", "model", "view", "measure", "wrong", "pictures", "error", "low", "high"])
+
+
+@pytest.mark.parametrize("colour", charts.PALETTE)
+@pytest.mark.parametrize("background", BACKGROUNDS)
+def test_every_colour_stands_out_from_both_backgrounds(colour: str, background: str) -> None:
+    lighter, darker = sorted((luminance(colour), luminance(background)), reverse=True)
+    assert (lighter + 0.05) / (darker + 0.05) >= 3
+
+
+def test_backgrounds_are_those_of_the_theme() -> None:
+    with open(".streamlit/config.toml", encoding="utf-8") as file:
+        config = file.read()
+    assert all(f'backgroundColor = "{background}"' in config for background in BACKGROUNDS)
+
+
+def test_figure_1_has_relu_solid_and_tanh_dashed_with_a_thin_line_a_seed_and_a_thick_mean() -> None:
+    figure = charts.figure1(convergence(), threshold=0.25)
+    drawn = {(line.name, line.line.dash, line.line.width) for line in figure.data}
+    assert drawn == {("ReLU", "solid", 1), ("ReLU", "solid", 3), ("tanh", "dash", 1), ("tanh", "dash", 3)}
+    assert [line.name for line in figure.data].count("ReLU") == 3
+    assert figure.layout.xaxis.title.text == "epochs"
+    assert figure.layout.yaxis.title.text == "training error (%)"
+    assert [shape.y0 for shape in figure.layout.shapes] == [25]
+    assert [note.text for note in figure.layout.annotations] == ["25%"]
+
+
+def test_the_mean_ends_where_the_first_seed_ends() -> None:
+    mean = next(line for line in charts.figure1(convergence()).data if line.line.width == 3)
+    assert list(mean.x) == [1, 2, 3, 4, 5]
+    assert mean.y[0] == pytest.approx(50)
+
+
+def test_a_single_epoch_is_seen_as_points() -> None:
+    one = convergence((1,))
+    figure = charts.figure1(one[one["epoch"] == 1])
+    assert all("markers" in line.mode for line in figure.data)
+
+
+def test_a_run_keeps_its_colour_when_others_are_hidden() -> None:
+    frame = convergence().rename(columns={"curve": "run"})
+    colours = {line.name: line.line.color for line in charts.training(frame, "training_error", ["relu", "tanh"]).data}
+    alone = charts.training(frame[frame["run"] == "tanh"], "training_error", ["relu", "tanh"])
+    assert {line.line.color for line in alone.data} == {colours["tanh"]}
+    assert colours["relu"] != colours["tanh"]
+
+
+def test_losses_are_in_nats_and_errors_in_per_cent() -> None:
+    frame = convergence().rename(columns={"curve": "run"})
+    loss = charts.training(frame, "training_loss", ["relu"])
+    assert loss.layout.yaxis.title.text == "training loss (nats)"
+    assert set(loss.data[0].y) == {1.0}
+    assert max(charts.training(frame, "training_error", ["relu"]).data[0].y) == pytest.approx(50)
+
+
+def test_errors_show_an_interval_a_model_and_set_averages_apart() -> None:
+    figure = charts.errors(errors(), "top5")
+    ten, centre = figure.data
+    assert (ten.name, centre.name) == ("ten patches", "centre patch")
+    assert list(ten.x) == [20.0] * 6
+    assert list(ten.error_x.array) == pytest.approx([9.0] * 6)
+    assert list(ten.error_x.arrayminus) == pytest.approx([7.0] * 6)
+    assert list(ten.marker.symbol) == ["circle", "circle", "diamond"] * 2
+    assert list(centre.marker.symbol) == ["circle-open", "circle-open", "diamond-open"] * 2
+    assert figure.layout.xaxis.title.text == "top-5 error (%), 95% Wilson interval"
+
+
+def test_names_from_files_are_not_read_as_html() -> None:
+    figure = charts.errors(errors(), "top1")
+    assert "<b>odd" not in json.dumps(figure.to_plotly_json(), default=str)
+
+
+def test_a_sheet_shows_each_kernel_once_with_zero_as_mid_grey_and_gaps_transparent() -> None:
+    kernels = np.zeros((12, 11, 11, 3), dtype=np.float32)
+    kernels[5, 0, 0] = (2.0, -2.0, 0.0)
+    sheet = charts.kernel_sheet(kernels, largest=2.0, cell=44)
+    assert sheet.shape == (2 * 44 + charts.GAP, 6 * 44 + 5 * charts.GAP, 4)
+    assert sheet[0, 5 * (44 + charts.GAP)].tolist() == [255, 0, 128, 255]
+    assert sheet[20, 20].tolist() == [128, 128, 128, 255]
+    assert sheet[44 + charts.GAP // 2, 0, 3] == 0
+
+
+def test_kernels_on_scales_of_their_own_use_the_full_range_each() -> None:
+    kernels = np.ones((8, 2, 2, 3)) * np.arange(8).reshape(8, 1, 1, 1)
+    sheet = charts.kernel_sheet(kernels, np.abs(kernels).max(axis=(1, 2, 3), keepdims=True), cell=2)
+    assert [int(sheet[0, number * (2 + charts.GAP), 0]) for number in range(8)] == [128] + [255] * 7
+
+
+@pytest.mark.parametrize(("count", "across"), [(48, 8), (24, 8), (12, 6), (8, 8), (5, 5), (11, 8)])
+def test_sheets_have_full_rows_where_the_count_allows(count: int, across: int) -> None:
+    width = charts.kernel_sheet(np.ones((count, 4, 4, 3)), largest=1.0, cell=4).shape[1]
+    assert width == across * 4 + (across - 1) * charts.GAP
+
+
+def test_colourfulness_has_a_row_a_seed_and_column() -> None:
+    rows = [(1, 1, 0.1, "seed 1, column 1"), (1, 2, 0.5, "seed 1, column 2"), (2, 1, 0.2, "seed 2, column 1")]
+    figure = charts.colourfulness(pd.DataFrame(rows, columns=["seed", "column", "share", "place"]))
+    assert [box.name for box in figure.data] == ["column 1", "column 2"]
+    assert list(figure.data[0].x) == [10, 20]
+    assert list(figure.layout.yaxis.categoryarray) == ["seed 1, column 1", "seed 1, column 2", "seed 2, column 1"]
+
+
+def test_effects_show_ours_alone_with_its_interval_and_the_paper_s_number_in_words() -> None:
+    frame = pd.DataFrame(
+        {"title": ["<i>Pooling</i>", "Depth"], "paper": [0.004, np.nan], "ours": [0.02, -0.01], "low": [0.0, -0.03],
+         "high": [0.04, 0.01], "verdict": ["inconclusive", "contradicted"]}
+    )  # fmt: skip
+    figure = charts.claim_effects(frame)
+    (points,) = figure.data
+    assert list(points.x) == [2.0, -1.0]
+    assert list(points.error_x.array) == pytest.approx([2.0, 2.0])
+    assert list(points.y) == ["&lt;i&gt;Pooling&lt;/i&gt;<br>(paper: 0.4 points)", "Depth<br>(paper: no number)"]
+    assert "points of error" in figure.layout.xaxis.title.text

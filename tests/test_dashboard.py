@@ -1,0 +1,490 @@
+"""Every page without results, with results, and with results that are half written; and pictures that visitors drop."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from scipy.stats import binomtest
+from streamlit.testing.v1 import AppTest
+
+from dashboard import frames, pictures, query, reading, showing, tables
+from dashboard.reading import Study
+from study import files
+from study.judging.verdicts import WORDS
+from study.paper.claims import CLAIMS
+from tests.fabricated import study as fabricated_study
+
+APP = Path(__file__).parents[1] / "dashboard" / "app.py"
+PAGES = ("claims", "errors", "curves", "kernels", "similar", "provenance")
+SENTENCE = "There are no results yet. Make them with `uv run dvc repro`."
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("made")
+    fabricated_study(root)
+    return root
+
+
+@pytest.fixture
+def root(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy to spoil, as the current directory."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def opened(page: str, study: str = "") -> AppTest:
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    if study:
+        app.query_params["study"] = study
+    if page != "claims":
+        app.switch_page(f"app_pages/{page}.py")
+    app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+def told(app: AppTest) -> str:
+    """All sentences of the page in one text."""
+    return "\n".join(element.value for kind in ("info", "caption", "warning", "markdown") for element in app.get(kind))
+
+
+def here(root: Path) -> Study:
+    return Study(folder=root / "results/invented", pinned=False)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_without_results_a_page_says_which_command_makes_them(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = opened(page)
+    assert [info.value for info in app.info] == [SENTENCE]
+    assert len(app.title) == 1
+
+
+def test_the_paper_s_tables_are_quoted_even_without_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    quoted = [table.value for table in opened("errors").dataframe]
+    assert [list(table["top-1"])[0] for table in quoted] == ["37.5%", ""]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_with_results_a_page_calls_synthetic_pictures_synthetic(page: str, root: Path) -> None:
+    app = opened(page)
+    assert "synthetic pictures, drawn by a program" in told(app)
+    assert SENTENCE not in told(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_link_names_the_study_that_is_shown(page: str, root: Path) -> None:
+    shutil.copytree(root / "results/invented", root / "pinned/kept")
+    files.write_json(root / "pinned/kept/prepare/packed.json", {"title": "other pictures", "synthetic": False})
+    files.write_json(root / "pinned/kept/download/source.json", {"source": "other", "synthetic": False})
+    app = opened(page, study="pinned/kept")
+    assert app.selectbox(key="study").value == "pinned/kept"
+    assert "other pictures" in told(app)
+    assert "drawn by a program" not in told(app)
+
+
+def test_a_link_to_a_study_that_is_not_here_shows_one_that_is(root: Path) -> None:
+    assert opened("claims", study="pinned/gone").selectbox(key="study").value == "results/invented"
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.97])
+def test_half_written_files_leave_every_page_standing(page: str, share: float, root: Path) -> None:
+    for path in (root / "results").rglob("*.*"):
+        if path.is_file():
+            content = path.read_bytes()
+            path.write_bytes(content[: int(share * len(content))])
+    opened(page)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("content", ["null", '["text"]', '{"models": 3, "claims": [{"verdict": 7}]}'])
+def test_json_of_another_shape_leaves_every_page_standing(page: str, content: str, root: Path) -> None:
+    for path in (root / "results").rglob("*.json"):
+        path.write_text(content)
+    opened(page)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "stage", ["download", "prepare", "train", "evaluate", "converge", "retrieve", "judge", "provenance"]
+)
+def test_a_missing_stage_leaves_every_page_standing(page: str, stage: str, root: Path) -> None:
+    shutil.rmtree(root / "results/invented" / stage)
+    opened(page)
+
+
+def test_claims_are_counted_and_the_groups_hold_every_verdict(root: Path) -> None:
+    claims = frames.claims(here(root))
+    assert len(claims) == len(CLAIMS)
+    assert set(tables.VERDICTS) == set(tables.GROUPS) == set(WORDS)
+    assert sum(tables.answer(claims).values()) == len(claims)
+    app = opened("claims")
+    assert [metric.value for metric in app.metric] == [f"{n} of {len(claims)}" for n in tables.answer(claims).values()]
+
+
+def test_the_claims_table_can_be_narrowed_to_a_verdict(root: Path) -> None:
+    app = opened("claims")
+    app.selectbox(key="verdict").select("inconclusive").run()
+    assert not app.exception
+    assert set(app.dataframe[0].value["verdict"]) == {"inconclusive"}
+
+
+def test_the_paper_s_number_and_ours_stand_in_columns_of_their_own(root: Path) -> None:
+    table = tables.claim_table(frames.claims(here(root))).set_index("claim")
+    row = table.loc["Two columns err less than one column of half the kernels"]
+    assert row["in the paper"] == "1.7 points"
+    assert row["here (95% interval)"] == "6 points (4 to 8)"
+
+
+def test_a_claim_says_what_would_decide_it_and_on_which_files_it_rests(root: Path) -> None:
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    app.query_params["claim"] = "two-columns"
+    app.run()
+    assert not app.exception
+    assert [heading.value for heading in app.subheader] == ["Two columns err less than one column of half the kernels"]
+    assert "7 seeds; then `uv run dvc repro`" in told(app)
+    facts = {row[0]: row[1] for table in app.table for row in table.value.itertuples(index=False)}
+    assert facts["files"] == "evaluate/base/predictions.csv"
+    assert facts["protocol"] == "exploratory"
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "words"),
+    [
+        (None, "error", ""),
+        (0.375, "error", "37.5%"),
+        (0.014, "error difference", "1.4 points"),
+        (-0.0036, "error difference", "-0.36 points"),
+        (6.0, "times", "6 times"),
+        (60965224.0, "count", "60,965,224"),
+        (0.01, "share", "1%"),
+        (0.25, "nats", "0.25 nats"),
+        (0.25, "", "0.25"),
+    ],
+)
+def test_numbers_have_the_unit_of_their_claim(value: float | None, unit: str, words: str) -> None:
+    assert tables.stated(value, unit) == words
+
+
+def test_the_page_refreshes_itself_when_asked_to(root: Path) -> None:
+    app = opened("curves")
+    app.toggle(key="live").set_value(True).run()
+    assert not app.exception
+    assert "stamp" in app.session_state
+
+
+def test_a_curve_is_shown_while_its_run_goes_on(root: Path) -> None:
+    curve = root / "results/invented/train/base/seed-2/curve.csv"
+    curve.write_text("\n".join(curve.read_text().splitlines()[:3]) + "\n4,12,0.0")
+    study = here(root)
+    table = frames.curves(study)
+    shown = table[(table["run"] == "base") & (table["seed"] == 2)]
+    assert list(shown["epoch"]) == [1, 2]
+    assert "train/base/seed-2/curve.csv is incomplete" in study.notes[0]
+    assert "incomplete" in told(opened("curves"))
+
+
+def test_errors_and_intervals_are_counts_of_the_evaluation(root: Path) -> None:
+    table = frames.errors(here(root))
+    predictions = pd.read_csv(root / "results/invented/evaluate/base/predictions.csv")
+    one = predictions[predictions["model"] == "seed-2"]
+    wrong = int((one["centre_1"] != one["label"]).sum())
+    row = table.query("run == 'base' and model == 'seed-2' and view == 'centre_patch' and measure == 'top1'").iloc[0]
+    assert (row["wrong"], row["pictures"]) == (wrong, 240)
+    interval = binomtest(wrong, 240).proportion_ci(method="wilson")
+    assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high), abs=1e-12)
+
+
+@pytest.mark.parametrize(("wrong", "pictures"), [(0, 1), (1, 1), (0, 500), (3, 7), (60, 10000), (500, 500)])
+def test_the_interval_is_wilson_s(wrong: int, pictures: int) -> None:
+    interval = binomtest(wrong, pictures).proportion_ci(method="wilson")
+    assert frames.wilson(wrong, pictures) == pytest.approx((interval.low, interval.high), abs=1e-12)
+
+
+def test_the_error_table_has_the_mean_and_the_range_of_the_seeds(root: Path) -> None:
+    errors = frames.errors(here(root))
+    table = tables.error_summary(errors)
+    assert list(table["models"]) == ["1 network, 2 seeds", "2 networks averaged"] * 2
+    single = (
+        100
+        * errors.query("run == 'base' and model != 'averaged' and view == 'ten_patches' and measure == 'top1'")["error"]
+    )
+    assert table.iloc[0]["top-1, ten patches"] == f"{single.mean():.1f}% ({single.min():.1f} to {single.max():.1f})"
+
+
+def test_ours_and_the_paper_s_errors_never_share_a_table(root: Path) -> None:
+    for table in (element.value for element in opened("errors").dataframe):
+        assert not ({"top-1", "pictures", "how"} <= set(table.columns) and "run" in table.columns)
+        assert "37.5%" not in table.to_string() or "run" not in table.columns
+
+
+def test_figure_1_shows_the_chosen_rate_alone(root: Path) -> None:
+    table = frames.convergence(here(root))
+    assert set(table.groupby("curve")["rate"].unique().map(lambda rates: tuple(rates))) == {(0.01,), (0.003,)}
+    reached = frames.epochs_to_threshold(here(root)).set_index(["curve", "seed"])["epochs_to_threshold"]
+    assert reached["relu", 1] == pytest.approx(3.848, abs=0.001)
+    assert np.isnan(reached["tanh", 1])
+    assert [metric.value for metric in opened("curves").metric] == ["3.8 · 4.0", "> 9 · > 9"]
+
+
+def test_kernels_are_shown_a_column_and_a_seed_at_a_time(root: Path) -> None:
+    app = opened("kernels")
+    captions = [image.proto.imgs[0].caption for image in app.get("image")]
+    assert captions == ["column 1: 8 kernels of 11 x 11 x 3", "column 2: 8 kernels of 11 x 11 x 3"] * 2
+    app.selectbox(key="run").select("one_column").run()
+    assert not app.exception
+    assert [image.proto.imgs[0].caption for image in app.get("image")] == ["one column: 8 kernels of 11 x 11 x 3"] * 2
+
+
+def test_a_test_picture_stands_with_six_neighbours_by_features_and_six_by_pixels(root: Path) -> None:
+    app = opened("similar")
+    app.selectbox(key="query").select(7).run()
+    assert not app.exception
+    assert len(app.get("image")) == 1 + 6 + 6
+
+
+def test_a_picture_is_the_packed_one_and_is_drawn_again_where_the_packed_set_is_gone(root: Path) -> None:
+    packed = pictures.picture_of(here(root), "test", 5)
+    assert pictures.remark(here(root)) == ""
+    shutil.rmtree(root / "data")
+    drawn = pictures.picture_of(here(root), "test", 5)
+    assert packed is not None and drawn is not None
+    assert np.array_equal(packed, drawn)
+    assert pictures.remark(here(root)) == ""
+
+
+def test_pictures_of_another_set_are_never_shown(root: Path) -> None:
+    index = root / "data/packed/sketch/index.json"
+    index.write_text(index.read_text().replace(frames.packed(here(root))["sha256"], "0" * 64))
+    assert pictures.packed_folder(here(root)) is None
+
+
+def test_another_version_of_the_maker_is_remarked(root: Path) -> None:
+    shutil.rmtree(root / "data")
+    receipt = frames.source(here(root)) | {"maker": "0" * 64}
+    files.write_json(root / "results/invented/download/source.json", receipt)
+    assert "may differ" in told(opened("similar"))
+
+
+def test_pictures_that_cannot_be_drawn_are_missed_in_one_sentence(root: Path) -> None:
+    shutil.rmtree(root / "data")
+    files.write_json(root / "results/invented/download/source.json", {"source": "cifar10", "title": "CIFAR-10"})
+    assert pictures.picture_of(here(root), "test", 0) is None
+    assert "not on this machine" in told(opened("similar"))
+
+
+def test_changed_code_is_said_aloud(root: Path) -> None:
+    path = root / "results/invented/provenance/train-base.json"
+    files.write_json(path, files.read_json(path) | {"commit": "0123456789abcdef", "dirty": True})
+    app = opened("provenance")
+    assert "differs from their commit" in told(app)
+    table = app.dataframe[0].value.set_index("stage")
+    assert table.loc["train-base", ["commit", "code"]].tolist() == ["0123456789", "changed"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(None, ""), (0.04, "0.0 s"), (7.4, "7 s"), (185, "3 min 5 s"), (7800, "2 h 10 min")]
+)
+def test_durations_are_words(seconds: float | None, words: str) -> None:
+    assert tables.duration(seconds) == words
+
+
+def test_the_page_is_drawn_anew_only_when_a_file_has_changed(root: Path) -> None:
+    before = reading.stamp(here(root))
+    assert reading.stamp(here(root)) == before
+    (root / "results/invented/train/base/new.csv").write_text("epoch\n")
+    assert reading.stamp(here(root)) != before
+
+
+def test_text_from_files_is_not_read_as_markdown() -> None:
+    assert showing.plain("[x](http://a) *b* $c$ <i>") == r"\[x\]\(http\://a\) \*b\* \$c\$ \<i\>"
+
+
+# --- pictures that visitors drop
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def gradient(width: int = 40, height: int = 30) -> Image.Image:
+    ramp = np.linspace(0, 255, width * height * 3).reshape(height, width, 3)
+    return Image.fromarray(ramp.astype(np.uint8))
+
+
+def half(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def bomb(side: int) -> bytes:
+    return encoded(Image.new("1", (side, side)))
+
+
+def animation() -> bytes:
+    return encoded(gradient(), "WEBP", save_all=True, append_images=[gradient().rotate(90)])
+
+
+REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
+    "empty": (lambda: b"", "is empty"),
+    "text": (lambda: b"not a picture at all", "neither JPEG, PNG nor WebP"),
+    "svg": (lambda: b"<svg xmlns='http://www.w3.org/2000/svg'/>", "neither JPEG, PNG nor WebP"),
+    "html behind a GIF's name": (lambda: b"GIF89a<script>alert(1)</script>", "neither JPEG, PNG nor WebP"),
+    "gif": (lambda: encoded(gradient(), "GIF"), "neither JPEG, PNG nor WebP"),
+    "tiff": (lambda: encoded(gradient(), "TIFF"), "neither JPEG, PNG nor WebP"),
+    "eps": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n", "neither JPEG, PNG nor WebP"),
+    "heic": (lambda: b"\x00\x00\x00\x18ftypheic" + bytes(100), "neither JPEG, PNG nor WebP"),
+    "11 MB": (lambda: b"\xff\xd8\xff" + bytes(11 * 2**20), "at most 10 MB"),
+    "JPEG cut at half": (lambda: half(encoded(gradient(400, 300), "JPEG")), "damaged or cut short"),
+    "PNG cut at half": (lambda: half(encoded(gradient(400, 300))), "damaged or cut short"),
+    "PNG's head alone": (lambda: b"\x89PNG\r\n\x1a\n", "damaged or cut short"),
+    "WebP's head alone": (lambda: b"RIFF\x00\x00\x00\x00WEBP", "damaged or cut short"),
+    "a JPEG that calls itself PNG": (
+        lambda: b"\x89PNG\r\n\x1a\n" + encoded(gradient(), "JPEG"),
+        "damaged or cut short",
+    ),
+    "36 million pixels": (lambda: bomb(6000), "at most 25 million"),
+    "100 million pixels": (lambda: bomb(10000), "25 million"),
+    "400 million pixels": (lambda: bomb(20000), "25 million"),
+    "1 x 1": (lambda: encoded(Image.new("RGB", (1, 1))), "at least 16"),
+    "10000 x 1": (lambda: encoded(Image.new("RGB", (10000, 1))), "at least 16"),
+    "too long": (lambda: encoded(Image.new("RGB", (16, 400))), "20 to 1"),
+    "too wide": (lambda: encoded(Image.new("1", (10001, 600))), "10,000 a side"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_bad_picture_gets_one_sentence(name: str) -> None:
+    make, words = REFUSED[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        content = make()
+    refusal = query.decode_query(content)
+    assert isinstance(refusal, str)
+    assert words in refusal
+    assert refusal.count(".") == 1 and refusal.endswith(".")
+
+
+TAKEN: dict[str, Callable[[], bytes]] = {
+    "png": lambda: encoded(gradient()),
+    "jpeg": lambda: encoded(gradient(), "JPEG"),
+    "webp": lambda: encoded(gradient(), "WEBP"),
+    "grey": lambda: encoded(gradient().convert("L")),
+    "palette": lambda: encoded(gradient().convert("P")),
+    "one bit": lambda: encoded(gradient().convert("1")),
+    "CMYK": lambda: encoded(gradient().convert("CMYK"), "JPEG"),
+    "animation": animation,
+    "with a tail": lambda: encoded(gradient()) + b"PK\x03\x04 and more",
+}
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_a_good_picture_becomes_rgb(name: str) -> None:
+    picture = query.decode_query(TAKEN[name]())
+    assert isinstance(picture, np.ndarray)
+    assert (picture.shape, picture.dtype) == ((30, 40, 3), np.uint8)
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_a_picture_is_turned_as_its_camera_says(turn: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    stored = Image.fromarray(np.zeros((32, 48, 3), dtype=np.uint8))
+    picture = query.decode_query(encoded(stored, "JPEG", exif=exif))
+    assert isinstance(picture, np.ndarray)
+    assert picture.shape == ((32, 48, 3) if turn <= 4 else (48, 32, 3))
+
+
+def test_sixteen_bits_are_scaled_rather_than_clipped() -> None:
+    picture = query.decode_query(encoded(Image.fromarray(np.full((20, 20), 40000, dtype=np.uint16))))
+    assert isinstance(picture, np.ndarray)
+    assert set(picture.ravel()) == {round(40000 / 257)}
+
+
+def test_what_is_transparent_is_white() -> None:
+    hidden = Image.fromarray(np.full((20, 20, 4), (255, 0, 0, 0), dtype=np.uint8))
+    picture = query.decode_query(encoded(hidden))
+    assert isinstance(picture, np.ndarray)
+    assert picture.min() == 255
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(["PNG", "JPEG", "WEBP"]), st.integers(0, 2**32 - 1), st.integers(1, 40))
+def test_no_bytes_raise(kind: str, seed: int, changes: int) -> None:
+    random = np.random.default_rng(seed)
+    content = bytearray(encoded(gradient(), kind))
+    for place in random.integers(8 if kind == "PNG" else 12, len(content), changes):
+        content[place] = random.integers(256)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow remarks on broken metadata
+        picture = query.decode_query(bytes(content[: random.integers(12, len(content) + 1)]))
+    assert isinstance(picture, str) or (picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3)
+
+
+def test_a_training_picture_finds_itself(root: Path) -> None:
+    picture = pictures.picture_of(here(root), "train", 9)
+    assert picture is not None
+    found = query.nearest_to(picture, here(root), 6)
+    assert not isinstance(found, str), found
+    rows, distances = found
+    assert (rows[0], len(rows)) == (9, 6)
+    assert distances[0] == pytest.approx(0, abs=1e-5)
+    assert list(distances) == sorted(distances)
+
+
+def test_a_dropped_picture_is_shown_with_its_neighbours(root: Path) -> None:
+    app = opened("similar")
+    app.file_uploader[0].set_value(("<img onerror=alert(1)>.png", TAKEN["png"](), "image/png")).run()
+    assert not app.exception
+    assert len(app.get("image")) == 1 + 6 + 6 + 1 + 6
+    assert "onerror" not in told(app)
+
+
+@pytest.mark.parametrize("name", ["empty", "text", "JPEG cut at half", "36 million pixels"])
+def test_a_dropped_file_that_is_no_picture_gets_one_sentence_and_the_page_goes_on(name: str, root: Path) -> None:
+    app = opened("similar")
+    app.file_uploader[0].set_value((f"{name}.png", REFUSED[name][0](), "image/png")).run()
+    assert not app.exception
+    assert REFUSED[name][1] in told(app)
+    app.file_uploader[0].set_value(("good.png", TAKEN["png"](), "image/png")).run()
+    assert not app.exception
+    assert len(app.get("image")) == 1 + 6 + 6 + 1 + 6
+
+
+@pytest.mark.parametrize(
+    ("gone", "words"),
+    [
+        ("results/invented/retrieve/features-train.npy", "features of the training pictures are not here"),
+        ("results/invented/train/base/seed-1/weights.safetensors", "weights that made the features are not here"),
+        ("data/packed/sketch/index.json", "mean picture"),
+    ],
+)
+def test_what_a_dropped_picture_needs_is_named_where_it_is_missing(gone: str, words: str, root: Path) -> None:
+    (root / gone).unlink()
+    answer = query.nearest_to(np.zeros((64, 64, 3), dtype=np.uint8), here(root), 6)
+    assert isinstance(answer, str)
+    assert words in answer
+
+
+def test_without_torch_a_dropped_picture_gets_one_sentence(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query, "find_spec", lambda name: None)
+    answer = query.nearest_to(np.zeros((64, 64, 3), dtype=np.uint8), here(root), 6)
+    assert isinstance(answer, str)
+    assert "needs torch" in answer

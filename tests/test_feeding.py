@@ -1,0 +1,205 @@
+"""Sections 2 and 4.1: packing, crops, reflections, colour, ten patches; each picture's randomness its own."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from study import files
+from study.data import packing
+from study.data.feeding import NO_AUGMENTATION, AugmentationSettings, Feed, colour_axes
+from study.data.packing import PackedSplit, PackingSettings, damage, pack, rescale
+from study.data.pictures import CLASSES, PictureSettings, index_of, picture
+from study.data.sources import BuiltIn, BuiltInSettings
+
+CPU = torch.device("cpu")
+PICTURES = PictureSettings(seed=1, size=32, train=50, validation=24, test=26)
+SOURCE = BuiltIn(BuiltInSettings(source="sketch", pictures=PICTURES))
+PACKING = PackingSettings(size=32, shard=20)
+EVERYTHING = AugmentationSettings()
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("packed")
+    pack(SOURCE, PACKING, folder, 2, lambda _: None)
+    return folder
+
+
+def _feed(packed: Path, augmentation: AugmentationSettings, crop: int = 27, splits: tuple[str, ...] = ("train",)) -> Feed:
+    return Feed(packed, splits, crop, CPU, augmentation)
+
+
+def test_pictures_depend_on_seed_and_number_alone() -> None:
+    one, label = picture(PICTURES, 30)
+    picture(PICTURES, 3)
+    again, _ = picture(PICTURES, 30)
+    other, _ = picture(dataclasses.replace(PICTURES, seed=2), 30)
+    assert label == 30 % len(CLASSES) and np.array_equal(one, again) and not np.array_equal(one, other)
+
+
+def test_colour_says_nothing_about_the_class() -> None:
+    """A classifier of mean colours is no better than chance, by far: the label is in shape and surface."""
+    settings = PictureSettings(seed=5, size=32, train=960, validation=24, test=24)
+    drawn = [picture(settings, i) for i in range(960)]
+    means = np.array([p.mean(axis=(0, 1)) for p, _ in drawn])
+    labels = np.array([label for _, label in drawn])
+    distances = ((means[:, None] - means[None]) ** 2).sum(axis=2)
+    np.fill_diagonal(distances, np.inf)
+    assert (labels[distances.argmin(axis=1)] == labels).mean() < 3 / len(CLASSES)
+
+
+def test_packing_is_the_same_with_any_number_of_workers(packed: Path, tmp_path: Path) -> None:
+    pack(SOURCE, PACKING, tmp_path, 1, lambda _: None)
+    assert files.read_json(tmp_path / "index.json") == files.read_json(packed / "index.json")
+    assert (tmp_path / "mean.npy").read_bytes() == (packed / "mean.npy").read_bytes()
+
+
+def test_packed_pictures_are_the_pictures(packed: Path) -> None:
+    split = PackedSplit(packed, "validation")
+    taken = split.take(np.array([23, 0, 20]))
+    for row, pixels in zip((23, 0, 20), taken, strict=True):
+        drawn, label = picture(PICTURES, index_of(PICTURES, "validation", row))
+        assert np.array_equal(pixels, drawn) and split.labels[row] == label
+
+
+def test_a_damaged_shard_is_found_and_made_again(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    index = pack(SOURCE, PACKING, tmp_path, 1, lambda _: None)
+    shard = tmp_path / "train-00001.npy"
+    content = bytearray(shard.read_bytes())
+    content[-5] ^= 1
+    shard.write_bytes(content)
+    assert damage(tmp_path) == ["train-00001.npy"]
+    assert pack(SOURCE, PACKING, tmp_path, 1, lambda _: None) == index
+    assert damage(tmp_path) == [] and "damaged" in capsys.readouterr().out
+
+
+def test_an_interrupted_packing_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    monkeypatch.setattr(packing, "ProcessPoolExecutor", _Breaking)
+    with pytest.raises(KeyboardInterrupt):
+        pack(SOURCE, PACKING, tmp_path, 1, made.append)
+    assert made == [20, 20]
+    monkeypatch.undo()
+    before = (tmp_path / "train-00000.npy").stat().st_mtime_ns
+    assert pack(SOURCE, PACKING, tmp_path, 1, lambda _: None)["pictures"]["train"] == 50
+    assert (tmp_path / "train-00000.npy").stat().st_mtime_ns == before
+
+
+class _Breaking:
+    """Stands for a pool whose user presses Ctrl-C after two shards."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def __enter__(self) -> "_Breaking":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def map(self, work, tasks):
+        for task in tasks[:2]:
+            yield work(task)
+        raise KeyboardInterrupt
+
+
+def test_mean_and_covariance(packed: Path) -> None:
+    pixels = PackedSplit(packed, "train").take(np.arange(50)).astype(np.float64)
+    index = files.read_json(packed / "index.json")
+    np.testing.assert_allclose(np.load(packed / "mean.npy"), pixels.mean(axis=0), rtol=1e-6)
+    covariance = np.cov(pixels.reshape(-1, 3).T, bias=True)
+    vectors, values = np.array(index["eigenvectors"]), np.array(index["eigenvalues"])
+    np.testing.assert_allclose(vectors @ np.diag(values) @ vectors.T, covariance, rtol=1e-9)
+
+
+def test_shorter_side_then_central_square() -> None:
+    """Section 2, on a picture whose columns count themselves: the middle of the longer side remains."""
+    wide = np.broadcast_to(np.arange(200, dtype=np.uint8)[None, :, None], (100, 200, 3)).copy()
+    square = rescale(wide, 50, "bilinear")
+    assert square.shape == (50, 50, 3)
+    np.testing.assert_allclose(square[25, :, 0], np.arange(50, 150, 2) + 0.5, atol=1.01)
+
+
+def test_central_patch_minus_the_mean(packed: Path) -> None:
+    feed = _feed(packed, NO_AUGMENTATION)
+    x, labels = next(feed.test_batches(4))
+    raw = PackedSplit(packed, "train").take(np.arange(4)).astype(np.float32) - np.load(packed / "mean.npy")
+    np.testing.assert_array_equal(x.permute(0, 2, 3, 1).numpy(), raw[:, 2:29, 2:29])
+    assert labels.tolist() == [0, 1, 2, 3]
+
+
+def test_ten_patches_against_torchvision(packed: Path) -> None:
+    from torchvision.transforms.v2.functional import ten_crop
+
+    feed = _feed(packed, NO_AUGMENTATION, crop=26)
+    feed.mean = torch.zeros_like(feed.mean)
+    x, _ = next(feed.test_batches(2, 10))
+    raw = torch.from_numpy(PackedSplit(packed, "train").take(np.arange(2))).permute(0, 3, 1, 2).float()
+    theirs = torch.stack([torch.stack(list(ten_crop(one, [26, 26]))) for one in raw])
+    left_for_right = [0, 1, 2, 3, 4, 6, 5, 8, 7, 9]  # torchvision reflects the picture first, and then cuts
+    assert torch.equal(x, theirs[:, left_for_right].flatten(0, 1))
+
+
+def test_an_epoch_resumed_gives_the_same_batches(packed: Path) -> None:
+    feed = _feed(packed, EVERYTHING)
+    whole = list(feed.training_batches(3, 2, 8))
+    rest = list(feed.training_batches(3, 2, 8, start=4))
+    assert len(whole) == 7 and len(rest) == 3
+    for (one, a), (other, b) in zip(whole[4:], rest, strict=True):
+        assert torch.equal(one, other) and torch.equal(a, b)
+
+
+def test_every_picture_once_an_epoch_in_another_order(packed: Path) -> None:
+    feed = _feed(packed, NO_AUGMENTATION, crop=32)
+    raw = feed.take(np.arange(50)).float() - feed.mean
+    first, second = (torch.cat([x for x, _ in feed.training_batches(0, epoch, 8)]).permute(0, 2, 3, 1) for epoch in (1, 2))
+    assert not torch.equal(first, second)
+    for epoch in (first, second):
+        assert sorted(epoch.sum(dim=(1, 2, 3)).tolist()) == sorted(raw.sum(dim=(1, 2, 3)).tolist())
+
+
+def test_crops_reach_every_corner_and_flips_are_half(packed: Path) -> None:
+    feed = _feed(packed, AugmentationSettings(colour="none"), crop=30)
+    raw, seen, mirrored = (feed.take(np.arange(50)).float() - feed.mean), set(), 0
+    for epoch in range(30):
+        order = torch.randperm(50, generator=packing_generator(0, epoch))
+        for position, patch in enumerate(torch.cat([x for x, _ in feed.training_batches(0, epoch, 50)]).permute(0, 2, 3, 1)):
+            whole = raw[order[position]]
+            for y in range(3):
+                for x in range(3):
+                    cut = whole[y : y + 30, x : x + 30]
+                    straight, turned = torch.equal(cut, patch), torch.equal(cut.flip(1), patch)
+                    if straight or turned:
+                        seen.add((y, x))
+                        mirrored += turned
+    assert seen == {(y, x) for y in range(3) for x in range(3)}
+    assert mirrored / 1500 == pytest.approx(0.5, abs=0.05)
+
+
+def packing_generator(seed: int, epoch: int) -> torch.Generator:
+    from study.machine import generator
+
+    return generator(seed, "order", epoch)
+
+
+def test_colour_changes_follow_the_covariance(packed: Path) -> None:
+    """alpha of 1 along a component changes the colour by its eigenvalue on the 0-1 scale (A5), or by its root."""
+    index = files.read_json(packed / "index.json")
+    vectors, values = torch.tensor(index["eigenvectors"]), torch.tensor(index["eigenvalues"])
+    axes = colour_axes(packed, "eigenvalues")
+    torch.testing.assert_close(axes, vectors * values / 255, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(colour_axes(packed, "deviations"), vectors * values.sqrt(), rtol=1e-5, atol=1e-5)
+    plain = torch.cat([x for x, _ in _feed(packed, AugmentationSettings(colour="none")).training_batches(0, 1, 50)])
+    shifted = torch.cat([x for x, _ in _feed(packed, EVERYTHING).training_batches(0, 1, 50)])
+    shift = shifted - plain
+    assert (shift.amax(dim=(2, 3)) - shift.amin(dim=(2, 3))).max() < 1e-3, "one change a picture, over all its pixels"
+    alphas = torch.linalg.solve(axes, shift.mean(dim=(2, 3)).T)
+    assert alphas.std().item() == pytest.approx(0.1, rel=0.2)
+
+
+def test_a_crop_larger_than_the_pictures_is_refused(packed: Path) -> None:
+    with pytest.raises(ValueError, match="larger than the packed pictures"):
+        _feed(packed, NO_AUGMENTATION, crop=33)

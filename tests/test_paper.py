@@ -1,0 +1,121 @@
+"""The paper as data: its numbers add up, its claims are complete, and reading them needs no torch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from study.judging.measurements import MEASURES
+from study.judging.protocol import MEASURED_KINDS, read_protocol
+from study.paper import numbers
+from study.paper.claims import CLAIMS, claim, count
+from study.paper.misread import misreadings
+
+PARAMETERS = {
+    "conv1": 34_944,
+    "conv2": 307_456,
+    "conv3": 885_120,
+    "conv4": 663_936,
+    "conv5": 442_624,
+    "fc6": 37_752_832,
+    "fc7": 16_781_312,
+    "fc8": 4_097_000,
+}
+COUNTS = {
+    "parameters": (60_965_224, True),
+    "neurons": (659_272, True),
+    "input-size": (150_528, True),
+    "neurons-conv1": (290_400, False),
+    "neurons-other-layers": (368_872, True),
+    "layers-below-1-percent": (885_120 / 60_965_224, False),
+    "factor-2048": (2178, False),
+    "validation-equals-test": (0.001, True),
+    "order-of-importance": (None, True),
+}
+TABLE_1_AND_2 = {
+    "table1-sparse-coding": (0.471, 0.282),
+    "table1-fisher-vectors": (0.457, 0.257),
+    "table1-cnn": (0.375, 0.170),
+    "table2-fisher-vectors": (0.262, None),
+    "table2-one-cnn": (0.407, 0.182),
+    "table2-five-cnns": (0.381, 0.164),
+    "table2-five-cnns-test": (0.164, None),
+    "table2-pretrained": (0.390, 0.166),
+    "table2-seven-cnns": (0.367, 0.154),
+    "table2-seven-cnns-test": (0.153, None),
+}
+
+
+@pytest.mark.parametrize("layer", numbers.LAYERS, ids=lambda layer: layer.name)
+def test_parameters_of_a_layer(layer):
+    assert layer.parameters == PARAMETERS[layer.name]
+
+
+def test_totals():
+    assert {layer.name for layer in numbers.LAYERS} == set(PARAMETERS)
+    assert numbers.parameters() == sum(PARAMETERS.values()) == 60_965_224
+    assert numbers.exchanged() == 30_336
+    assert [layer.outputs for layer in numbers.LAYERS] == [*numbers.KERNELS, *numbers.NEURONS, numbers.CLASSES]
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_arithmetic(name):
+    counted = count(name)
+    assert (counted.computed, counted.agrees) == COUNTS[name]
+
+
+def test_every_claim_of_arithmetic_is_counted():
+    assert {one.id for one in CLAIMS if one.kind == "arithmetic"} == set(COUNTS)
+
+
+@pytest.mark.parametrize("name", TABLE_1_AND_2)
+def test_tables_row_by_row(name):
+    assert (claim(name).value, claim(name).top5) == TABLE_1_AND_2[name]
+
+
+def test_differences_follow_from_the_rows_they_compare():
+    pairs = {
+        "ten-patches": ("table1-one-patch", "table1-cnn"),
+        "margin-over-hand-made": ("table1-fisher-vectors", "table1-cnn"),
+        "ensemble": ("table2-one-cnn", "table2-five-cnns"),
+        "pre-training": ("table2-one-cnn", "table2-pretrained"),
+        "cifar-normalisation": ("cifar-without", "cifar-with"),
+    }
+    for name, (worse, better) in pairs.items():
+        assert claim(name).value == pytest.approx(claim(worse).value - claim(better).value), name
+        if claim(name).top5 is not None:
+            assert claim(name).top5 == pytest.approx(claim(worse).top5 - claim(better).top5), name
+
+
+def test_claims_are_complete():
+    assert len({one.id for one in CLAIMS}) == len(CLAIMS)
+    for one in CLAIMS:
+        assert one.title and one.quote and one.metric, one.id
+        assert len(one.quote.split()) <= 15, f"{one.id}: quote fewer words"
+        assert (one.kind == "value") <= (one.value is not None), one.id
+        assert one.problems or one.kind != "untestable", f"{one.id}: say why nothing can test it"
+
+
+def test_the_protocol_tests_every_claim_that_is_measured():
+    content = YAML(typ="safe", pure=True).load(Path("protocol.yaml"))
+    protocol = read_protocol(content, MEASURES)
+    assert set(protocol.claims) == {one.id for one in CLAIMS if one.kind in MEASURED_KINDS}
+    for name, block in protocol.claims.items():
+        assert claim(name).unit != "times" or block.smallest_effect > 1, f"{name}: a ratio of 1 is no effect"
+        assert block.test and block.stop, name
+        assert block.measure != "unmeasured" or block.add, name
+
+
+def test_misreadings_take_their_numbers_from_the_claims():
+    right = {one.said: one.right for one in misreadings()}
+    assert right["65,000 neurons"] == "650,000 in the text; 659,272 by count"
+    assert right["17.5% top-5 error"] == "17.0%"
+    assert "37.5% and 17.0%" in right["67.4% and 40.9% as the headline"]
+
+
+def test_reading_the_paper_needs_no_torch():
+    code = "import sys, study.paper.misread; print(sorted({'torch', 'numpy', 'dvc'} & set(sys.modules)))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"

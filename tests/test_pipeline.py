@@ -1,0 +1,138 @@
+"""dvc.yaml is tested like code: a stage's deps are what its script imports, its words stand in four places."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parent.parent
+PIPELINE = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
+STAGES = {name: block.get("do", block) for name, block in PIPELINE.items()}
+# Carry settings in and records out; no result depends on them but through the params that a stage declares.
+FRAME = {"study/checking.py", "stages/running.py", "stages/settings.py", "study/provenance.py"}
+COMPUTING = ("prepare", "train", "evaluate", "converge", "retrieve", "judge")
+
+
+def _imported(path: Path) -> Iterator[Path]:
+    """Project files that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names: list[str] = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            file = ROOT.joinpath(*name.split(".")).with_suffix(".py")
+            if name.split(".")[0] in ("study", "stages", "dashboard") and file.exists():
+                yield file
+
+
+def _needed(stage: str) -> set[str]:
+    todo, seen = [ROOT / "stages" / f"{stage}.py"], set[str]()
+    while todo:
+        path = todo.pop()
+        name = path.relative_to(ROOT).as_posix()
+        if name not in seen and name not in FRAME:
+            seen.add(name)
+            todo += _imported(path)
+    return seen
+
+
+def _declared(stage: str) -> set[str]:
+    """Code among the deps; a folder stands for all its modules."""
+    code = set[str]()
+    for dep in STAGES[stage]["deps"]:
+        if (ROOT / dep).is_dir() and dep.startswith("study/"):
+            modules = (path for path in (ROOT / dep).glob("*.py") if path.name != "__init__.py")
+            code |= {path.relative_to(ROOT).as_posix() for path in modules}
+        elif dep.endswith(".py"):
+            code.add(dep)
+    return code
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_deps_are_what_the_script_imports(stage: str) -> None:
+    assert _declared(stage) == _needed(stage)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_one_word_for_a_stage(stage: str) -> None:
+    """Its script, its command, its results and its provenance bear its name."""
+    assert STAGES[stage]["cmd"].startswith(f"exec python -m stages.{stage}")
+    outs = [next(iter(out)) if isinstance(out, dict) else out for out in STAGES[stage]["outs"]]
+    assert any(out.startswith("results/${study}/" + stage) for out in outs)
+    assert stage == "judge" or any(out.startswith("results/${study}/provenance/" + stage) for out in outs)
+
+
+@pytest.mark.parametrize("stage", COMPUTING)
+def test_the_pins_are_params_of_every_computing_stage(stage: str) -> None:
+    assert {"pyproject.toml": ["project.dependencies"]} in STAGES[stage]["params"]
+
+
+@pytest.mark.parametrize("stage", ["train", "evaluate", "converge", "retrieve"])
+def test_the_machine_is_a_param_of_every_stage_that_uses_torch(stage: str) -> None:
+    assert "machine" in STAGES[stage]["params"]
+
+
+def test_pictures_go_to_no_cache_and_no_remote() -> None:
+    (packed,) = (out for out in STAGES["prepare"]["outs"] if isinstance(out, dict))
+    assert packed == {"data/packed/${study}": {"cache": False, "persist": True}}
+    assert "/data/" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+def test_provenance_is_read_by_judge_alone() -> None:
+    readers = {stage for stage, block in STAGES.items() for dep in block["deps"] if "provenance/" in f"{dep}/" and dep.startswith("results")}
+    assert readers == {"judge"}
+
+
+def test_no_stage_is_always_changed() -> None:
+    assert not any(block.get("always_changed") for block in STAGES.values())
+
+
+@pytest.mark.parametrize("study", sorted(path.stem for path in (ROOT / "conf" / "study").glob("*.yaml")))
+def test_every_study_is_valid(study: str) -> None:
+    from stages.settings import resolve
+
+    assert resolve(_composed(study)).study == study
+
+
+def test_params_are_the_composed_default_study() -> None:
+    assert YAML(typ="safe", pure=True).load(ROOT / "params.yaml") == _composed("sketch")
+
+
+def _composed(study: str) -> dict:
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    with initialize_config_dir(str(ROOT / "conf"), version_base=None):
+        return OmegaConf.to_container(compose("config", overrides=[f"study={study}"]))  # type: ignore[return-value]
+
+
+def _modules() -> Iterator[Path]:
+    for package in ("study", "stages", "dashboard"):
+        yield from (ROOT / package).rglob("*.py")
+
+
+def test_imports_go_one_way() -> None:
+    """params.yaml -> stages -> study -> results -> dashboard: study knows neither stages nor dashboard, nor their tools."""
+    forbidden = {
+        "study": {"stages", "dashboard", "dvc", "streamlit", "plotly", "ruamel"},
+        "stages": {"dashboard", "streamlit", "plotly", "dvc"},
+        "dashboard": {"stages", "dvc", "ruamel"},
+    }
+    for path in _modules():
+        package = path.relative_to(ROOT).parts[0]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            wrong = {name.split(".")[0] for name in names} & forbidden[package]
+            assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
+
+
+def test_no_pickle_is_trusted() -> None:
+    for path in _modules():
+        text = path.read_text(encoding="utf-8")
+        for word in ("weights_only=False", "allow_pickle=True", "pickle.load", "unsafe_allow_html=True", " torch.load("):
+            assert word not in text, f"{path.relative_to(ROOT)} has {word}"
