@@ -89,7 +89,7 @@ def figure1(frame: pd.DataFrame, threshold: float = 0.25) -> go.Figure:
     figure.add_annotation(y=100 * threshold, text=f"{threshold:.0%}", **label)
     figure.update_yaxes(rangemode="tozero")
     figure.update_xaxes(rangemode="tozero")
-    return _laid_out(figure, "epochs", "training error (%)")
+    return _laid_out(_whole_epochs(figure, frame), "epochs", "training error (%)")
 
 
 def training(frame: pd.DataFrame, quantity: str, runs: Sequence[str]) -> go.Figure:
@@ -105,7 +105,12 @@ def training(frame: pd.DataFrame, quantity: str, runs: Sequence[str]) -> go.Figu
             _add_lines(figure, part.assign(line=lines), quantity, run, *_style(number))
     figure.update_yaxes(rangemode="tozero")
     name, unit = QUANTITIES[quantity]
-    return _laid_out(figure, "epochs", f"{name} ({unit})")
+    return _laid_out(_whole_epochs(figure, shown), "epochs", f"{name} ({unit})")
+
+
+def _whole_epochs(figure: go.Figure, frame: pd.DataFrame) -> go.Figure:
+    """Ticks at whole epochs: where there are few, Plotly would put some between them."""
+    return figure.update_xaxes(dtick=1) if frame["epoch"].max() <= 12 else figure
 
 
 def errors(frame: pd.DataFrame, measure: str) -> go.Figure:
@@ -196,14 +201,14 @@ def colourfulness(frame: pd.DataFrame) -> go.Figure:
     places = list(frame["place"].unique())
     figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=places)
     figure.update_xaxes(rangemode="tozero")
-    return _laid_out(figure, "share of a kernel's energy that is colour (%)", "", 120 + 44 * len(places))
+    return _laid_out(figure, "colour in a kernel's energy (%)", "", 120 + 44 * len(places))
 
 
 def kernel_sheet(kernels: np.ndarray, largest: np.ndarray | float, cell: int = 60) -> np.ndarray:
     """Kernels as one picture (Figure 3): float (n, h, w, RGB) -> uint8 RGBA. 0 is mid-grey, `largest` in size is full.
 
-    `largest` is one number, or (n, 1, 1, 1) for a scale a kernel. Kernels are enlarged by a whole factor to about `cell`
-    pixels, so that their own pixels stay sharp; the gaps are transparent.
+    `largest` is one number, or (n, 1, 1, 1) for a scale a kernel. Kernels are enlarged by a whole factor to about
+    `cell` pixels, so that their own pixels stay sharp; the gaps are transparent.
     """
     count, height, width, _ = kernels.shape
     scale = 127.5 / np.where(np.asarray(largest) > 0, largest, 1.0)

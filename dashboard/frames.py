@@ -40,9 +40,7 @@ def runs(study: Study, stage: str) -> list[str]:
 
 
 def seeds(study: Study, run: str) -> list[int]:
-    numbers = [
-        path.name.removeprefix("seed-") for path in folders(study, "train", run) if path.name.startswith("seed-")
-    ]
+    numbers = [path.name.removeprefix("seed-") for path in folders(study, "train", run) if path.name.startswith("seed-")]
     return sorted(int(number) for number in numbers if number.isdecimal())
 
 
@@ -143,9 +141,7 @@ def convergence(study: Study) -> pd.DataFrame:
     return _stacked(tables, ("curve", *files.CONVERGENCE))
 
 
-def _of_curves(
-    study: Study, make: Callable[[dict[str, Any]], list[tuple[Any, ...]]], columns: Sequence[str]
-) -> pd.DataFrame:
+def _of_curves(study: Study, make: Callable[[dict[str, Any]], list[tuple[Any, ...]]], columns: Sequence[str]) -> pd.DataFrame:
     rows, none = [], list[tuple[Any, ...]]()
     for curve in runs(study, "converge"):
         rows += [(curve, *row) for row in made_of(study, f"converge/{curve}/metrics.json", make, none)]

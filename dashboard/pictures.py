@@ -23,6 +23,13 @@ def picture_of(study: Study, split: str, row: int) -> np.ndarray | None:
     return None
 
 
+def label_of(study: Study, split: str, row: int) -> int:
+    """The class of picture `row` of a packed split. Raises ValueError where the packed set is not here."""
+    if (folder := packed_folder(study)) is None:
+        raise ValueError("the packed pictures are not here; make them with: uv run dvc repro prepare")
+    return int(_split(folder, split, str(frames.packed(study)["sha256"])).labels[row])
+
+
 def packed_folder(study: Study) -> Path | None:
     """Where the very set lies that the study was made from, recognised by its content's hash."""
     folder = files.PACKED / str(frames.source(study).get("source"))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MEGABYTES = 10
 PIXELS = 25_000_000
 SHORTEST, LONGEST, ASPECT = 16, 10_000, 20
+STORED = "retrieve/features-train.npy"
 SUFFIXES = ("jpg", "jpeg", "png", "webp")
 LIMITS = f"JPEG, PNG or WebP, at most {MEGABYTES} MB and {PIXELS // 1_000_000} million pixels; the first frame counts"
 
@@ -84,35 +85,56 @@ def _rgb(image: Image.Image) -> np.ndarray:
     return np.array(upright.convert("RGB"))
 
 
+def lacking(study: Study) -> str:
+    """What is missing here for comparing a picture of one's own, in one sentence; empty where nothing is."""
+    bring = "`uv run dvc pull` or `uv run dvc repro` brings them."
+    if find_spec("torch") is None:
+        return "Your own picture needs torch; `uv run streamlit run dashboard/app.py` starts the dashboard with it."
+    if pictures.packed_folder(study) is None:
+        return "Your own picture needs this study's mean picture; `uv run dvc repro prepare` makes it."
+    if not (study.folder / STORED).is_file():
+        return f"The features of the training pictures are not here; {bring}"
+    if not _weights(study)[0].is_file():
+        return f"The weights that made the features are not here; {bring}"
+    return ""
+
+
 def nearest_to(picture: np.ndarray, study: Study, k: int) -> tuple[np.ndarray, np.ndarray] | str:
     """Rows and distances of the `k` training pictures nearest to a picture, or one sentence saying what is missing."""
-    stored = reading.array_of(study, "retrieve/features-train.npy")
+    if sentence := lacking(study):
+        return sentence
+    weights, sha256, run = _weights(study)
+    if files.sha256(weights) != sha256:
+        return "The weights are not those that made the features; `uv run dvc repro` brings both in order."
+    stored = reading.array_of(study, STORED)
     if stored is None:
-        return (
-            "The features of the training pictures are not here; `uv run dvc pull` or `uv run dvc repro` brings them."
-        )
-    features = features_of(picture, study)
-    if isinstance(features, str):
-        return features
+        return "The features of the training pictures cannot be read; `uv run dvc repro` makes them again."
     from study.measuring.neighbours import nearest
 
-    rows, distances = nearest(features[None], np.array(stored), k)
+    rows, distances = nearest(features_of(picture, study)[None], np.array(stored), k)
     return rows[0], distances[0]
 
 
-def features_of(picture: np.ndarray, study: Study) -> np.ndarray | str:
-    """The last hidden layer's answer to a picture (h, w, RGB): float32 (features,), or what is missing."""
-    if find_spec("torch") is None:
-        return (
-            "Your own picture needs torch; start the dashboard with `uv run streamlit run dashboard/app.py` to have it."
-        )
-    packed = pictures.packed_folder(study)
-    if packed is None:
-        return "Your own picture needs this study's mean picture; `uv run dvc repro prepare` makes it."
+def features_of(picture: np.ndarray, study: Study) -> np.ndarray:
+    """The last hidden layer's answer to a picture (h, w, RGB): float32 (features,). Nothing may be lacking.
+
+    As study/data/feeding.py prepares a test picture: rescaled, central patch, minus the mean at the same place.
+    """
+    import torch
+
+    from study.data.packing import rescale
+
     weights, sha256, run = _weights(study)
-    if not weights.is_file() or files.sha256(weights) != sha256:
-        return "The weights that made the features are not here; `uv run dvc pull` or `uv run dvc repro` brings them."
-    return _computed(picture, packed, weights, sha256, json.dumps(run))
+    packed = pictures.packed_folder(study)
+    assert packed is not None
+    network = _network(weights, sha256, json.dumps(run), len(files.read_json(packed / "index.json")["classes"]))
+    mean = np.load(packed / "mean.npy", allow_pickle=False)
+    size, crop = len(mean), network.settings.crop
+    edge = (size - crop) // 2
+    patch = (rescale(picture, size, "bilinear") - mean)[edge : edge + crop, edge : edge + crop]
+    with torch.no_grad():
+        parts = network.features(torch.from_numpy(patch).permute(2, 0, 1)[None])
+    return torch.cat([part.cpu() for part in parts], dim=1)[0].numpy()
 
 
 def _weights(study: Study) -> tuple[Path, str, dict[str, Any]]:
@@ -124,22 +146,6 @@ def _weights(study: Study) -> tuple[Path, str, dict[str, Any]]:
             record = reading.dictionary_of(study, f"provenance/train-{run}.json")
             return study.folder / "train" / run / seed / "weights.safetensors", sha256, record.get("run", {})
     return study.folder / "no weights recorded", "", {}
-
-
-def _computed(picture: np.ndarray, packed: Path, weights: Path, sha256: str, run: str) -> np.ndarray:
-    """As study/data/feeding.py prepares a test picture: rescaled, central patch, minus the mean at the same place."""
-    import torch
-
-    from study.data.packing import rescale
-
-    network = _network(weights, sha256, run, len(files.read_json(packed / "index.json")["classes"]))
-    mean = np.load(packed / "mean.npy", allow_pickle=False)
-    size, crop = len(mean), network.settings.crop
-    edge = (size - crop) // 2
-    patch = (rescale(picture, size, "bilinear") - mean)[edge : edge + crop, edge : edge + crop]
-    with torch.no_grad():
-        parts = network.features(torch.from_numpy(patch).permute(2, 0, 1)[None])
-    return torch.cat([part.cpu() for part in parts], dim=1)[0].numpy()
 
 
 @lru_cache(maxsize=2)

@@ -90,11 +90,14 @@ def chart(figure: go.Figure, table: pd.DataFrame, name: str, alt: str) -> None:
 
 
 def download(table: pd.DataFrame, name: str) -> None:
-    st.download_button(
-        "CSV", table.to_csv(index=False), f"{name}.csv", "text/csv", key=f"csv-{name}", on_click="ignore"
-    )
+    st.download_button("CSV", table.to_csv(index=False), f"{name}.csv", "text/csv", key=f"csv-{name}", on_click="ignore")
 
 
 def plain(text: str) -> str:
     """Text from a file, so that Markdown shows it as it stands."""
     return re.sub(r"([\\`*_{}\[\]()<>#+!|~$:-])", r"\\\1", text)
+
+
+def with_code(text: str) -> str:
+    """A sentence from a file as it stands, but for commands between backticks, which become code."""
+    return "".join(f"`{part}`" if place % 2 else plain(part) for place, part in enumerate(text.split("`")))

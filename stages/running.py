@@ -15,9 +15,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from study.checking import SettingsError, plain
 from stages.settings import load
 from study import files
+from study.checking import SettingsError, plain
 from study.machine import MachineSettings, peak_memory
 from study.provenance import Record
 
@@ -63,7 +63,13 @@ class Bar:
     def __init__(self, title: str, total: int, unit: str = "picture") -> None:
         self.total, self.done, self.began = total, 0, time.monotonic()
         self.bar = tqdm(
-            total=total, desc=title, unit=unit, disable=not sys.stderr.isatty(), leave=False, mininterval=0.2, unit_scale=True
+            total=total,
+            desc=title,
+            unit=unit,
+            disable=not sys.stderr.isatty(),
+            leave=False,
+            mininterval=0.2,
+            unit_scale=True,
         )
 
     def __enter__(self) -> Bar:
@@ -105,11 +111,13 @@ def side_by_side(work: Callable[..., Any], each: Sequence[tuple[Any, ...]], mach
         return [task.result() for task in tasks]
 
 
-def _connect(news: Any) -> None:
-    global _news
-    _news = news
+_news: dict[str, Any] = {}  # in a worker: the queue to its parent
+
+
+def _connect(queue_to_parent: Any) -> None:
+    _news["put"] = queue_to_parent.put
     end_with_parent()
 
 
 def _in_worker(work: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    return work(*arguments, _news.put)
+    return work(*arguments, _news["put"])

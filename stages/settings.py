@@ -13,8 +13,8 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from study.checking import SettingsError, checked
 from study import files
+from study.checking import SettingsError, checked
 from study.data.packing import PackingSettings
 from study.data.sources import BuiltInSettings, SourceSettings
 from study.machine import MachineSettings
@@ -129,9 +129,7 @@ def _table(kind: type, params: Mapping[str, Any], shared: str, own: str) -> dict
 
 def _check_across(settings: StudySettings) -> None:
     if settings.retrieve.run not in settings.runs:
-        raise SettingsError(
-            f"retrieve.run is {settings.retrieve.run!r}, which is no run; use one of: {', '.join(settings.runs)}"
-        )
+        raise SettingsError(f"retrieve.run is {settings.retrieve.run!r}, which is no run; use one of: {', '.join(settings.runs)}")
     if settings.retrieve.seed not in settings.runs[settings.retrieve.run].seeds:
         raise SettingsError(f"retrieve.seed is {settings.retrieve.seed}, which that run does not train; name one of its seeds")
     networks = {f"runs.{name}": run.network for name, run in settings.runs.items()}

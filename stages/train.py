@@ -1,9 +1,9 @@
 """Train one run of the study from each of its seeds."""
 
-from study.checking import plain
 from stages.running import Bar, run_stage, side_by_side, the_name
 from stages.settings import StudySettings, load
 from study import files
+from study.checking import plain
 from study.data.packing import read_index
 from study.provenance import Record
 from study.training.run import train_seed

@@ -35,7 +35,7 @@ def set_up(machine: MachineSettings) -> list[torch.device]:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products on CUDA
     torch.set_num_threads(machine.threads)
     torch.use_deterministic_algorithms(machine.deterministic)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads memory that it has not written
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing here reads memory that it has not written
     torch.backends.cudnn.benchmark = not machine.deterministic
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False  # float32 means float32
     return [_device(name) for name in machine.devices]

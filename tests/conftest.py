@@ -16,7 +16,12 @@ from study.training.update import LearningSettings, RateSettings
 
 MACHINE = MachineSettings(devices=("cpu",), threads=1, precision="float32", deterministic=True)
 TINY = AlexNetSettings(
-    crop=55, stride=2, kernels=(4, 8, 8, 8, 8), neurons=(16, 16), deviation_conv345=0.03, response=AlexNetSettings().response
+    crop=55,
+    stride=2,
+    kernels=(4, 8, 8, 8, 8),
+    neurons=(16, 16),
+    deviation_conv345=0.03,
+    response=AlexNetSettings().response,
 )
 LEARNING = LearningSettings(epochs=3, batch=16, rate=RateSettings(initial=0.001, patience=1))
 
@@ -26,7 +31,13 @@ def tiny_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """96 + 24 + 24 built-in pictures of 64 pixels, packed."""
     folder = tmp_path_factory.mktemp("tiny")
     pictures = PictureSettings(seed=3, size=64, train=96, validation=24, test=24)
-    pack(BuiltIn(BuiltInSettings(source="sketch", pictures=pictures)), PackingSettings(size=64), folder, 2, lambda _: None)
+    pack(
+        BuiltIn(BuiltInSettings(source="sketch", pictures=pictures)),
+        PackingSettings(size=64),
+        folder,
+        2,
+        lambda _: None,
+    )
     return folder
 
 

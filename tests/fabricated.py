@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from study.checking import plain
 from study import files
+from study.checking import plain
 from study.data.feeding import NO_AUGMENTATION, Feed
 from study.data.packing import PackingSettings, pack
 from study.data.pictures import CLASSES, PictureSettings
@@ -62,9 +62,7 @@ def _record(folder: Path, stage: str, **facts: Any) -> None:
 
 
 def _train(folder: Path, run: str, columns: int) -> None:
-    network = AlexNetSettings(
-        crop=55, stride=2, kernels=(8 * columns, 16, 16, 16, 16), neurons=(32, 32), columns=columns
-    )
+    network = AlexNetSettings(crop=55, stride=2, kernels=(8 * columns, 16, 16, 16, 16), neurons=(32, 32), columns=columns)
     for seed in SEEDS:
         trained = AlexNet(network, COUNT, [CPU])
         trained.initialise(seed)
@@ -94,9 +92,9 @@ def _converge(folder: Path, curve: str, rate: float, speed: float) -> None:
     settings = CurveSettings(network=network, rates=(rate, 2 * rate), seeds=SEEDS, epochs=9)
     errors = {seed: [0.9 * float(np.exp(-speed * epoch)) + 0.01 * seed for epoch in range(9)] for seed in SEEDS}
     tried = {rate: errors[1], 2 * rate: [0.9] * 9}
-    rows = [
-        [1, each, epoch, 3 * epoch, 2 * error, error] for each, e in tried.items() for epoch, error in enumerate(e, 1)
-    ] + [[2, rate, epoch, 3 * epoch, 2 * error, error] for epoch, error in enumerate(errors[2], 1)]
+    rows = [[1, each, epoch, 3 * epoch, 2 * error, error] for each, e in tried.items() for epoch, error in enumerate(e, 1)] + [
+        [2, rate, epoch, 3 * epoch, 2 * error, error] for epoch, error in enumerate(errors[2], 1)
+    ]
     files.write_csv(folder / "converge" / curve / "curves.csv", files.CONVERGENCE, rows)
     files.write_csv(folder / "converge" / curve / "figure1.csv", ("epoch", "training_error"), mean_curve(errors))
     files.write_json(folder / "converge" / curve / "metrics.json", measure(settings, tried, errors))
@@ -111,25 +109,19 @@ def _retrieve(folder: Path, packed: Path) -> None:
     by_features, distances = nearest(asked, stored, 6)
     by_pixels, _ = nearest(pixels(test, 48), pixels(train, 48), 6)
     labels, known = test.labels.numpy(), train.labels.numpy()
-    files.write_csv(
-        folder / "retrieve/neighbours.csv", files.NEIGHBOURS, table(labels, known, by_features, distances, by_pixels)
-    )
+    files.write_csv(folder / "retrieve/neighbours.csv", files.NEIGHBOURS, table(labels, known, by_features, distances, by_pixels))
     np.save(folder / "retrieve/features-train.npy", stored)
     np.save(folder / "retrieve/features-test.npy", asked)
     files.write_json(folder / "retrieve/metrics.json", matches("base", labels, known[by_features], known[by_pixels]))
     weights = folder / "train/base/seed-1/weights.safetensors"
-    _record(
-        folder, "retrieve", inputs={"results/invented/train/base/seed-1/weights.safetensors": files.sha256(weights)}
-    )
+    _record(folder, "retrieve", inputs={"results/invented/train/base/seed-1/weights.safetensors": files.sha256(weights)})
 
 
 def claims() -> list[dict[str, Any]]:
     """A row a claim as study/judging writes it, each verdict in turn, with invented numbers where it is measured."""
     rows = []
     for number, claim in enumerate(CLAIMS):
-        row = {
-            name: getattr(claim, name) for name in ("id", "section", "cacm", "kind", "title", "quote", "metric", "unit")
-        }
+        row = {name: getattr(claim, name) for name in ("id", "section", "cacm", "kind", "title", "quote", "metric", "unit")}
         row |= {
             "paper": claim.value,
             "paper_top5": claim.top5,

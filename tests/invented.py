@@ -47,9 +47,7 @@ def _trained(folder, random, planted, *, without_dropout):
     for seed in SEEDS:
         rise = (0.4 if without_dropout else 0.0) + 0.01 * random.random()
         loss = np.concatenate([np.linspace(3, 1, 6), np.linspace(1, 1 + rise, 7)[1:]])
-        error = np.concatenate(
-            [np.linspace(0.9, 0.3, 3 if without_dropout else 6), np.full(9 if without_dropout else 6, 0.3)]
-        )
+        error = np.concatenate([np.linspace(0.9, 0.3, 3 if without_dropout else 6), np.full(9 if without_dropout else 6, 0.3)])
         rows = [(e + 1, 250 * (e + 1), 0.01, loss[e], 0.25, loss[e], error[e], error[e] / 3) for e in range(12)]
         files.write_csv(folder / f"seed-{seed}" / "curve.csv", files.CURVE, rows)
         grey = random.normal(size=(24, 11, 11, 1)).repeat(3, axis=3)
@@ -71,9 +69,7 @@ def _evaluated(folder, run, random, pictures, worse, planted):
         centre_wrong = own + (0.5 if planted else 0.05 * random.normal(size=pictures)) > 0.9
         far_off = own > 1.9
         for picture, label in enumerate(labels.tolist()):
-            ten, centre = (
-                _five(label, wrong, far_off[picture]) for wrong in (ten_wrong[picture], centre_wrong[picture])
-            )
+            ten, centre = (_five(label, wrong, far_off[picture]) for wrong in (ten_wrong[picture], centre_wrong[picture]))
             rows.append([model, picture, label, *ten, 0.5, *centre])
     files.write_csv(folder / "predictions.csv", files.PREDICTIONS, rows)
     files.write_json(folder / "metrics.json", {"run": run, "pictures": pictures})

@@ -28,9 +28,7 @@ def convergence(seeds: tuple[int, ...] = (1, 2)) -> pd.DataFrame:
         for seed in seeds
         for epoch in range(1, 5 + seed)
     ]
-    return pd.DataFrame(
-        rows, columns=["curve", "seed", "rate", "epoch", "iteration", "training_loss", "training_error"]
-    )
+    return pd.DataFrame(rows, columns=["curve", "seed", "rate", "epoch", "iteration", "training_loss", "training_error"])
 
 
 def errors() -> pd.DataFrame:

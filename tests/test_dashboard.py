@@ -1,19 +1,13 @@
-"""Every page without results, with results, and with results that are half written; and pictures that visitors drop."""
+"""Every page without results, with results, with half-written results, and with a picture that is dropped."""
 
 from __future__ import annotations
 
-import io
 import shutil
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from PIL import Image
 from scipy.stats import binomtest
 from streamlit.testing.v1 import AppTest
 
@@ -23,6 +17,7 @@ from study import files
 from study.judging.verdicts import WORDS
 from study.paper.claims import CLAIMS
 from tests.fabricated import study as fabricated_study
+from tests.test_query import REFUSED, TAKEN
 
 APP = Path(__file__).parents[1] / "dashboard" / "app.py"
 PAGES = ("claims", "errors", "curves", "kernels", "similar", "provenance")
@@ -65,9 +60,7 @@ def here(root: Path) -> Study:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_without_results_a_page_says_which_command_makes_them(
-    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_results_a_page_says_which_command_makes_them(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     app = opened(page)
     assert [info.value for info in app.info] == [SENTENCE]
@@ -121,9 +114,7 @@ def test_json_of_another_shape_leaves_every_page_standing(page: str, content: st
 
 
 @pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize(
-    "stage", ["download", "prepare", "train", "evaluate", "converge", "retrieve", "judge", "provenance"]
-)
+@pytest.mark.parametrize("stage", ["download", "prepare", "train", "evaluate", "converge", "retrieve", "judge", "provenance"])
 def test_a_missing_stage_leaves_every_page_standing(page: str, stage: str, root: Path) -> None:
     shutil.rmtree(root / "results/invented" / stage)
     opened(page)
@@ -200,6 +191,15 @@ def test_a_curve_is_shown_while_its_run_goes_on(root: Path) -> None:
     assert "incomplete" in told(opened("curves"))
 
 
+def test_a_run_that_begins_while_the_page_is_open_joins_the_others(root: Path) -> None:
+    shutil.move(root / "results/invented/train/one_column", root / "later")
+    app = opened("curves")
+    shutil.move(root / "later", root / "results/invented/train/one_column")
+    app.run()
+    assert not app.exception
+    assert set(app.dataframe[-1].value["run"]) == {"base", "one_column"}
+
+
 def test_errors_and_intervals_are_counts_of_the_evaluation(root: Path) -> None:
     table = frames.errors(here(root))
     predictions = pd.read_csv(root / "results/invented/evaluate/base/predictions.csv")
@@ -221,10 +221,7 @@ def test_the_error_table_has_the_mean_and_the_range_of_the_seeds(root: Path) -> 
     errors = frames.errors(here(root))
     table = tables.error_summary(errors)
     assert list(table["models"]) == ["1 network, 2 seeds", "2 networks averaged"] * 2
-    single = (
-        100
-        * errors.query("run == 'base' and model != 'averaged' and view == 'ten_patches' and measure == 'top1'")["error"]
-    )
+    single = 100 * errors.query("run == 'base' and model != 'averaged' and view == 'ten_patches' and measure == 'top1'")["error"]
     assert table.iloc[0]["top-1, ten patches"] == f"{single.mean():.1f}% ({single.min():.1f} to {single.max():.1f})"
 
 
@@ -312,130 +309,12 @@ def test_the_page_is_drawn_anew_only_when_a_file_has_changed(root: Path) -> None
     assert reading.stamp(here(root)) != before
 
 
+def test_commands_in_sentences_are_code_and_nothing_else_is_markdown() -> None:
+    assert showing.with_code("*5* seeds; then `uv run -S a=b`") == r"\*5\* seeds; then `uv run -S a=b`"
+
+
 def test_text_from_files_is_not_read_as_markdown() -> None:
     assert showing.plain("[x](http://a) *b* $c$ <i>") == r"\[x\]\(http\://a\) \*b\* \$c\$ \<i\>"
-
-
-# --- pictures that visitors drop
-
-
-def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def gradient(width: int = 40, height: int = 30) -> Image.Image:
-    ramp = np.linspace(0, 255, width * height * 3).reshape(height, width, 3)
-    return Image.fromarray(ramp.astype(np.uint8))
-
-
-def half(content: bytes) -> bytes:
-    return content[: len(content) // 2]
-
-
-def bomb(side: int) -> bytes:
-    return encoded(Image.new("1", (side, side)))
-
-
-def animation() -> bytes:
-    return encoded(gradient(), "WEBP", save_all=True, append_images=[gradient().rotate(90)])
-
-
-REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
-    "empty": (lambda: b"", "is empty"),
-    "text": (lambda: b"not a picture at all", "neither JPEG, PNG nor WebP"),
-    "svg": (lambda: b"<svg xmlns='http://www.w3.org/2000/svg'/>", "neither JPEG, PNG nor WebP"),
-    "html behind a GIF's name": (lambda: b"GIF89a<script>alert(1)</script>", "neither JPEG, PNG nor WebP"),
-    "gif": (lambda: encoded(gradient(), "GIF"), "neither JPEG, PNG nor WebP"),
-    "tiff": (lambda: encoded(gradient(), "TIFF"), "neither JPEG, PNG nor WebP"),
-    "eps": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n", "neither JPEG, PNG nor WebP"),
-    "heic": (lambda: b"\x00\x00\x00\x18ftypheic" + bytes(100), "neither JPEG, PNG nor WebP"),
-    "11 MB": (lambda: b"\xff\xd8\xff" + bytes(11 * 2**20), "at most 10 MB"),
-    "JPEG cut at half": (lambda: half(encoded(gradient(400, 300), "JPEG")), "damaged or cut short"),
-    "PNG cut at half": (lambda: half(encoded(gradient(400, 300))), "damaged or cut short"),
-    "PNG's head alone": (lambda: b"\x89PNG\r\n\x1a\n", "damaged or cut short"),
-    "WebP's head alone": (lambda: b"RIFF\x00\x00\x00\x00WEBP", "damaged or cut short"),
-    "a JPEG that calls itself PNG": (
-        lambda: b"\x89PNG\r\n\x1a\n" + encoded(gradient(), "JPEG"),
-        "damaged or cut short",
-    ),
-    "36 million pixels": (lambda: bomb(6000), "at most 25 million"),
-    "100 million pixels": (lambda: bomb(10000), "25 million"),
-    "400 million pixels": (lambda: bomb(20000), "25 million"),
-    "1 x 1": (lambda: encoded(Image.new("RGB", (1, 1))), "at least 16"),
-    "10000 x 1": (lambda: encoded(Image.new("RGB", (10000, 1))), "at least 16"),
-    "too long": (lambda: encoded(Image.new("RGB", (16, 400))), "20 to 1"),
-    "too wide": (lambda: encoded(Image.new("1", (10001, 600))), "10,000 a side"),
-}
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_a_bad_picture_gets_one_sentence(name: str) -> None:
-    make, words = REFUSED[name]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        content = make()
-    refusal = query.decode_query(content)
-    assert isinstance(refusal, str)
-    assert words in refusal
-    assert refusal.count(".") == 1 and refusal.endswith(".")
-
-
-TAKEN: dict[str, Callable[[], bytes]] = {
-    "png": lambda: encoded(gradient()),
-    "jpeg": lambda: encoded(gradient(), "JPEG"),
-    "webp": lambda: encoded(gradient(), "WEBP"),
-    "grey": lambda: encoded(gradient().convert("L")),
-    "palette": lambda: encoded(gradient().convert("P")),
-    "one bit": lambda: encoded(gradient().convert("1")),
-    "CMYK": lambda: encoded(gradient().convert("CMYK"), "JPEG"),
-    "animation": animation,
-    "with a tail": lambda: encoded(gradient()) + b"PK\x03\x04 and more",
-}
-
-
-@pytest.mark.parametrize("name", TAKEN)
-def test_a_good_picture_becomes_rgb(name: str) -> None:
-    picture = query.decode_query(TAKEN[name]())
-    assert isinstance(picture, np.ndarray)
-    assert (picture.shape, picture.dtype) == ((30, 40, 3), np.uint8)
-
-
-@pytest.mark.parametrize("turn", range(1, 9))
-def test_a_picture_is_turned_as_its_camera_says(turn: int) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = turn
-    stored = Image.fromarray(np.zeros((32, 48, 3), dtype=np.uint8))
-    picture = query.decode_query(encoded(stored, "JPEG", exif=exif))
-    assert isinstance(picture, np.ndarray)
-    assert picture.shape == ((32, 48, 3) if turn <= 4 else (48, 32, 3))
-
-
-def test_sixteen_bits_are_scaled_rather_than_clipped() -> None:
-    picture = query.decode_query(encoded(Image.fromarray(np.full((20, 20), 40000, dtype=np.uint16))))
-    assert isinstance(picture, np.ndarray)
-    assert set(picture.ravel()) == {round(40000 / 257)}
-
-
-def test_what_is_transparent_is_white() -> None:
-    hidden = Image.fromarray(np.full((20, 20, 4), (255, 0, 0, 0), dtype=np.uint8))
-    picture = query.decode_query(encoded(hidden))
-    assert isinstance(picture, np.ndarray)
-    assert picture.min() == 255
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.sampled_from(["PNG", "JPEG", "WEBP"]), st.integers(0, 2**32 - 1), st.integers(1, 40))
-def test_no_bytes_raise(kind: str, seed: int, changes: int) -> None:
-    random = np.random.default_rng(seed)
-    content = bytearray(encoded(gradient(), kind))
-    for place in random.integers(8 if kind == "PNG" else 12, len(content), changes):
-        content[place] = random.integers(256)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow remarks on broken metadata
-        picture = query.decode_query(bytes(content[: random.integers(12, len(content) + 1)]))
-    assert isinstance(picture, str) or (picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3)
 
 
 def test_a_training_picture_finds_itself(root: Path) -> None:
@@ -481,6 +360,21 @@ def test_what_a_dropped_picture_needs_is_named_where_it_is_missing(gone: str, wo
     answer = query.nearest_to(np.zeros((64, 64, 3), dtype=np.uint8), here(root), 6)
     assert isinstance(answer, str)
     assert words in answer
+
+
+def test_weights_other_than_those_that_made_the_features_are_not_used(root: Path) -> None:
+    other = root / "results/invented/train/base/seed-2/weights.safetensors"
+    shutil.copy(other, root / "results/invented/train/base/seed-1/weights.safetensors")
+    answer = query.nearest_to(np.zeros((64, 64, 3), dtype=np.uint8), here(root), 6)
+    assert isinstance(answer, str)
+    assert "not those that made the features" in answer
+
+
+def test_what_is_lacking_is_said_before_a_picture_is_dropped(root: Path) -> None:
+    (root / "results/invented/retrieve/features-train.npy").unlink()
+    app = opened("similar")
+    assert "features of the training pictures are not here" in told(app)
+    assert len(app.file_uploader) == 0
 
 
 def test_without_torch_a_dropped_picture_gets_one_sentence(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

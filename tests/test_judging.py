@@ -120,9 +120,7 @@ def test_a_reduced_study_earns_no_first_word_and_no_value(found):
 def test_the_other_direction_is_a_contradiction(with_effects):
     turned = {name: replace(block, run=block.against, against=block.run) for name, block in PROTOCOL.claims.items()}
     protocol = replace(PROTOCOL, claims=turned)
-    rows = judged(
-        Evidence(folder=with_effects.folder, study="sketch", runs=RUNS, curves=with_effects.curves), protocol=protocol
-    )
+    rows = judged(Evidence(folder=with_effects.folder, study="sketch", runs=RUNS, curves=with_effects.curves), protocol=protocol)
     assert rows["response-normalisation"].verdict == verdicts.CONTRADICTED
     assert rows["relu-faster"].verdict == verdicts.CONTRADICTED
 
@@ -138,9 +136,7 @@ def test_arithmetic_decides_without_results(tmp_path):
 
 class TestAtThePapersScale:
     def cifar(self, tmp_path, slow_epochs, training=45_000):
-        evidence = invent(
-            tmp_path, planted=True, pictures=100, study="cifar10", training=training, slow_epochs=slow_epochs
-        )
+        evidence = invent(tmp_path, planted=True, pictures=100, study="cifar10", training=training, slow_epochs=slow_epochs)
         return judged(evidence, bootstrap=200)
 
     def test_size_and_direction_agree(self, tmp_path):
@@ -194,9 +190,7 @@ def test_a_time_that_was_not_reached_gives_a_bound(tmp_path):
 def test_fewer_seeds_than_the_protocol_asks_for_decide_nothing(tmp_path):
     evidence = invent(tmp_path, planted=True, pictures=300)
     path = tmp_path / "evaluate/no_normalisation/predictions.csv"
-    path.write_text(
-        "".join(line for line in path.read_text().splitlines(True) if not line.startswith(("seed-1", "seed-2")))
-    )
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith(("seed-1", "seed-2"))))
     row = judged(evidence, bootstrap=200)["response-normalisation"]
     assert (row.verdict, row.seeds) == (verdicts.INCONCLUSIVE, 1)
     assert "3 seeds" in row.decide
@@ -226,9 +220,7 @@ class TestOrigin:
     def test_a_stale_evaluation_withholds_the_verdict(self, evidence):
         weights = evidence.folder / "train/base/seed-0/weights.safetensors"
         weights.write_bytes(b"new")
-        provenance(
-            evidence.folder, "evaluate-base", inputs={"results/sketch/train/base/seed-0/weights.safetensors": "old"}
-        )
+        provenance(evidence.folder, "evaluate-base", inputs={"results/sketch/train/base/seed-0/weights.safetensors": "old"})
         row = judged(evidence, bootstrap=200)["two-columns"]
         assert row.verdict == verdicts.WITHHELD
         assert "stale" in row.why
@@ -254,9 +246,7 @@ class TestOrigin:
     def test_git_tells_the_protocol_of_a_commit(self, tmp_path, monkeypatch):
         def git(*arguments):
             identity = ("-c", "user.name=a", "-c", "user.email=a@b.c")
-            return subprocess.run(
-                ["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True, text=True
-            ).stdout
+            return subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
 
         git("init", "-q")
         git("commit", "-q", "--allow-empty", "-m", "nothing")
@@ -293,9 +283,7 @@ class TestMissing:
         rows = judged(evidence, bootstrap=200)
         assert {row.verdict for row in rows.values() if row.id in PLANTED} == {verdicts.NOT_RUN}
 
-    @pytest.mark.parametrize(
-        "content", [b"[]", b"null", b'{"seeds": null}', b'{"seeds": {"0": 3}}', b"\xff\xfe", b"a,b\n1,2\n"]
-    )
+    @pytest.mark.parametrize("content", [b"[]", b"null", b'{"seeds": null}', b'{"seeds": {"0": 3}}', b"\xff\xfe", b"a,b\n1,2\n"])
     def test_files_of_another_kind_never_crash_it(self, tmp_path, content):
         evidence = invent(tmp_path, planted=True, pictures=48)
         for path in sorted(tmp_path.rglob("*.*")):
@@ -351,9 +339,7 @@ class TestTables:
         assert len(table) == len(CLAIMS)
         assert all(line.count(" | ") == 5 for line in table)
         line = next(line for line in table if "Response normalisation lowers" in line)
-        assert (
-            "1.40 pt / 1.20 pt (ILSVRC-2012, validation)" in line and "**direction reproduced (reduced scale)**" in line
-        )
+        assert "1.40 pt / 1.20 pt (ILSVRC-2012, validation)" in line and "**direction reproduced (reduced scale)**" in line
 
     def test_json_and_csv_say_the_same(self, found):
         rows = list(found.values())

@@ -185,7 +185,9 @@ def test_two_devices_for_one_column_are_refused() -> None:
 def test_four_layer_network_of_footnote_3(crop: int, side: int) -> None:
     network = FourLayer(FourLayerSettings(architecture="four_layer", crop=crop), 10, CPU)
     network.initialise(1)
-    counts = {name: sum(p.numel() for p in getattr(network, name).parameters()) for name in ("conv1", "conv2", "local3", "local4")}
+    counts = {
+        name: sum(p.numel() for p in getattr(network, name).parameters()) for name in ("conv1", "conv2", "local3", "local4")
+    }
     local3 = side * side * (64 * 9 * 32 + 32)  # every position its own kernels
     assert counts == {"conv1": 4864, "conv2": 102464, "local3": local3, "local4": side * side * (32 * 9 * 32 + 32)}
     assert network(torch.zeros(2, 3, crop, crop)).shape == (2, 10)

@@ -83,7 +83,12 @@ def test_pictures_go_to_no_cache_and_no_remote() -> None:
 
 
 def test_provenance_is_read_by_judge_alone() -> None:
-    readers = {stage for stage, block in STAGES.items() for dep in block["deps"] if "provenance/" in f"{dep}/" and dep.startswith("results")}
+    readers = {
+        stage
+        for stage, block in STAGES.items()
+        for dep in block["deps"]
+        if "provenance/" in f"{dep}/" and dep.startswith("results")
+    }
     assert readers == {"judge"}
 
 
@@ -134,5 +139,11 @@ def test_imports_go_one_way() -> None:
 def test_no_pickle_is_trusted() -> None:
     for path in _modules():
         text = path.read_text(encoding="utf-8")
-        for word in ("weights_only=False", "allow_pickle=True", "pickle.load", "unsafe_allow_html=True", " torch.load("):
+        for word in (
+            "weights_only=False",
+            "allow_pickle=True",
+            "pickle.load",
+            "unsafe_allow_html=True",
+            " torch.load(",
+        ):
             assert word not in text, f"{path.relative_to(ROOT)} has {word}"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from study.checking import SettingsError
 from stages.settings import load, read_params, resolve
+from study.checking import SettingsError
 
 ROOT = Path(__file__).parent.parent
 PARAMS = read_params(ROOT / "params.yaml")
@@ -53,7 +53,11 @@ def test_a_run_differs_from_the_base_by_its_own_lines() -> None:
         ("train.network.dropout", 1.5, "runs.base.network: dropout is 1.5, but it is a probability"),
         ("train.network.kernels", [96], r"runs.base.network.kernels has 1 entries; give 5"),
         ("train.network.crop", 65, "runs.base.network.crop is 65, larger than prepare.size 64"),
-        ("runs.base.network", {"activation": "swish"}, "runs.base.network.activation is 'swish'; use one of: relu, tanh"),
+        (
+            "runs.base.network",
+            {"activation": "swish"},
+            "runs.base.network.activation is 'swish'; use one of: relu, tanh",
+        ),
         ("runs.a-b", {}, "letters, digits and _ only"),
         ("runs.base.seeds", [1, 1], "runs.base: seeds is .*each once"),
         ("train.learning.rate.initial", float("nan"), "give a finite number"),

@@ -59,19 +59,14 @@ def test_crossed_draws_have_the_law_of_drawing_picture_by_picture():
 
 @pytest.mark.parametrize("seeds", [3, 5])
 def test_over_seeds_rarely_sees_what_is_not_there(seeds):
-    nulls = [
-        statistics.over_seeds(differences(r, seeds=seeds), ALPHA, 300, r)
-        for r in map(np.random.default_rng, range(300))
-    ]
+    nulls = [statistics.over_seeds(differences(r, seeds=seeds), ALPHA, 300, r) for r in map(np.random.default_rng, range(300))]
     assert np.mean([is_seen(e) for e in nulls]) <= MOST_FALSE_POSITIVES
     assert np.mean([e.low <= 0 <= e.high for e in nulls]) >= LEAST_COVERAGE
 
 
 def test_a_paired_t_alone_would_take_the_test_set_for_the_world():
     """Why pictures count as a source of chance: on the same nulls the t test over seeds is wrong far too often."""
-    wrong = share(
-        300, 0, lambda r: statistics.over_units(differences(r, seeds=5).mean(axis=1), ALPHA, 1 / 500).p < ALPHA
-    )
+    wrong = share(300, 0, lambda r: statistics.over_units(differences(r, seeds=5).mean(axis=1), ALPHA, 1 / 500).p < ALPHA)
     assert wrong > 2 * MOST_FALSE_POSITIVES
 
 
@@ -108,9 +103,7 @@ def test_holm_is_the_textbook_example():
 
 
 def test_equivalence_is_rarely_found_at_the_edge_of_its_margin():
-    found = share(
-        400, 0, lambda r: statistics.equivalent(statistics.over_units(r.normal(0.05, 0.03, 5), ALPHA), 0.05, ALPHA)
-    )
+    found = share(400, 0, lambda r: statistics.equivalent(statistics.over_units(r.normal(0.05, 0.03, 5), ALPHA), 0.05, ALPHA))
     assert found <= MOST_FALSE_POSITIVES
 
 
@@ -132,11 +125,7 @@ def test_seeds_needed_grow_as_the_effect_shrinks_and_end_where_pictures_forbid()
     known = statistics.over_units(np.array([-0.01, 0.0, 0.01]), ALPHA)
     few, many = (planning.seeds_needed(effect, known, ALPHA, 0.8) for effect in (0.03, 0.01))
     assert few is not None and many is not None and few < many
-    assert (
-        planning.power(0.01, known.spread, many, 0.0, ALPHA)
-        >= 0.8
-        > planning.power(0.01, known.spread, many - 1, 0.0, ALPHA)
-    )
+    assert planning.power(0.01, known.spread, many, 0.0, ALPHA) >= 0.8 > planning.power(0.01, known.spread, many - 1, 0.0, ALPHA)
     random = np.random.default_rng(0)
     small_test_set = statistics.over_seeds(differences(random, seeds=3, pictures=100), ALPHA, 500, random)
     assert planning.seeds_needed(0.005, small_test_set, ALPHA, 0.8) is None

@@ -144,7 +144,11 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_used(capsys: pytest.
 
 
 def test_two_trainers_of_one_run(tmp_path: Path) -> None:
-    with Checkpoints("run").held(), pytest.raises(ValueError, match=f"trained by process {os.getpid()}"), Checkpoints("run").held():
+    with (
+        Checkpoints("run").held(),
+        pytest.raises(ValueError, match=f"trained by process {os.getpid()}"),
+        Checkpoints("run").held(),
+    ):
         pass
     with Checkpoints("run").held():
         pass
@@ -164,7 +168,9 @@ def test_a_full_disk_keeps_the_previous_checkpoint(monkeypatch: pytest.MonkeyPat
         assert checkpoints.latest()[1] == {"iteration": 1}  # type: ignore[index]
 
 
-def test_a_diverging_run_is_recorded_and_its_last_finite_state_kept(tiny_set: Path, tmp_path: Path, tiny_run: RunSettings) -> None:
+def test_a_diverging_run_is_recorded_and_its_last_finite_state_kept(
+    tiny_set: Path, tmp_path: Path, tiny_run: RunSettings
+) -> None:
     learning = dataclasses.replace(tiny_run.learning, rate=dataclasses.replace(tiny_run.learning.rate, initial=1e18))
     wild = dataclasses.replace(tiny_run, learning=learning)
     outcome = _train(wild, tiny_set, tmp_path)

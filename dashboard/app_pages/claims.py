@@ -51,9 +51,9 @@ chosen = st.selectbox("Claim (or click a row above)", list(claims["id"]), key="c
 claim = next(claims[claims["id"] == chosen].itertuples())
 st.subheader(showing.plain(claim.title))
 st.badge(claim.verdict, color=tables.VERDICTS.get(claim.verdict, "gray"))
-st.markdown(showing.plain(claim.why or ""))
+st.markdown(showing.with_code(claim.why or ""))
 if claim.decide:
-    st.markdown(f"**What would decide it:** {claim.decide}")
+    st.markdown(f"**What would decide it:** {showing.with_code(claim.decide)}")
 paper, ours = st.columns(2, border=True)
 for place, title, facts in (
     (paper, "In the paper", tables.paper_facts(claim)),

@@ -48,10 +48,8 @@ quantity = st.segmented_control(
     default="validation_error",
     required=True,
 )
-shown = st.pills("Runs", names, selection_mode="multi", default=names, key="curve-runs")
-if not shown:
-    showing.stop(study, "Choose at least one run.")
-part = training[training["run"].isin(shown)]
+chosen = st.pills("Only these runs", names, selection_mode="multi", key="curve-runs")
+part = training[training["run"].isin(chosen)] if chosen else training
 showing.chart(
     charts.training(part, quantity, names),
     part,

@@ -18,9 +18,7 @@ else:
     if table.empty:
         st.info("No run is evaluated yet. `uv run dvc repro` evaluates each run after its training.")
     else:
-        st.caption(
-            f"{table['pictures'].max():,} test pictures. Mean of the seeds, and from lowest to highest in brackets."
-        )
+        st.caption(f"{table['pictures'].max():,} test pictures. Mean of the seeds, and from lowest to highest in brackets.")
         st.dataframe(tables.error_summary(table), hide_index=True, alt="Errors of each run")
         measure = st.segmented_control(
             "Measure", list(frames.MEASURES), format_func=frames.MEASURES.__getitem__, default="top1", required=True
@@ -38,12 +36,8 @@ else:
             hide_index=True,
             column_config={
                 "class": None,
-                "top1_error": st.column_config.ProgressColumn(
-                    "top-1 error", format="percent", min_value=0, max_value=1
-                ),
-                "top5_error": st.column_config.ProgressColumn(
-                    "top-5 error", format="percent", min_value=0, max_value=1
-                ),
+                "top1_error": st.column_config.ProgressColumn("top-1 error", format="percent", min_value=0, max_value=1),
+                "top5_error": st.column_config.ProgressColumn("top-5 error", format="percent", min_value=0, max_value=1),
             },
             alt=f"Error of {run} by class",
         )

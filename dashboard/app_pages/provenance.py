@@ -13,9 +13,7 @@ if not made:
 
 table = tables.stages(made)
 if table["code"].eq("changed").any():
-    st.warning(
-        "Some stages ran on code that differs from their commit: their numbers cannot be made again from Git alone."
-    )
+    st.warning("Some stages ran on code that differs from their commit: their numbers cannot be made again from Git alone.")
 st.dataframe(table, hide_index=True, alt="A row a stage: when it ran, for how long, on what, from which commit")
 showing.download(table, "provenance")
 

@@ -56,10 +56,10 @@ def told(label: float) -> str:
 if picture is not None:
     st.image(picture, caption=showing.plain(class_of(labels[chosen])), width=WIDTH, alt=f"Test picture {chosen}")
     st.subheader(f"Its {len(part)} nearest by features")
-    st.caption("✓ marks pictures of the query's own class; distances are Euclidean, between last hidden layers.")
+    st.caption("✓ marks the query's own class; the numbers are Euclidean distances between last hidden layers.")
     row_of(
         part["neighbour"].to_numpy(),
-        [f"{told(row.neighbour_label)}, {row.distance:.3g} away" for row in part.itertuples()],
+        [f"{told(row.neighbour_label)} · {row.distance:.3g}" for row in part.itertuples()],
     )
     st.subheader(f"Its {len(part)} nearest by pixels")
     row_of(part["pixel_neighbour"].to_numpy(), [told(label) for label in part["pixel_label"]])
@@ -68,6 +68,8 @@ with st.expander("Numbers"):
     showing.download(table, "neighbours")
 
 st.header("Your own picture")
+if lacking := query.lacking(study):
+    showing.stop(study, lacking)
 dropped = st.file_uploader(f"Drop a picture: {query.LIMITS}.", type=list(query.SUFFIXES), key="dropped")
 if dropped is None:
     showing.notes(study)
@@ -81,5 +83,6 @@ if isinstance(found, str):
     showing.stop(study, found)
 rows, distances = found
 st.subheader(f"Its {len(rows)} nearest by features")
-row_of(rows, [f"{distance:.3g} away" for distance in distances])
+classes = [pictures.label_of(study, "train", int(row)) for row in rows]
+row_of(rows, [f"{class_of(label)} · {distance:.3g}" for label, distance in zip(classes, distances, strict=True)])
 showing.notes(study)

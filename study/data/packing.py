@@ -29,7 +29,11 @@ from study import files
 
 FORMAT = 1
 SPLITS = ("train", "validation", "test")
-FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC, "lanczos": Image.Resampling.LANCZOS}
+FILTERS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,9 +74,7 @@ def rescale(picture: np.ndarray, size: int, filter: str) -> np.ndarray:
     return np.asarray(resized.crop((left, top, left + size, top + size)))
 
 
-def pack(
-    source: Source, settings: PackingSettings, folder: Path, workers: int, tell: Callable[[int], None]
-) -> dict[str, Any]:
+def pack(source: Source, settings: PackingSettings, folder: Path, workers: int, tell: Callable[[int], None]) -> dict[str, Any]:
     """Pack all splits of `source` into `folder`; returns the index. What is there already and right is kept.
 
     `tell(n)` says that n more pictures are done. Peak memory is a shard a worker. Raises OSError if the disk is full.
@@ -138,9 +140,9 @@ def _write_index(
         _save(folder / f"{split}-labels.npy", np.asarray(labels, dtype=np.int32))
     training = [shard for shard in shards if shard["split"] == "train"]
     pictures = source.counts["train"]
-    total = sum(np.asarray(shard["sum"], dtype=np.int64) for shard in training)
-    products = sum(np.asarray(shard["products"], dtype=np.int64) for shard in training)
-    _save(folder / "mean.npy", (total / pictures).astype(np.float32))
+    total = np.sum([shard["sum"] for shard in training], axis=0, dtype=np.int64)
+    products = np.sum([shard["products"] for shard in training], axis=0, dtype=np.int64)
+    _save(folder / "mean.npy", np.asarray(total / pictures, dtype=np.float32))
     rgb = total.sum(axis=(0, 1)) / (pictures * settings.size**2)
     covariance = products / (pictures * settings.size**2) - np.outer(rgb, rgb)
     eigenvalues, eigenvectors = np.linalg.eigh(covariance)

@@ -172,8 +172,10 @@ class _ArraysOnly(pickle.Unpickler):
     """The batches are pickles; this reader builds NumPy arrays and refuses everything else a pickle could name."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in {("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")}:
-            return getattr(np._core.multiarray if name == "_reconstruct" else np, name)
+        if (module, name) in {("numpy", "ndarray"), ("numpy", "dtype")}:
+            return getattr(np, name)
+        if module.replace("_core", "core") == "numpy.core.multiarray" and name == "_reconstruct":
+            return np._core.multiarray._reconstruct  # type: ignore[attr-defined]
         raise pickle.UnpicklingError(f"a CIFAR-10 batch names {module}.{name}, which it has no need of")
 
 

@@ -34,9 +34,7 @@ def error_difference(evidence: Evidence, block: Block, chance: Chance) -> Measur
     )
 
 
-def _error_difference(
-    evidence: Evidence, block: Block, metric: str, chance: Chance
-) -> tuple[Estimate, str, tuple[int, int]]:
+def _error_difference(evidence: Evidence, block: Block, metric: str, chance: Chance) -> tuple[Estimate, str, tuple[int, int]]:
     against = block.against or block.run
     first, labels = evidence.wrong(block.run, metric, block.patches)
     second, their_labels = evidence.wrong(against, metric, block.against_patches)

@@ -68,9 +68,7 @@ class Evidence:
     def require_run(self, run: str, add: str) -> None:
         if run not in self.runs:
             remedy = add or f"add a run `{run}` to the study"
-            raise MissingResult(
-                f"the study {self.study} has no run `{run}`", f"{remedy}{self._time}; then `uv run dvc repro`"
-            )
+            raise MissingResult(f"the study {self.study} has no run `{run}`", f"{remedy}{self._time}; then `uv run dvc repro`")
 
     @cached_property
     def _time(self) -> str:

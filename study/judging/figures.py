@@ -57,9 +57,7 @@ def _match(table: pd.DataFrame) -> pd.Series:
 
 
 def _far_in_pixels(table: pd.DataFrame) -> pd.Series:
-    shares = {
-        query: 1 - rows["neighbour"].isin(rows["pixel_neighbour"]).mean() for query, rows in table.groupby("query")
-    }
+    shares = {query: 1 - rows["neighbour"].isin(rows["pixel_neighbour"]).mean() for query, rows in table.groupby("query")}
     return pd.Series(shares) - 0.5
 
 

@@ -39,9 +39,7 @@ def judge(
     measured: dict[str, Measurement | MissingResult] = {
         name: _measure(evidence, name, block, protocol, bootstrap) for name, block in protocol.claims.items()
     }
-    adjusted = _holm(
-        protocol, {name: m for name, m in measured.items() if isinstance(m, Measurement) and _is_tested(name)}
-    )
+    adjusted = _holm(protocol, {name: m for name, m in measured.items() if isinstance(m, Measurement) and _is_tested(name)})
     family = len({_comparison(protocol.claims[name]) for name in adjusted})
     rows = []
     for claim in CLAIMS:
@@ -74,9 +72,7 @@ def _is_tested(name: str) -> bool:
     return next(claim.kind for claim in CLAIMS if claim.id == name) != "value"
 
 
-def _measure(
-    evidence: Evidence, name: str, block: Block, protocol: Protocol, bootstrap: int
-) -> Measurement | MissingResult:
+def _measure(evidence: Evidence, name: str, block: Block, protocol: Protocol, bootstrap: int) -> Measurement | MissingResult:
     try:
         if not _is_tested(name) and not _at_paper_scale(evidence, block):
             raise MissingResult("a value is comparable on the paper's data only", _full_study(block))
@@ -102,9 +98,7 @@ def _at_paper_scale(evidence: Evidence, block: Block) -> bool:
 def _registered(evidence: Evidence, name: str, m: Measurement, today: Mapping[str, Any], then: History) -> str:
     """The weakest answer over the stages that a measurement rests on."""
     commits = {evidence.provenance(stage).get("commit") for stage in m.stages}
-    answers = {
-        registered(name, today, then(commit) if isinstance(commit, str) and commit else None) for commit in commits
-    }
+    answers = {registered(name, today, then(commit) if isinstance(commit, str) and commit else None) for commit in commits}
     for answer in ("not checked", "exploratory"):
         if answer in answers:
             return answer

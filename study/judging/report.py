@@ -64,9 +64,7 @@ def paper_number(row: Row) -> str:
     """What the paper says, with its top-5 number and its data set."""
     if row.paper is None:
         return row.direction if row.direction == "positive" else NO_NUMBER
-    both = number(row.paper, row.unit) + (
-        f" / {number(row.paper_top5, row.unit)}" if row.paper_top5 is not None else ""
-    )
+    both = number(row.paper, row.unit) + (f" / {number(row.paper_top5, row.unit)}" if row.paper_top5 is not None else "")
     return both + (f" ({row.paper_data.split(' (')[0]})" if row.paper_data else "")
 
 

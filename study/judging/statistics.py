@@ -215,9 +215,7 @@ def least_separated(
     for first, second in columns:
         larger, smaller = (first, second) if first.mean() >= second.mean() else (second, first)
         gap = float(larger.mean() - smaller.mean())
-        test = stats.permutation_test(
-            (larger, smaller), _difference_of_means, n_resamples=draws, rng=random, vectorized=True
-        )
+        test = stats.permutation_test((larger, smaller), _difference_of_means, n_resamples=draws, rng=random, vectorized=True)
         draw = crossed_draws(larger[None], draws, random) - crossed_draws(smaller[None], draws, random)
         gaps.append(gap)
         ps.append(float(test.pvalue))

@@ -75,27 +75,19 @@ def judge_value(claim: Claim, block: Block, measured: Measurement) -> Verdict:
     low, high = claim.value - block.tolerance, claim.value + block.tolerance
     ours = measured.estimate
     if ours.high < low or ours.low > high:
-        return Verdict(
-            word=OUTSIDE, why=f"the interval {_range(measured)} excludes {claim.value:.1%} and its tolerance"
-        )
+        return Verdict(word=OUTSIDE, why=f"the interval {_range(measured)} excludes {claim.value:.1%} and its tolerance")
     if low <= ours.low and ours.high <= high:
-        return Verdict(
-            word=REPRODUCED, why=f"the interval {_range(measured)} lies within the tolerance of {claim.value:.1%}"
-        )
+        return Verdict(word=REPRODUCED, why=f"the interval {_range(measured)} lies within the tolerance of {claim.value:.1%}")
     return Verdict(word=INCONCLUSIVE, why=f"the interval {_range(measured)} reaches over the edge of the tolerance")
 
 
-def judge_effect(
-    claim: Claim, block: Block, measured: Measurement, p: float, protocol: Protocol, full_scale: bool
-) -> Verdict:
+def judge_effect(claim: Claim, block: Block, measured: Measurement, p: float, protocol: Protocol, full_scale: bool) -> Verdict:
     """An effect: `p` is Holm's; the interval must exclude no effect as well."""
     ours, margin = measured.estimate, smallest_of_interest(block, measured)
     seen = p < protocol.alpha and (ours.low > 0 or ours.high < 0)
     tested = f"{_range(measured)}, p = {p:.2g} after Holm"
     if measured.seeds < block.seeds:
-        return Verdict(
-            word=INCONCLUSIVE, why=f"{_count(measured.seeds, 'seed')} of the {block.seeds} that the protocol asks for"
-        )
+        return Verdict(word=INCONCLUSIVE, why=f"{_count(measured.seeds, 'seed')} of the {block.seeds} that the protocol asks for")
     if statistics.equivalent(ours, margin, protocol.alpha):
         return Verdict(word=NO_EFFECT, why=f"the effect is smaller than {_amount(margin, measured)}: {tested}")
     if seen and ours.value < 0:
@@ -119,9 +111,7 @@ def _judge_size(claim: Claim, block: Block, measured: Measurement, tested: str) 
     if ours.high < low or ours.low > high:
         return Verdict(word=OUTSIDE, why=f"the direction is the paper's, the size is not: {tested}")
     if ours.censored:
-        return Verdict(
-            word=INCONCLUSIVE, why=f"the direction is the paper's, of the size only a bound is known: {tested}"
-        )
+        return Verdict(word=INCONCLUSIVE, why=f"the direction is the paper's, of the size only a bound is known: {tested}")
     return Verdict(word=REPRODUCED, why=f"direction and size agree with the paper's: {tested}")
 
 

@@ -17,7 +17,7 @@ from study.data.packing import read_index
 from study.machine import MachineSettings, set_up
 from study.network.building import NetworkSettings, build
 from study.training.checkpoint import Checkpoints, identity
-from study.training.loop import Progress, Watch, train
+from study.training.loop import Watch, train
 from study.training.run import Tell, Teller
 from study.training.update import LearningSettings, RateSettings
 

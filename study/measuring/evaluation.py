@@ -46,7 +46,7 @@ def predict(network: Network, feed: Feed, batch: int, step: Callable[[int], None
     """Probabilities from ten patches and from the centre patch, which is the fifth of the ten; one pass gives both."""
     network.eval()
     averaged, centre = [], []
-    for patches, labels in feed.test_batches(batch, PATCHES):
+    for patches, labels in feed.test_batches(batch, 10):
         softmax = network(patches).float().softmax(dim=1).unflatten(0, (len(labels), PATCHES))
         averaged.append(softmax.mean(dim=1).cpu())
         centre.append(softmax[:, 4].cpu())
@@ -77,7 +77,9 @@ def measure(run: str, predictions: dict[str, Prediction], labels: np.ndarray) ->
     counts = {m: {view: wrong(p, labels) for view, p in made.views().items()} for m, made in predictions.items()}
     single = [count for model, count in counts.items() if model != files.AVERAGED]
     means = {
-        view: {f"{top}_error": float(np.mean([c[view][f"{top}_wrong"] for c in single]) / len(labels)) for top in ("top1", "top5")}
+        view: {
+            f"{top}_error": float(np.mean([c[view][f"{top}_wrong"] for c in single]) / len(labels)) for top in ("top1", "top5")
+        }
         for view in ("ten_patches", "centre_patch")
     }
     return {"run": run, "pictures": len(labels), **means, "models": counts}

@@ -32,7 +32,7 @@ FAN_IN = {
     "fc8": 4096,
 }  # of the paper's network: inputs to one neuron
 POSITIVE_BIAS = ("conv2", "conv4", "conv5", "fc6", "fc7")  # section 5: the others start at 0
-ACTIVATIONS = {"relu": F.relu, "tanh": torch.tanh}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "tanh": torch.tanh}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,18 +145,17 @@ class AlexNet(nn.Module):
     `devices` names one device, or one a column. The parameters carry the same names wherever they live.
     """
 
-    def __init__(
-        self, settings: AlexNetSettings, classes: int, devices: Sequence[torch.device] = (torch.device("cpu"),)
-    ) -> None:
+    def __init__(self, settings: AlexNetSettings, classes: int, devices: Sequence[torch.device] = (torch.device("cpu"),)) -> None:
         super().__init__()
         if len(devices) not in (1, settings.columns):
             raise ValueError(f"{len(devices)} devices for {settings.columns} column(s); give one device, or one a column")
         self.settings, self.classes = settings, classes
         where = [devices[i % len(devices)] for i in range(settings.columns)]
         shares = [classes // settings.columns + (i < classes % settings.columns) for i in range(settings.columns)]
-        self.columns = nn.ModuleList(Column(settings, n, device) for n, device in zip(shares, where, strict=True))
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.places = [[c for c in self.columns if c.device == device] for device in dict.fromkeys(where)]
+        columns = [Column(settings, n, device) for n, device in zip(shares, where, strict=True)]
+        self.columns = nn.ModuleList(columns)
+        self.places = [[column for column in columns if column.device == device] for device in dict.fromkeys(where)]
+        self.to(memory_format=torch.channels_last)
         responds = settings.normalisation == "response"
         self.normalise = ResponseNormalisation(settings.response) if responds else NoNormalisation()
         self.activation = ACTIVATIONS[settings.activation]
@@ -165,7 +164,7 @@ class AlexNet(nn.Module):
 
     @property
     def input_device(self) -> torch.device:
-        return self.columns[0].device
+        return self.places[0][0].device
 
     def initialise(self, seed: int) -> None:
         """N(0, 0.01) and the biases of section 5, drawn on the CPU so that every placement starts alike.
@@ -186,7 +185,7 @@ class AlexNet(nn.Module):
 
     def draw_dropout_from(self, seed: int) -> None:
         """Make the next pass draw its dropout from `seed`: a step's masks then depend on nothing that went before."""
-        for number, column in enumerate(self.columns):
+        for number, column in enumerate(column for here in self.places for column in here):
             column.generator.manual_seed(seed + number)
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -234,7 +233,7 @@ class AlexNet(nn.Module):
 
     def kernels(self) -> Tensor:
         """First-layer kernels (k1, 11, 11, 3) in float32 on the CPU, column 1 first (Figure 3)."""
-        weights = [column.conv1.weight.detach().float().cpu() for column in self.columns]
+        weights = [column.conv1.weight.detach().float().cpu() for here in self.places for column in here]
         return torch.cat(weights).permute(0, 2, 3, 1).contiguous()
 
 

@@ -59,7 +59,7 @@ class FourLayer(nn.Module):
     def __init__(self, settings: FourLayerSettings, classes: int, device: torch.device) -> None:
         super().__init__()
         k1, k2, k3, k4 = settings.kernels
-        side = -(-(-(-settings.crop // 2)) // 2)  # each pooling halves, rounding up
+        side = (settings.crop + 3) // 4  # two poolings, each of which halves and rounds up
         self.settings, self.classes, self.input_device = settings, classes, device
         self.activation = ACTIVATIONS[settings.activation]
         self.conv1 = nn.Conv2d(3, k1, 5, padding=2)

@@ -79,7 +79,7 @@ class _FastResponse(torch.autograd.Function):
         ctx.save_for_backward(a)
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:
         (a,) = ctx.saved_tensors
         c = ctx.constants
         divisor = _divisor(a, c, ctx.columns)
@@ -103,7 +103,7 @@ class ResponseNormalisation(nn.Module):
         self.constants = constants
 
     def forward(self, a: Tensor, columns: int = 1) -> Tensor:
-        return _FastResponse.apply(a, self.constants, columns)  # type: ignore[no-any-return]
+        return _FastResponse.apply(a, self.constants, columns)
 
     def extra_repr(self) -> str:
         c = self.constants

@@ -51,9 +51,7 @@ RELU = (
         metric="loss of error by a tenfold input scale, tanh minus ReLU",
         unit="error difference",
         problems=("saturation does not occur, but initialisation and normalisation constants do depend on the scale",),
-        others=(
-            "with inputs of unit variance and the printed initialisation, training stalls at a loss of 6.9 for long",
-        ),
+        others=("with inputs of unit variance and the printed initialisation, training stalls at a loss of 6.9 for long",),
     ),
 )
 
@@ -150,9 +148,7 @@ NORMALISATION = (
         data=CIFAR_TEST,
         protocol="four-layer network, ten views averaged",
         author_run="conv-local-13pct (12.6%) against conv-local-11pct (11%)",
-        problems=(
-            "the configurations also differ in the kernels of a local layer, weight decay and epochs (160 and 520)",
-        ),
+        problems=("the configurations also differ in the kernels of a local layer, weight decay and epochs (160 and 520)",),
     ),
     Claim(
         id="cifar-without",
@@ -200,9 +196,7 @@ POOLING = (
             "nearly identical runs of the author spread from 40.66 to 41.11: the effect is as large as that spread",
             "run 147 also changes the padding of conv2 and conv5, to keep maps of equal size",
         ),
-        others=(
-            "ImageNet at 128 pixels: 52.9% with size 3, 51.6% with size 2, whose maps were larger (caffenet-benchmark)",
-        ),
+        others=("ImageNet at 128 pixels: 52.9% with size 3, 51.6% with size 2, whose maps were larger (caffenet-benchmark)",),
     ),
     Claim(
         id="overlapping-overfit",

@@ -125,9 +125,7 @@ SIZE = (
         unit="error difference",
         data="not said",
         protocol=TEN_PATCHES,
-        others=(
-            "ImageNet at 128 pixels: 52.9, 56.2, 60.7, 69.5% at 1200, 800, 400, 200 thousand (caffenet-benchmark)",
-        ),
+        others=("ImageNet at 128 pixels: 52.9, 56.2, 60.7, 69.5% at 1200, 800, 400, 200 thousand (caffenet-benchmark)",),
     ),
 )
 

@@ -74,9 +74,7 @@ DROPOUT = (
             "no number and no set are given",
             "training errors with and without dropout cannot be compared, so the rise of the validation loss is judged",
         ),
-        others=(
-            "ImageNet at 128 pixels: errors 52.9, 50.3, 50.6, 52.7% at dropout .5, .3, .2, .1 (caffenet-benchmark)",
-        ),
+        others=("ImageNet at 128 pixels: errors 52.9, 50.3, 50.6, 52.7% at dropout .5, .3, .2, .1 (caffenet-benchmark)",),
     ),
     Claim(
         id="dropout-iterations",

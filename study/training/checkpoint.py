@@ -55,7 +55,9 @@ class Checkpoints:
         try:
             files.write_bytes(self.folder / name, content)
         except OSError as problem:
-            raise OSError(problem.errno, f"a checkpoint of {len(content):,} bytes: {problem.strerror}", str(self.folder)) from problem
+            raise OSError(
+                problem.errno, f"a checkpoint of {len(content):,} bytes: {problem.strerror}", str(self.folder)
+            ) from problem
         for old in self._states()[2:]:
             old.unlink()
 

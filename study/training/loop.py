@@ -30,7 +30,7 @@ class Progress:
     loss: float = 0.0  # sums over this epoch's pictures so far
     wrong: int = 0
     seen: int = 0
-    curve: list[list[float | None]] = field(default_factory=list)
+    curve: list[list[Any]] = field(default_factory=list)
     status: Literal["training", "finished", "diverged"] = "training"
 
     def start_epoch(self) -> None:
@@ -101,9 +101,7 @@ def _count(progress: Progress, loss: Tensor, logits: Tensor, labels: Tensor) -> 
     progress.iteration += 1
 
 
-def _close_epoch(
-    progress: Progress, network: Network, validation: Feed | None, settings: LearningSettings, rate: float
-) -> None:
+def _close_epoch(progress: Progress, network: Network, validation: Feed | None, settings: LearningSettings, rate: float) -> None:
     measured = errors(network, validation, settings.batch) if validation else (None, None, None)
     training = (progress.loss / progress.seen, progress.wrong / progress.seen)
     progress.curve.append([progress.epoch, progress.iteration, rate, *training, *measured])

@@ -92,14 +92,14 @@ def _rate_and_decay(parameter: str, settings: LearningSettings) -> tuple[float, 
     return 1.0, 0.0 if layer in settings.undecayed else settings.weight_decay
 
 
-def rate_after(settings: RateSettings, validation_errors: list[float]) -> float:
-    """The learning rate of the next epoch, from the validation errors of all epochs so far."""
+def rate_after(settings: RateSettings, validation_errors: Sequence[float | None]) -> float:
+    """The learning rate of the next epoch, from the validation errors of all epochs so far (None: not measured)."""
     if settings.rule == "epochs":
         divisions = sum(epoch <= len(validation_errors) + 1 for epoch in settings.at)
         return settings.initial / 10**divisions
     divisions, best, since = 0, float("inf"), 0
     for error in validation_errors:
-        best, since = (error, 0) if error < best else (best, since + 1)
+        best, since = (error, 0) if error is not None and error < best else (best, since + 1)
         if since >= settings.patience and divisions < settings.divisions:
             divisions, since = divisions + 1, 0
     return settings.initial / 10**divisions

@@ -1,0 +1,228 @@
+"""The whole study in miniature, through `dvc repro`: run, run again, cloned, changed, pushed and pulled."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from stages.settings import merged, read_params
+
+ROOT = Path(__file__).parent.parent
+PROJECT = (
+    "study",
+    "stages",
+    "dashboard",
+    "conf",
+    "dvc.yaml",
+    "protocol.yaml",
+    "pyproject.toml",
+    "README.md",
+    ".gitignore",
+    ".dvcignore",
+)
+MINIATURE = {
+    "study": "miniature",
+    "download": {"pictures": {"seed": 1, "size": 64, "train": 72, "validation": 24, "test": 48}},
+    "train": {
+        "network": {"kernels": [8, 8, 8, 8, 8], "neurons": [16, 16]},
+        "learning": {"epochs": 1, "rate": {"at": []}},
+        "seeds": [0, 1],
+    },
+    "converge": {"network": {"kernels": [8, 8, 8, 8, 8], "neurons": [16, 16]}, "pictures": 64, "epochs": 2},
+    "judge": {"bootstrap": 200},
+    "retrieve": {"queries": 24},
+}
+ENVIRONMENT = os.environ | {
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b.c", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b.c",
+}  # fmt: skip
+
+
+def run(*command: str, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=570)
+    assert done.returncode == 0 or not check, f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done
+
+
+def dvc(*arguments: str, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+    return run(sys.executable, "-m", "dvc", *arguments, cwd=cwd, check=check)
+
+
+def copy_project(folder: Path) -> None:
+    for name in PROJECT:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
+        copy(
+            ROOT / name,
+            folder / name,
+            **({"ignore": shutil.ignore_patterns("__pycache__")} if (ROOT / name).is_dir() else {}),
+        )
+    (folder / ".dvc").mkdir()
+    for name in ("config", ".gitignore"):
+        shutil.copyfile(ROOT / ".dvc" / name, folder / ".dvc" / name)
+
+
+def write_params(folder: Path, params: dict) -> None:
+    with open(folder / "params.yaml", "w", encoding="utf-8") as file:
+        YAML().dump(params, file)
+
+
+@pytest.fixture(scope="session")
+def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh project whose study has just run and is committed."""
+    folder = tmp_path_factory.mktemp("project with spaces")
+    copy_project(folder)
+    params = merged(read_params(ROOT / "params.yaml"), MINIATURE)
+    params["runs"] = {name: params["runs"][name] for name in ("base", "no_normalisation")}
+    write_params(folder, params)
+    run("git", "init", "-q", "-b", "main", cwd=folder)
+    run("git", "add", "-A", cwd=folder)
+    run("git", "commit", "-qm", "a study", cwd=folder)
+    dvc("repro", cwd=folder)
+    run("git", "add", "-A", cwd=folder)
+    run("git", "commit", "-qm", "its results", cwd=folder)
+    return folder
+
+
+def test_every_file_that_files_py_names_is_there(miniature: Path) -> None:
+    results = miniature / "results" / "miniature"
+    seeds = [f"train/{run}/seed-{seed}" for run in ("base", "no_normalisation") for seed in (0, 1)]
+    names = [f"{seed}/{file}" for seed in seeds for file in ("curve.csv", "weights.safetensors", "kernels.npy", "kernels.png")]
+    for run_name in ("base", "no_normalisation"):
+        names += [f"train/{run_name}/metrics.json"]
+        names += [f"evaluate/{run_name}/{file}" for file in ("metrics.json", "predictions.csv", "classes.csv")]
+        names += [f"provenance/{stage}-{run_name}.json" for stage in ("train", "evaluate")]
+    for curve in ("relu", "tanh"):
+        names += [f"converge/{curve}/{file}" for file in ("metrics.json", "curves.csv", "figure1.csv")]
+    names += ["download/source.json", "prepare/packed.json", "retrieve/metrics.json", "retrieve/neighbours.csv"]
+    names += ["retrieve/features-train.npy", "retrieve/features-test.npy"]
+    names += [f"judge/{file}" for file in ("claims.json", "claims.csv", "claims.md", "provenance.json")]
+    assert [name for name in names if not (results / name).is_file()] == []
+
+
+def test_a_study_leaves_git_as_it_was_but_for_the_lock(miniature: Path) -> None:
+    changed = run("git", "show", "--name-only", "--format=", "HEAD", cwd=miniature).stdout.split()
+    assert set(changed) <= {"dvc.lock"}
+    assert run("git", "status", "--porcelain", cwd=miniature).stdout == ""
+
+
+def test_a_second_repro_does_nothing(miniature: Path) -> None:
+    assert "Data and pipelines are up to date" in dvc("repro", cwd=miniature).stdout
+
+
+def test_dvc_shows_metrics_and_figure_1(miniature: Path) -> None:
+    shown = json.loads(dvc("metrics", "show", "--json", cwd=miniature).stdout)[""]["data"]
+    assert any(name.endswith("retrieve/metrics.json") for name in shown)
+    page = dvc("plots", "show", "Figure 1", "--show-vega", cwd=miniature)
+    assert "training_error" in page.stdout
+
+
+def test_provenance_names_what_made_a_result(miniature: Path) -> None:
+    record = json.loads((miniature / "results/miniature/provenance/train-base.json").read_text())
+    head = run("git", "rev-parse", "HEAD~1", cwd=miniature).stdout.strip()
+    assert record["commit"] == head and record["dirty"] is False
+    assert record["run"]["seeds"] == [0, 1] and record["seconds"] > 0 and record["peak_memory_bytes"] > 1e7
+    assert set(record["versions"]) >= {"torch", "numpy", "pillow", "python"}
+
+
+def test_what_other_stages_read_holds_no_time(miniature: Path) -> None:
+    for path in (miniature / "results" / "miniature").rglob("*.json"):
+        if "provenance" not in path.as_posix():
+            content = path.read_text()
+            assert '"seconds"' not in content and '"started"' not in content, path
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (("stages.train", "nosuch"), "train: 'nosuch' is not in params.yaml; use one of: base, no_normalisation"),
+        (("stages.converge",), "converge: 'nothing' is not in params.yaml; use one of: relu, tanh"),
+        (("stages.pin", "a/b"), "pin: give a name of letters"),
+    ],
+)
+def test_a_wrong_name_gets_one_sentence(miniature: Path, command: tuple[str, ...], sentence: str) -> None:
+    failed = run(sys.executable, "-m", *command, cwd=miniature, check=False)
+    assert failed.returncode == 1 and failed.stderr.startswith(sentence) and len(failed.stderr.splitlines()) == 1
+
+
+def test_a_finished_study_is_pinned(miniature: Path) -> None:
+    run(sys.executable, "-m", "stages.pin", "kept", cwd=miniature)
+    pinned = miniature / "pinned" / "kept"
+    manifest = json.loads((pinned / "manifest.json").read_text())
+    assert {"params.yaml", "judge/claims.json", "train/base/seed-0/kernels.npy"} <= set(manifest)
+    assert not any(name.endswith((".safetensors", "features-train.npy")) for name in manifest)
+    again = run(sys.executable, "-m", "stages.pin", "kept", cwd=miniature, check=False)
+    assert again.returncode == 1 and "exists already; choose another name" in again.stderr
+    shutil.rmtree(miniature / "pinned")
+    run("git", "checkout", "-q", "README.md", cwd=miniature)
+
+
+@pytest.mark.slow
+def test_a_clone_is_current_and_one_changed_run_concerns_its_consumers_only(miniature: Path, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    run("git", "clone", "-q", str(miniature), str(clone), cwd=tmp_path)
+    assert dvc("repro", "--dry", "--allow-missing", cwd=clone, check=False).returncode == 0
+    assert _stages_to_run(clone) == set()
+    params = read_params(clone / "params.yaml")
+    params["runs"]["no_normalisation"]["learning"] = {"momentum": 0.8}
+    write_params(clone, params)
+    assert _stages_to_run(clone) == {"train@no_normalisation", "evaluate@no_normalisation", "judge"}
+
+
+def _stages_to_run(folder: Path) -> set[str]:
+    said = dvc("repro", "--dry", "--allow-missing", "--pull", cwd=folder, check=False)
+    running = [line for line in (said.stdout + said.stderr).splitlines() if line.startswith("Running stage")]
+    return {line.split("'")[1] for line in running}
+
+
+@pytest.mark.slow
+def test_a_change_of_machine_is_never_served_from_the_cache(miniature: Path, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    run("git", "clone", "-q", str(miniature), str(clone), cwd=tmp_path)
+    params = read_params(clone / "params.yaml")
+    params["machine"]["threads"] = 2
+    write_params(clone, params)
+    stages = _stages_to_run(clone)
+    assert {"train@base", "evaluate@base", "converge@relu", "retrieve"} <= stages and "prepare" not in stages
+
+
+@pytest.mark.slow
+def test_a_study_travels_and_a_tampered_remote_is_noticed(miniature: Path, tmp_path: Path) -> None:
+    remote, clone, other = tmp_path / "remote", tmp_path / "clone", tmp_path / "other"
+    dvc("remote", "add", "-f", "--local", "lab", str(remote), cwd=miniature)
+    dvc("push", "-r", "lab", cwd=miniature)
+    for folder in (clone, other):
+        run("git", "clone", "-q", str(miniature), str(folder), cwd=tmp_path)
+        dvc("remote", "add", "--local", "lab", str(remote), cwd=folder)
+        dvc("remote", "modify", "--local", "lab", "verify", "true", cwd=folder)
+    dvc("pull", "-r", "lab", "--allow-missing", cwd=clone)
+    weights = "results/miniature/train/base/seed-0/weights.safetensors"
+    assert (clone / weights).read_bytes() == (miniature / weights).read_bytes()
+    assert not (clone / "data").exists(), "pictures do not travel"
+    largest = max((path for path in remote.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    largest.chmod(0o644)
+    largest.write_bytes(largest.read_bytes()[:-1] + b"?")
+    assert dvc("pull", "-r", "lab", "--allow-missing", cwd=other, check=False).returncode != 0
+
+
+@pytest.mark.slow
+def test_another_study_and_back_without_training(miniature: Path, tmp_path: Path) -> None:
+    """Switching back restores results from DVC's run cache."""
+    folder = tmp_path / "switch"
+    shutil.copytree(miniature, folder)
+    params = read_params(folder / "params.yaml")
+    (folder / "conf" / "study").joinpath("miniature.yaml").write_text("# @package _global_\n")
+    other = merged(params, {"study": "other", "download": {"pictures": {"seed": 2}}, "runs": {"base": {"seeds": [0]}}})
+    write_params(folder, other)
+    dvc("repro", cwd=folder)
+    before = (folder / "results/miniature/train/base/metrics.json").stat().st_mtime_ns
+    write_params(folder, params)
+    said = dvc("repro", cwd=folder).stdout
+    assert "stages.train" not in said.replace("exec python -m stages.train", "", 0) or "cached - skipping run" in said
+    for name in ("base", "no_normalisation"):
+        assert f"Stage 'train@{name}' is cached - skipping run" in said or f"Stage 'train@{name}' didn't change" in said
+    assert (folder / "results/miniature/train/base/metrics.json").stat().st_mtime_ns >= before
