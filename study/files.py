@@ -17,7 +17,9 @@
       retrieve/metrics.json              how often neighbours share the query's class: features, pixels, chance
       retrieve/neighbours.csv            a row a query and rank (NEIGHBOURS)
       retrieve/features-train.npy, features-test.npy    float32 (pictures, features) of the last hidden layer
-      judge/claims.json, claims.csv, claims.md          the verdicts
+      judge/claims.json, claims.csv, claims.md, claims.tex   a row a claim: numbers, uncertainty, scale, verdict
+      judge/open.md, misread.md          what would settle the open claims; what readers often get wrong
+      judge/metrics.json                 how many claims got which verdict
       judge/provenance.json              what made the verdicts
       provenance/<stage>.json            what made any other stage's results; `train-<run>.json` where a stage has many
 

@@ -1,6 +1,7 @@
 """dvc.yaml is tested like code: a stage's deps are what its script imports, its words stand in four places."""
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -147,3 +148,14 @@ def test_no_pickle_is_trusted() -> None:
             " torch.load(",
         ):
             assert word not in text, f"{path.relative_to(ROOT)} has {word}"
+
+
+def test_the_lock_has_the_pins() -> None:
+    """requirements.lock, for those who install with pip, is of the versions that pyproject.toml names, without addresses."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = [*project["project"]["dependencies"], *(pin for group in project["dependency-groups"].values() for pin in group)]
+    lock = (ROOT / "requirements.lock").read_text().lower()
+    for pin in wanted:
+        name, _, version = pin.lower().partition("==")
+        assert version and f"\n{name.replace('.', '-')}=={version} " in f"\n{lock}", pin
+    assert "://" not in lock
