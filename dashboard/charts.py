@@ -85,7 +85,7 @@ def figure1(frame: pd.DataFrame, threshold: float = 0.25) -> go.Figure:
         lines = [f"seed {seed}, rate {rate:g}" for seed, rate in zip(part["seed"], part["rate"], strict=True)]
         _add_lines(figure, part.assign(line=lines), "training_error", name, colour, dash)
     figure.add_hline(y=100 * threshold, line={"color": GREY, "width": 1, "dash": "dot"})
-    label = {"xref": "paper", "x": 1, "xanchor": "right", "yanchor": "bottom", "showarrow": False}
+    label = {"xref": "paper", "x": 0, "xanchor": "left", "yanchor": "bottom", "showarrow": False}
     figure.add_annotation(y=100 * threshold, text=f"{threshold:.0%}", **label)
     figure.update_yaxes(rangemode="tozero")
     figure.update_xaxes(rangemode="tozero")
@@ -174,7 +174,7 @@ def claim_effects(frame: pd.DataFrame) -> go.Figure:
     )
     figure.update_xaxes(zeroline=True, zerolinewidth=2, zerolinecolor=GREY, rangemode="tozero")
     figure.update_yaxes(autorange="reversed")
-    return _laid_out(figure, "measured here, points of error", "", 130 + 54 * len(rows))
+    return _laid_out(figure, "points of error", "", 130 + 54 * len(rows))
 
 
 def _wrapped(title: str, width: int = 30) -> str:

@@ -65,6 +65,13 @@ def error_summary(errors: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def class_table(classes: pd.DataFrame) -> pd.DataFrame:
+    """frames.class_errors in per cent, the class that is missed most first."""
+    ordered = classes.sort_values("top1_error", ascending=False)
+    percent = {"top-1 error": 100 * ordered["top1_error"], "top-5 error": 100 * ordered["top5_error"]}
+    return ordered[["name", "pictures"]].assign(**percent)
+
+
 def _cells(models: pd.DataFrame) -> dict[str, str]:
     cells = {}
     for view, words in VIEWS.items():
@@ -180,8 +187,8 @@ def printed(rows: Sequence[Claim]) -> pd.DataFrame:
     for row in rows:
         top1, top5 = (None, row.value) if row.metric == "top-5 error" else (row.value, row.top5)
         name = (row.title.partition(": ")[2] or row.title).partition(" err")[0].removesuffix(" it")
-        table.append((name, _percent(top1), _percent(top5), row.protocol, row.data, row.author_run))
-    return pd.DataFrame(table, columns=["row", "top-1", "top-5", "how", "pictures", "author's note"])
+        table.append((name, _percent(top1), _percent(top5), row.data, row.protocol, row.author_run))
+    return pd.DataFrame(table, columns=["row", "top-1", "top-5", "pictures", "how", "author's note"])
 
 
 def _percent(share: float | None) -> str:

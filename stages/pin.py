@@ -39,9 +39,12 @@ def pin(results: Path, folder: Path) -> None:
 
 
 def with_table(readme: str, name: str, table: str) -> str:
-    """README's text with the block between `<!-- claims: name -->` and `<!-- end -->` replaced."""
+    """README's text with what was measured or computed between `<!-- claims: name -->` and `<!-- end -->`."""
+    lines = [line for line in table.strip().splitlines() if not line.endswith(("**not run** |", "**not testable** |"))]
+    whole = f"All claims, those not run or not testable too: `pinned/{name}/judge/claims.md`."
     block = rf"(<!-- claims: {re.escape(name)} -->\n).*?(<!-- end -->)"
-    return re.sub(block, lambda found: f"{found[1]}{table.strip()}\n{found[2]}", readme, flags=re.DOTALL)
+    text = "\n".join([*lines, "", whole])
+    return re.sub(block, lambda found: f"{found[1]}{text}\n{found[2]}", readme, flags=re.DOTALL)
 
 
 def main() -> None:

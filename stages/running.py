@@ -102,6 +102,7 @@ def side_by_side(work: Callable[..., Any], each: Sequence[tuple[Any, ...]], mach
     if workers == 1:
         return [work(*arguments, bar.tell) for arguments in each]
     context = get_context("spawn" if sys.platform == "win32" else "forkserver")
+    context.set_forkserver_preload(["__main__", "study.training.run"])  # torch is loaded once, not in every worker
     news = context.Queue()
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_connect, initargs=(news,)) as pool:
         tasks = [pool.submit(_in_worker, work, arguments) for arguments in each]

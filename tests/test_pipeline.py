@@ -1,12 +1,16 @@
 """dvc.yaml is tested like code: a stage's deps are what its script imports, its words stand in four places."""
 
 import ast
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
+
+from stages.pin import with_table
+from study import files
 
 ROOT = Path(__file__).parent.parent
 PIPELINE = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
@@ -148,6 +152,28 @@ def test_no_pickle_is_trusted() -> None:
             " torch.load(",
         ):
             assert word not in text, f"{path.relative_to(ROOT)} has {word}"
+
+
+PINNED = sorted((ROOT / "pinned").glob("*/manifest.json"))
+
+
+@pytest.mark.parametrize("manifest", PINNED, ids=lambda path: path.parent.name)
+def test_a_pinned_study_is_whole_and_unchanged(manifest: Path) -> None:
+    kept = {name: ROOT / manifest.parent / name for name in files.read_json(manifest)}
+    assert {name: files.sha256(path) for name, path in kept.items()} == files.read_json(manifest)
+
+
+def test_the_readme_shows_the_pinned_claims() -> None:
+    """The table is generated, not typed."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = (ROOT / "pinned" / "sketch" / "judge" / "claims.md").read_text(encoding="utf-8")
+    assert with_table(readme, "sketch", table) == readme and "**" in readme.split("<!-- claims: sketch -->")[1]
+
+
+def test_the_readme_names_files_that_are_there() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:study|stages|dashboard|tests|conf|pinned|\.ci)/[\w/.-]*)`", readme)
+    assert named and [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_the_lock_has_the_pins() -> None:

@@ -41,13 +41,15 @@ st.dataframe(
     key="claims-table",
     on_select=follow_the_table,
     selection_mode="single-row",
-    column_config={"section": st.column_config.Column("§", width=50), "claim": st.column_config.Column(width=300)},
+    column_config={"section": st.column_config.Column("§", width=50), "claim": st.column_config.Column(width=290)},
+    placeholder="",
     alt="A row a claim: section, claim, verdict, the paper's number, ours with its interval, seeds and pictures",
 )
 showing.download(claims, "claims")
 
 st.header("One claim")
-chosen = st.selectbox("Claim (or click a row above)", list(claims["id"]), key="claim", bind="query-params")
+first = int(claims["ours"].notna().to_numpy().argmax())
+chosen = st.selectbox("Claim (or click a row above)", list(claims["id"]), first, key="claim", bind="query-params")
 claim = next(claims[claims["id"] == chosen].itertuples())
 st.subheader(showing.plain(claim.title))
 st.badge(claim.verdict, color=tables.VERDICTS.get(claim.verdict, "gray"))

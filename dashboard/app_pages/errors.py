@@ -18,7 +18,8 @@ else:
     if table.empty:
         st.info("No run is evaluated yet. `uv run dvc repro` evaluates each run after its training.")
     else:
-        st.caption(f"{table['pictures'].max():,} test pictures. Mean of the seeds, and from lowest to highest in brackets.")
+        count = f"{table['pictures'].max():,} test pictures."
+        st.caption(f"{count} Mean of the seeds; in brackets the lowest and highest. Diamonds: averaged models.")
         st.dataframe(tables.error_summary(table), hide_index=True, alt="Errors of each run")
         measure = st.segmented_control(
             "Measure", list(frames.MEASURES), format_func=frames.MEASURES.__getitem__, default="top1", required=True
@@ -32,12 +33,11 @@ else:
         run = st.selectbox("Error by class", frames.runs(study, "evaluate"), key="run", bind="query-params")
         classes = frames.class_errors(study, run)
         st.dataframe(
-            classes.sort_values("top1_error", ascending=False),
+            tables.class_table(classes),
             hide_index=True,
             column_config={
-                "class": None,
-                "top1_error": st.column_config.ProgressColumn("top-1 error", format="percent", min_value=0, max_value=1),
-                "top5_error": st.column_config.ProgressColumn("top-5 error", format="percent", min_value=0, max_value=1),
+                "top-1 error": st.column_config.ProgressColumn("top-1 error", format="%.1f%%", min_value=0, max_value=100),
+                "top-5 error": st.column_config.ProgressColumn("top-5 error", format="%.1f%%", min_value=0, max_value=100),
             },
             alt=f"Error of {run} by class",
         )

@@ -59,7 +59,7 @@ if picture is not None:
     st.caption("✓ marks the query's own class; the numbers are Euclidean distances between last hidden layers.")
     row_of(
         part["neighbour"].to_numpy(),
-        [f"{told(row.neighbour_label)} · {row.distance:.3g}" for row in part.itertuples()],
+        [f"{told(row.neighbour_label)} ({row.distance:.3g})" for row in part.itertuples()],
     )
     st.subheader(f"Its {len(part)} nearest by pixels")
     row_of(part["pixel_neighbour"].to_numpy(), [told(label) for label in part["pixel_label"]])
@@ -84,5 +84,5 @@ if isinstance(found, str):
 rows, distances = found
 st.subheader(f"Its {len(rows)} nearest by features")
 classes = [pictures.label_of(study, "train", int(row)) for row in rows]
-row_of(rows, [f"{class_of(label)} · {distance:.3g}" for label, distance in zip(classes, distances, strict=True)])
+row_of(rows, [f"{class_of(label)} ({distance:.3g})" for label, distance in zip(classes, distances, strict=True)])
 showing.notes(study)
