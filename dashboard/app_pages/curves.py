@@ -16,7 +16,7 @@ else:
     threshold = frames.threshold(study)
     st.caption(
         f"Thin lines: one seed each. Thick: their mean. Grey: {threshold:.0%} training error. "
-        "Each activation has the learning rate that made it fastest."
+        "Each activation has its own learning rate, the fastest of those tried."
     )
     reached = frames.epochs_to_threshold(study)
     with st.container(horizontal=True):
