@@ -32,7 +32,7 @@ def run_stage(stage: str, work: Callable[..., Any], *names: str) -> None:
         settings = load()
         record = Record(stage, {name: plain(getattr(settings, name)) for name in ("study", "machine")})
         work(settings, record, *names)
-        record.write(files.provenance(settings.results, "-".join((stage, *names))), peak_memory())
+        record.write(files.provenance(settings.results, "-".join((stage, *names))), peak_memory() + sum(_peak.values()))
     except (ValueError, OSError) as problem:
         kind = "params.yaml: " if isinstance(problem, SettingsError) else ""
         sys.exit(f"{stage}: {kind}{problem}")
@@ -109,10 +109,13 @@ def side_by_side(work: Callable[..., Any], each: Sequence[tuple[Any, ...]], mach
         while not all(task.done() for task in tasks) or not news.empty():
             with suppress(queue.Empty):
                 bar.tell(news.get(timeout=0.2))
-        return [task.result() for task in tasks]
+        done = [task.result() for task in tasks]
+    _peak["of workers together"] = sum(sorted(peak for _, peak in done)[-workers:])
+    return [result for result, _ in done]
 
 
 _news: dict[str, Any] = {}  # in a worker: the queue to its parent
+_peak: dict[str, int] = {}  # in the parent: bytes
 
 
 def _connect(queue_to_parent: Any) -> None:
@@ -120,5 +123,5 @@ def _connect(queue_to_parent: Any) -> None:
     end_with_parent()
 
 
-def _in_worker(work: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    return work(*arguments, _news["put"])
+def _in_worker(work: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, int]:
+    return work(*arguments, _news["put"]), peak_memory()
