@@ -10,7 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from threading import Thread
 from typing import Any
 
 from tqdm import tqdm
@@ -120,7 +122,16 @@ _peak: dict[str, int] = {}  # in the parent: bytes
 
 def _connect(queue_to_parent: Any) -> None:
     _news["put"] = queue_to_parent.put
-    end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches everybody: workers end without a word, the stage speaks
+    Thread(target=_end_with_stage, daemon=True).start()
+
+
+def _end_with_stage() -> None:
+    """A stage that is killed cannot end its workers, and the server that forked them lives as long as they do."""
+    stage = parent_process()
+    if stage is not None:
+        wait([stage.sentinel])
+        os._exit(1)
 
 
 def _in_worker(work: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, int]:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -215,6 +216,40 @@ def test_a_study_travels_and_a_tampered_remote_is_noticed(miniature: Path, tmp_p
     largest.chmod(0o644)
     largest.write_bytes(largest.read_bytes()[:-1] + b"?")
     assert dvc("pull", "-r", "lab", cwd=other, check=False).returncode != 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the death of a parent is signalled on Linux only")
+def test_when_dvc_is_terminated_its_trainers_end(miniature: Path, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    run("git", "clone", "-q", str(miniature), str(clone), cwd=tmp_path)
+    _bring_results(miniature, clone)
+    params = read_params(clone / "params.yaml")
+    params["runs"]["base"] = {"learning": {"epochs": 500}}
+    write_params(clone, params)
+    command = [sys.executable, "-m", "dvc", "repro", "train@base"]
+    training = subprocess.Popen(command, cwd=clone, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
+    assert training.stdout is not None
+    while "epoch 2/500" not in training.stdout.readline():
+        assert training.poll() is None
+    training.terminate()
+    training.wait(timeout=20)
+    deadline = time.monotonic() + 20
+    while (left := _running_in(clone)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert left == []
+
+
+def _running_in(folder: Path) -> list[str]:
+    """Processes whose working directory is `folder`."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.readlink(process / "cwd") == str(folder):
+                found.append((process / "cmdline").read_text())
+        except OSError:  # ended meanwhile, or not ours
+            continue
+    return found
 
 
 @pytest.mark.slow
