@@ -5,8 +5,11 @@ import dataclasses
 import pytest
 import torch
 
+from study.data.feeding import AugmentationSettings
 from study.network.alexnet import AlexNet, AlexNetSettings, convolve, maps_after_pooling, overhang, parameters_of
 from study.network.four_layer import FourLayer, FourLayerSettings
+from study.paper import numbers
+from study.training.update import LearningSettings
 
 PARAMETERS = {
     "conv1": 34_944,
@@ -202,3 +205,17 @@ def test_locally_connected_with_equal_kernels_is_a_convolution() -> None:
         local.bias.zero_()
     x = torch.randn(2, 64, 6, 6, dtype=torch.float64)
     torch.testing.assert_close(local(x), torch.nn.functional.conv2d(x, kernel, padding=1))
+
+
+def test_the_defaults_are_the_papers_numbers() -> None:
+    """What settings fall back to is what study/paper/ says, so that the two cannot drift apart."""
+    network, learning = AlexNetSettings(), LearningSettings()
+    assert (network.crop, network.stride, network.columns) == (numbers.CROP, numbers.STRIDE, numbers.COLUMNS)
+    assert (network.kernels, network.neurons) == (numbers.KERNELS, numbers.NEURONS)
+    assert dataclasses.asdict(network.response) == numbers.RESPONSE
+    assert network.dropout == numbers.DROPOUT and network.bias == numbers.POSITIVE_BIAS
+    assert network.deviation == network.deviation_conv345 == numbers.DEVIATION
+    assert (learning.epochs, learning.batch) == (numbers.CYCLES, numbers.BATCH)
+    assert (learning.momentum, learning.weight_decay) == (numbers.MOMENTUM, numbers.WEIGHT_DECAY)
+    assert (learning.rate.initial, learning.rate.divisions) == (numbers.RATE, numbers.RATE_DIVISIONS)
+    assert AugmentationSettings().colour_deviation == numbers.COLOUR_DEVIATION
