@@ -44,6 +44,9 @@ ENVIRONMENT = os.environ | {
 }  # fmt: skip
 
 
+ENVIRONMENT.pop("PYTHONDONTWRITEBYTECODE", None)  # bytecode beside the modules must not count as a change of them
+
+
 def run(*command: str, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=570)
     assert done.returncode == 0 or not check, f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
