@@ -237,6 +237,7 @@ def test_when_dvc_is_terminated_its_trainers_end(miniature: Path, tmp_path: Path
         assert training.poll() is None
     training.terminate()
     training.wait(timeout=20)
+    training.stdout.close()
     deadline = time.monotonic() + 20
     while (left := _running_in(clone)) and time.monotonic() < deadline:
         time.sleep(0.2)
