@@ -61,7 +61,7 @@ def judge_study(settings: StudySettings, record: Record) -> None:
     }
     for name, text in texts.items():
         files.write_bytes(folder / name, text.encode())
-    files.write_json(folder / "metrics.json", report.counts(rows))
+    files.write_json(folder / "metrics.json", report.counts(rows) | evidence.headline())
     print(report.summary(rows), flush=True)
     record.inputs(PROTOCOL)
 

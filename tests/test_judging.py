@@ -370,7 +370,10 @@ def test_the_stage_writes_what_it_promises(tmp_path, with_effects, monkeypatch):
     folder = with_effects.folder / "judge"
     claims = files.read_json(folder / "claims.json")["claims"]
     assert [row["id"] for row in claims] == [one.id for one in CLAIMS]
-    assert files.read_json(folder / "metrics.json")["verdicts"][verdicts.DIRECTION] == len(PLANTED)
+    metrics = files.read_json(folder / "metrics.json")
+    assert metrics["verdicts"][verdicts.DIRECTION] == len(PLANTED)
+    evaluated = files.read_json(with_effects.folder / "evaluate" / "base" / "metrics.json")
+    assert metrics["errors"]["base"] == evaluated["ten_patches"] and set(metrics["epochs_to_threshold"]) == {"relu", "tanh"}
     tables = {"claims.json", "claims.csv", "claims.md", "claims.tex", "open.md", "misread.md", "metrics.json"}
     assert {path.name for path in folder.iterdir()} == tables
     assert "`half_data`" in (folder / "open.md").read_text()

@@ -65,6 +65,13 @@ class Evidence:
             return {}
         return content if isinstance(content, dict) else {}
 
+    def headline(self) -> dict[str, dict[str, Any]]:
+        """Ten-patch errors by run and epochs to the threshold by curve and seed, of what is there: for `dvc metrics show`."""
+        errors = {run: self._expected(f"evaluate/{run}/metrics.json", "ten_patches") for run in self.runs}
+        seeds = {curve: self._expected(f"converge/{curve}/metrics.json", "seeds") for curve in self.curves}
+        epochs = {curve: {s: one.get("epochs_to_threshold") for s, one in of.items()} for curve, of in seeds.items() if of}
+        return {"errors": {run: error for run, error in errors.items() if error}, "epochs_to_threshold": epochs}
+
     def require_run(self, run: str, add: str) -> None:
         if run not in self.runs:
             remedy = add or f"add a run `{run}` to the study"
