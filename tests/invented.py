@@ -72,7 +72,9 @@ def _evaluated(folder, run, random, pictures, worse, planted):
             ten, centre = (_five(label, wrong, far_off[picture]) for wrong in (ten_wrong[picture], centre_wrong[picture]))
             rows.append([model, picture, label, *ten, 0.5, *centre])
     files.write_csv(folder / "predictions.csv", files.PREDICTIONS, rows)
-    files.write_json(folder / "metrics.json", {"run": run, "pictures": pictures})
+    single = [row for row in rows if row[0] != files.AVERAGED]
+    errors = {"top1_error": sum(row[2] != row[3] for row in single) / len(single)}
+    files.write_json(folder / "metrics.json", {"run": run, "pictures": pictures, "ten_patches": errors})
 
 
 def _five(label, wrong, far_off):
