@@ -73,7 +73,7 @@ def test_resume_is_bit_identical(
     assert not (tmp_path / "weights.safetensors").exists()
     done = []
     _train(tiny_run, tiny_set, tmp_path, done.append)
-    assert sum(isinstance(one, int) for one in done) < 18 or batches == 1, "it went on, not over again"
+    assert sum(isinstance(one, int) for one in done) == 18 - (batches - 1), "it went on from the last batch that was saved"
     assert _same(tmp_path, whole)
     assert not any(files.WORK.iterdir()), "the state of a finished run is discarded"
 
@@ -85,8 +85,6 @@ def test_resume_would_differ_without_the_velocity(
     monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
     with pytest.raises(_Interruption):
         _train(tiny_run, tiny_set, tmp_path, _interrupted_after(5))
-    tensors = loop._tensors
-    monkeypatch.setattr(loop, "_tensors", tensors)
     resume = loop._resume
 
     def forgetful(checkpoints, network, rule):
