@@ -151,10 +151,9 @@ def _weights(study: Study) -> tuple[Path, str, dict[str, Any]]:
 @lru_cache(maxsize=2)
 def _network(weights: Path, sha256: str, run: str, classes: int) -> Network:
     """The trained network on the CPU. Shared by all visitors, so nobody changes it; `sha256` is part of the key."""
-    import torch
-
     from study.checking import checked
+    from study.machine import Machine
     from study.training.run import RunSettings, load_network
 
     settings = checked(RunSettings, json.loads(run), f"the settings in {weights.parent}")
-    return load_network(settings, classes, weights.parent, [torch.device("cpu")])
+    return load_network(settings, classes, weights.parent, Machine())

@@ -3,7 +3,7 @@
 from stages.running import Bar, run_stage, side_by_side, the_name
 from stages.settings import StudySettings, load
 from study import files
-from study.data.feeding import NO_AUGMENTATION, Feed
+from study.data.feeding import Feed
 from study.data.packing import PackedSplit, read_index
 from study.machine import set_up
 from study.measuring.evaluation import Prediction, average, predict, write_evaluation
@@ -12,10 +12,10 @@ from study.training.run import Tell, load_network
 
 
 def predict_seed(settings: StudySettings, name: str, seed: int, tell: Tell) -> Prediction:
-    run, devices, index = settings.runs[name], set_up(settings.machine), read_index(settings.packed)
-    feed = Feed(settings.packed, ("test",), run.network.crop, devices[0], NO_AUGMENTATION)
+    run, machine, index = settings.runs[name], set_up(settings.machine), read_index(settings.packed)
+    feed = Feed(settings.packed, ("test",), run.network.crop, machine.devices[0], run.augmentation)
     trained = settings.results / "train" / name / files.seed_folder(seed)
-    network = load_network(run, len(index["classes"]), trained, devices)
+    network = load_network(run, len(index["classes"]), trained, machine)
     return predict(network, feed, settings.evaluate.batch, tell)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from stages.running import Bar, run_stage
 from stages.settings import StudySettings
 from study import files
-from study.data.feeding import NO_AUGMENTATION, Feed
+from study.data.feeding import Feed
 from study.data.packing import read_index
 from study.machine import set_up
 from study.measuring.neighbours import features, measure, nearest, pixels, table
@@ -14,11 +14,12 @@ from study.training.run import load_network
 
 
 def retrieve(settings: StudySettings, record: Record) -> None:
-    wanted, devices, index = settings.retrieve, set_up(settings.machine), read_index(settings.packed)
+    wanted, machine, index = settings.retrieve, set_up(settings.machine), read_index(settings.packed)
     run, folder = settings.runs[wanted.run], settings.results / "retrieve"
     trained = settings.results / "train" / wanted.run / files.seed_folder(wanted.seed)
-    network = load_network(run, len(index["classes"]), trained, devices)
-    train, test = (Feed(settings.packed, (s,), run.network.crop, devices[0], NO_AUGMENTATION) for s in ("train", "test"))
+    network = load_network(run, len(index["classes"]), trained, machine)
+    crop, device = run.network.crop, machine.devices[0]
+    train, test = (Feed(settings.packed, (split,), crop, device, run.augmentation) for split in ("train", "test"))
     queries = min(wanted.queries, len(test))
     with Bar("retrieval", 4, "search") as bar:
         stored, asked = features(network, train, wanted.batch), features(network, test, wanted.batch)

@@ -12,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -20,8 +21,9 @@ from tqdm import tqdm
 from stages.settings import load
 from study import files
 from study.checking import SettingsError, plain
-from study.machine import MachineSettings, peak_memory
+from study.machine import MachineSettings, ask_to_end, asked_to_end, heed_requests_to_end, peak_memory
 from study.provenance import Record
+from study.training.loop import Interrupted
 
 
 def run_stage(stage: str, work: Callable[..., Any], *names: str) -> None:
@@ -30,25 +32,53 @@ def run_stage(stage: str, work: Callable[..., Any], *names: str) -> None:
     A mistake of the user's (ValueError, OSError) ends it with one sentence and status 1, and nothing lost.
     """
     end_with_parent()
+    heed_requests_to_end()
     try:
         settings = load()
         record = Record(stage, {name: plain(getattr(settings, name)) for name in ("study", "machine")})
         work(settings, record, *names)
-        record.write(files.provenance(settings.results, "-".join((stage, *names))), peak_memory() + sum(_peak.values()))
+        if not follows():
+            record.write(files.provenance(settings.results, "-".join((stage, *names))), peak_memory() + sum(_peak.values()))
     except (ValueError, OSError) as problem:
         kind = "params.yaml: " if isinstance(problem, SettingsError) else ""
         sys.exit(f"{stage}: {kind}{problem}")
+    except Interrupted:
+        print(f"{stage}: asked to end; the state is saved, the same command goes on from there", file=sys.stderr)
+        sys.exit(128 + signal.SIGTERM)
     except KeyboardInterrupt:
         sys.exit(f"{stage}: interrupted; what was done so far is kept, the same command goes on from there")
 
 
+def follows() -> bool:
+    """Whether this is one of torchrun's processes that write and say nothing, since the first does."""
+    return os.environ.get("RANK", "0") != "0"
+
+
+def with_replicas(machine: MachineSettings) -> None:
+    """Become torchrun with as many copies of this stage as `machine.replicas` declares, unless torchrun started this."""
+    if machine.replicas > 1 and "WORLD_SIZE" not in os.environ:
+        copies = ["--standalone", "--nproc-per-node", str(machine.replicas), "-m", f"stages.{Path(sys.argv[0]).stem}"]
+        os.execv(sys.executable, [sys.executable, "-m", "torch.distributed.run", *copies, *sys.argv[1:]])
+
+
 def end_with_parent() -> None:
-    """On Linux, end when `dvc` ends: it passes on no signal, and an orphan would train on beside the next `dvc repro`."""
+    """End when `dvc` ends: it passes on no signal, and an orphan would train on beside the next `dvc repro`.
+
+    Linux tells of a parent's death; elsewhere a thread looks whether the parent is still the same.
+    """
     if sys.platform == "linux":
         import ctypes
 
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+    else:
+        Thread(target=_end_when_orphaned, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_when_orphaned(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    ask_to_end()
 
 
 def the_name(stage: str, known: dict[str, Any]) -> str:
@@ -68,7 +98,7 @@ class Bar:
             total=total,
             desc=title,
             unit=unit,
-            disable=not sys.stderr.isatty(),
+            disable=follows() or not sys.stderr.isatty(),
             leave=False,
             mininterval=0.2,
             unit_scale=True,
@@ -85,7 +115,7 @@ class Bar:
         if isinstance(news, int):
             self.done += news
             self.bar.update(news)
-        else:
+        elif not follows():
             self.bar.clear()
             print(f"{news}, {self.left()}", flush=True)
 
@@ -100,17 +130,20 @@ def side_by_side(work: Callable[..., Any], each: Sequence[tuple[Any, ...]], mach
     On a CPU there are up to half as many again as cores allow, since a last one alone would leave cores idle.
     """
     cores = os.cpu_count() or 1
-    workers = min(len(each), -(-3 * cores // (2 * machine.threads))) if machine.devices == ("cpu",) else 1
+    alone = machine.devices != ("cpu",) or machine.replicas > 1
+    workers = 1 if alone else min(len(each), -(-3 * cores // (2 * machine.threads)))
     if workers == 1:
         return [work(*arguments, bar.tell) for arguments in each]
     context = get_context("spawn" if sys.platform == "win32" else "forkserver")
     context.set_forkserver_preload(["__main__", "study.training.run"])  # torch is loaded once, not in every worker
-    news = context.Queue()
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_connect, initargs=(news,)) as pool:
+    news, ending = context.Queue(), context.Event()
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_connect, initargs=(news, ending)) as pool:
         tasks = [pool.submit(_in_worker, work, arguments) for arguments in each]
         while not all(task.done() for task in tasks) or not news.empty():
             with suppress(queue.Empty):
                 bar.tell(news.get(timeout=0.2))
+            if asked_to_end():
+                ending.set()
         done = [task.result() for task in tasks]
     _peak["of workers together"] = sum(sorted(peak for _, peak in done)[-workers:])
     return [result for result, _ in done]
@@ -120,10 +153,18 @@ _news: dict[str, Any] = {}  # in a worker: the queue to its parent
 _peak: dict[str, int] = {}  # in the parent: bytes
 
 
-def _connect(queue_to_parent: Any) -> None:
+def _connect(queue_to_parent: Any, ending: Any) -> None:
     _news["put"] = queue_to_parent.put
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches everybody: workers end without a word, the stage speaks
+    heed_requests_to_end()  # a cluster tells all processes of a job
     Thread(target=_end_with_stage, daemon=True).start()
+    Thread(target=_pass_on, args=(ending,), daemon=True).start()
+
+
+def _pass_on(ending: Any) -> None:
+    """The stage was asked to end: so are its workers."""
+    ending.wait()
+    ask_to_end()
 
 
 def _end_with_stage() -> None:

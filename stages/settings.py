@@ -21,6 +21,7 @@ from study.machine import MachineSettings
 from study.measuring.convergence import CurveSettings
 from study.measuring.evaluation import EvaluationSettings
 from study.measuring.neighbours import RetrievalSettings
+from study.training.recipes import RECIPES
 from study.training.run import RunSettings
 
 PARAMS = Path("params.yaml")
@@ -101,7 +102,7 @@ def resolve(params: Mapping[str, Any]) -> StudySettings:
         machine=checked(MachineSettings, params["machine"], "machine"),
         download=checked(SourceSettings, params["download"], "download"),
         prepare=checked(PackingSettings, params["prepare"], "prepare"),
-        runs=_table(RunSettings, params, "train", "runs"),
+        runs=_table(RunSettings, _with_recipes(params), "train", "runs"),
         evaluate=checked(EvaluationSettings, params["evaluate"], "evaluate"),
         curves=_table(CurveSettings, params, "converge", "curves"),
         retrieve=checked(RetrievalSettings, params["retrieve"], "retrieve"),
@@ -116,6 +117,19 @@ def merged(shared: Any, own: Any) -> Any:
     if isinstance(shared, Mapping) and isinstance(own, Mapping):
         return {key: merged(shared.get(key), own[key]) if key in own else shared[key] for key in {**shared, **own}}
     return own
+
+
+def _with_recipes(params: Mapping[str, Any]) -> dict[str, Any]:
+    """`params` with every run's recipe put under it; what `train` and the run say stands over the recipe."""
+    train, runs = params["train"], params["runs"]
+    if not isinstance(train, Mapping) or not isinstance(runs, Mapping):
+        return dict(params)
+    complete = {}
+    for name, lines in runs.items():
+        own = merged(train, lines or {})
+        recipe: Any = own.get("recipe", "paper") if isinstance(own, Mapping) else "paper"
+        complete[name] = merged(RECIPES.get(recipe, {}), own)
+    return {**params, "train": {}, "runs": complete}
 
 
 def _table(kind: type, params: Mapping[str, Any], shared: str, own: str) -> dict[str, Any]:

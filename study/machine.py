@@ -1,4 +1,4 @@
-"""Devices, threads, precision and seeds: what the network and the loop need not know about the machine."""
+"""Devices, threads, precision, replicas and seeds: what the network and the loop need not know about the machine."""
 
 from __future__ import annotations
 
@@ -6,49 +6,81 @@ import ctypes
 import hashlib
 import os
 import platform
+import signal
 import sys
+import threading
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
+Precision = Literal["float64", "float32", "tf32", "bfloat16"]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MachineSettings:
-    """The declared machine. `devices`: `cpu`, `cuda:0`, `mps`; two of them hold a column each."""
+    """The declared machine. `devices`: `cpu`, `cuda:0`, `mps`; two of them hold a column each.
+
+    `precision`: `tf32` lets CUDA round the factors of matrix products and convolutions; `bfloat16` is autocast: weights and
+    their update stay in float32. `compiled` makes the response normalisation one kernel with torch.compile, which needs a
+    C++ compiler, or Triton on CUDA. `replicas` counts copies of the network that share each batch (torchrun).
+    """
 
     devices: tuple[str, ...]
     threads: int
-    precision: Literal["float32"]
-    deterministic: bool
+    precision: Precision = "float32"
+    deterministic: bool = True
+    compiled: bool = False
+    replicas: int = 1
 
     def __post_init__(self) -> None:
         if len(self.devices) not in (1, 2):
             raise ValueError(f"devices names {len(self.devices)} devices; name one, or two for a column each")
         if self.threads < 1:
             raise ValueError(f"threads is {self.threads}; give the number of cores, 1 or more")
+        if self.replicas < 1:
+            raise ValueError(f"replicas is {self.replicas}; it is 1, or the number of processes that torchrun starts")
 
 
-def set_up(machine: MachineSettings) -> list[torch.device]:
-    """Apply the declaration to this process. Raises ValueError with the remedy where a device is not there."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Machine:
+    """The declaration, applied to this process. A device named twice still holds a column twice, each on its own."""
+
+    devices: tuple[torch.device, ...] = (torch.device("cpu"),)
+    precision: Precision = "float32"
+    compiled: bool = False
+
+
+def set_up(machine: MachineSettings, replica: int = 0) -> Machine:
+    """Apply the declaration to this process, the `replica`-th on its node. Raises ValueError with the remedy.
+
+    Replicas take the devices that follow: with `devices: [cuda:0, cuda:1]` the second has its columns on 2 and 3.
+    """
     _keep_freed_memory()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products on CUDA
     torch.set_num_threads(machine.threads)
+    torch.set_default_dtype(torch.float64 if machine.precision == "float64" else torch.float32)
     torch.use_deterministic_algorithms(machine.deterministic)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing here reads memory that it has not written
     torch.backends.cudnn.benchmark = not machine.deterministic
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False  # float32 means float32
-    return [_device(name) for name in machine.devices]
+    # Set, not left to torch: its convolutions use tf32 unless told otherwise, its matrix products do not.
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = machine.precision == "tf32"
+    devices = tuple(_device(name, replica * len(machine.devices), machine.precision) for name in machine.devices)
+    return Machine(devices=devices, precision=machine.precision, compiled=machine.compiled)
 
 
-def _device(name: str) -> torch.device:
+def _device(name: str, further: int, precision: Precision) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
         raise ValueError(f"machine.devices names {name!r}, which is no device; use cpu, cuda:0 or mps") from None
     there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if device.type == "cuda":
+        device = torch.device("cuda", (device.index or 0) + further)
     if (device.index or 0) >= there.get(device.type, 0):
-        raise ValueError(f"machine.devices names {name!r}, which this machine lacks; set machine.devices to [cpu]")
+        raise ValueError(f"machine.devices names {str(device)!r}, which this machine lacks; set machine.devices to [cpu]")
+    if device.type == "mps" and precision not in ("float32", "bfloat16"):
+        raise ValueError(f"machine.precision is {precision}, which Apple's GPU does not have; choose float32 or bfloat16")
     return device
 
 
@@ -82,3 +114,27 @@ def peak_memory() -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+_asked = threading.Event()
+
+
+def asked_to_end() -> bool:
+    """Whether the system wants this process to end, as a cluster does that needs the place (`heed_requests_to_end`)."""
+    return _asked.is_set()
+
+
+def ask_to_end() -> None:
+    _asked.set()
+
+
+def heed_requests_to_end() -> None:
+    """From now on SIGTERM is a request, for a training to save its state and end; a second one ends at once."""
+
+    def asked(number: int, _: object) -> None:
+        if asked_to_end():
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        ask_to_end()
+
+    signal.signal(signal.SIGTERM, asked)

@@ -1,12 +1,12 @@
 """Section 4.1's augmentation as batched tensor operations, from uint8, on the device that trains.
 
 A picture's crop, flip and colour are functions of (seed, epoch, position in the epoch's order) and of nothing else:
-an interrupted epoch goes on exactly where it was, and no number of workers or devices changes a picture.
+an interrupted epoch goes on exactly where it was, and no number of workers, replicas or devices changes a picture.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -26,13 +26,30 @@ class AugmentationSettings:
     """Section 4.1. `crops`: random patches instead of the central one; `flips`: horizontal reflections.
 
     `colour` adds p (alpha lambda) with alpha ~ N(0, 0.1): lambda the covariance's eigenvalues on the 0-1 scale
-    (assumption A5) or, as the released code has it, their square roots (`deviations`).
+    (assumption A5) or, as the released code has it, their square roots (`deviations`). That code also divides the coloured
+    patch by `colour_divisor`, stops after the epoch `colour_until`, gives `alike` pictures in a row the same crop and flip,
+    and subtracts the mean picture's centre from every patch (`mean`), not the mean at the patch's place (A11, A16).
     """
 
     crops: bool = True
     flips: bool = True
     colour: Literal["eigenvalues", "deviations", "none"] = "eigenvalues"
     colour_deviation: float = 0.1
+    colour_divisor: float = 1.0
+    colour_until: int | None = None
+    alike: int = 1
+    mean: Literal["patch", "centre"] = "patch"
+
+    def __post_init__(self) -> None:
+        if self.alike < 1:
+            raise ValueError(f"alike is {self.alike}; it counts pictures, 1 or more; the released code has 32")
+        if self.colour_divisor <= 0:
+            raise ValueError(f"colour_divisor is {self.colour_divisor}; patches are divided by it; the released code has 1.1")
+
+
+def whole(batch: int) -> slice:
+    """All rows of a batch."""
+    return slice(0, batch)
 
 
 NO_AUGMENTATION = AugmentationSettings(crops=False, flips=False, colour="none")
@@ -70,6 +87,8 @@ class Feed:
         self.labels = torch.from_numpy(np.concatenate([part.labels for part in self.parts])[:first])
         self.mean = torch.from_numpy(np.load(folder / "mean.npy")).to(device)
         self.axes = colour_axes(folder, augmentation.colour)
+        near = (self.size - crop) // 2
+        self.central_mean = self.mean[near : near + crop, near : near + crop]
         self._starts = np.cumsum([0] + [len(part) for part in self.parts])
 
     def __len__(self) -> int:
@@ -85,44 +104,62 @@ class Feed:
             out[here] = part.take(rows[here] - start)
         return torch.from_numpy(out).to(self.device)
 
-    def training_batches(self, seed: int, epoch: int, batch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """An epoch in its own order from batch `start` on: ((B, 3, crop, crop) float32 minus the mean, labels (B,))."""
-        n, border = len(self), self.size - self.crop
+    def training_batches(
+        self, seed: int, epoch: int, batch: int, start: int = 0, rows: Callable[[int], slice] = whole
+    ) -> Iterator[tuple[int, slice, Tensor, Tensor]]:
+        """An epoch in its own order from batch `start` on: the batch's size, which `rows` of it these are, and they
+        themselves: (rows, 3, crop, crop) float32 minus the mean, and labels (rows,)."""
+        n = len(self)
         order = torch.randperm(n, generator=generator(seed, "order", epoch)).numpy()
-        corners = torch.full((n, 2), border // 2)
-        if self.augmentation.crops:
-            corners = torch.randint(0, border + 1, (n, 2), generator=generator(seed, "crops", epoch))
-        flips = torch.zeros(n, dtype=torch.bool)
-        if self.augmentation.flips:
-            flips = torch.rand(n, generator=generator(seed, "flips", epoch)) < 0.5
+        corners, flips = self._crops_and_flips(seed, epoch)
         alphas = self.augmentation.colour_deviation * torch.randn(n, 3, generator=generator(seed, "colour", epoch))
+        until = self.augmentation.colour_until
+        axes = self.axes if until is None or epoch <= until else None
         for first in range(start * batch, n, batch):
-            here = slice(first, first + batch)
-            rows = order[here]
-            pictures = self._patches(self.take(rows), corners[here], flips[here])
-            if self.axes is not None:
-                pictures += (alphas[here] @ self.axes.T).to(self.device)[:, :, None, None]
-            yield pictures, self.labels[torch.from_numpy(rows)].to(self.device)
+            size = min(batch, n - first)
+            mine = rows(size)
+            here = slice(first + mine.start, first + mine.stop)
+            taken = order[here]
+            pictures = self._patches(self.take(taken), corners[here], flips[here])
+            if axes is not None:
+                pictures += (alphas[here] @ axes.T).to(self.device)[:, :, None, None]
+                pictures /= self.augmentation.colour_divisor
+            yield size, mine, pictures, self.labels[torch.from_numpy(taken)].to(self.device)
 
-    def test_batches(self, batch: int, patches: Literal[1, 10] = 1) -> Iterator[tuple[Tensor, Tensor]]:
+    def _crops_and_flips(self, seed: int, epoch: int) -> tuple[Tensor, Tensor]:
+        """Corners (pictures, 2) and flips (pictures,) of an epoch; `alike` pictures in a row share theirs."""
+        n, border, alike = len(self), self.size - self.crop, self.augmentation.alike
+        draws = -(-n // alike)
+        corners = torch.full((draws, 2), border // 2)
+        if self.augmentation.crops:
+            corners = torch.randint(0, border + 1, (draws, 2), generator=generator(seed, "crops", epoch))
+        flips = torch.zeros(draws, dtype=torch.bool)
+        if self.augmentation.flips:
+            flips = torch.rand(draws, generator=generator(seed, "flips", epoch)) < 0.5
+        return corners.repeat_interleave(alike, dim=0)[:n], flips.repeat_interleave(alike)[:n]
+
+    def test_batches(
+        self, batch: int, patches: Literal[1, 10] = 1, rows: Callable[[int], slice] = whole
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         """In packed order: ((B * patches, 3, crop, crop), labels (B,)); a picture's patches follow one another."""
         far, middle = self.size - self.crop, (self.size - self.crop) // 2
         five = torch.tensor([[0, 0], [0, far], [far, 0], [far, far], [middle, middle]])
         corners = torch.cat([five, five]) if patches == PATCHES else five[4:]
         flips = torch.arange(patches) >= 5
         for first in range(0, len(self), batch):
-            rows = np.arange(first, min(first + batch, len(self)))
-            pictures = self.take(rows).repeat_interleave(patches, dim=0)
-            patched = self._patches(pictures, corners.repeat(len(rows), 1), flips.repeat(len(rows)))
-            yield patched, self.labels[first : first + batch].to(self.device)
+            taken = np.arange(first, min(first + batch, len(self)))
+            taken = taken[rows(len(taken))]
+            pictures = self.take(taken).repeat_interleave(patches, dim=0)
+            patched = self._patches(pictures, corners.repeat(len(taken), 1), flips.repeat(len(taken)))
+            yield patched, self.labels[torch.from_numpy(taken)].to(self.device)
 
     def _patches(self, pictures: Tensor, corners: Tensor, flips: Tensor) -> Tensor:
-        """Cut (B, crop, crop) patches at `corners` (B, 2), reflect some, subtract the mean at the same place."""
+        """Cut (B, crop, crop) patches at `corners` (B, 2), reflect some, subtract the mean."""
         along = torch.arange(self.crop)
         rows = (corners[:, :1] + along).to(self.device)
         columns = corners[:, 1:] + torch.where(flips[:, None], along.flip(0), along)
         columns = columns.to(self.device)
         which = torch.arange(len(pictures), device=self.device)[:, None, None]
         cut = pictures[which, rows[:, :, None], columns[:, None, :]].float()
-        cut -= self.mean[rows[:, :, None], columns[:, None, :]]
+        cut -= self.mean[rows[:, :, None], columns[:, None, :]] if self.augmentation.mean == "patch" else self.central_mean
         return cut.permute(0, 3, 1, 2)  # channels last in memory, which convolutions on this layout like best

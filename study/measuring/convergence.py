@@ -14,7 +14,7 @@ from typing import Any
 
 from study.data.feeding import NO_AUGMENTATION, Feed
 from study.data.packing import read_index
-from study.machine import MachineSettings, set_up
+from study.machine import MachineSettings, asked_to_end, set_up
 from study.network.building import NetworkSettings, build
 from study.training.checkpoint import Checkpoints, identity
 from study.training.loop import Watch, train
@@ -56,9 +56,9 @@ def train_curve(
 
     Returns rows of files.CONVERGENCE, the training errors by epoch, and the seconds of the epochs.
     """
-    devices, index = set_up(machine), read_index(packed)
-    network = build(settings.network, len(index["classes"]), devices)
-    feed = Feed(packed, ("train", "validation"), settings.network.crop, devices[0], NO_AUGMENTATION, settings.pictures)
+    here, index = set_up(machine), read_index(packed)
+    network = build(settings.network, len(index["classes"]), here)
+    feed = Feed(packed, ("train", "validation"), settings.network.crop, here.devices[0], NO_AUGMENTATION, settings.pictures)
     shaping = identity(
         kind="converge", curve=asdict(settings), data=index["sha256"], machine=asdict(machine), seed=seed, rate=rate
     )
@@ -69,6 +69,7 @@ def train_curve(
             epoch=teller.epoch,
             seconds=time.monotonic,
             stop=lambda progress: progress.curve[-1][4] <= settings.threshold,
+            asked_to_end=asked_to_end,
         )
         progress = train(network, feed, None, settings.learning(rate), seed, checkpoints, watch)
         checkpoints.discard()

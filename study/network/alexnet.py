@@ -1,4 +1,4 @@
-"""The network of section 3, written to be read next to it. One class serves both scales and every variant.
+"""The network of section 3, written to be read next to it. One class serves both recipes, every scale and every variant.
 
     B batch   C classes   k1..k5 kernels of conv1..conv5   n6, n7 neurons of fc6, fc7
     shapes behind a line: the full network / the built-in pictures' network at a quarter of the kernels
@@ -19,7 +19,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from study.network.normalisation import NoNormalisation, ResponseNormalisation, ResponseSettings
+from study.network.activations import ACTIVATIONS, ActivationName
+from study.network.geometry import overhang, windows
+from study.network.normalisation import (
+    BatchNormalisation,
+    InTurn,
+    NoNormalisation,
+    ResponseNormalisation,
+    ResponseSettings,
+    SpatialNormalisation,
+    normalise,
+)
 
 FAN_IN = {
     "conv1": 363,
@@ -31,16 +41,24 @@ FAN_IN = {
     "fc7": 4096,
     "fc8": 4096,
 }  # of the paper's network: inputs to one neuron
+CONVOLUTIONS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 POSITIVE_BIAS = ("conv2", "conv4", "conv5", "fc6", "fc7")  # section 5: the others start at 0
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "tanh": torch.tanh}
+POOLS: dict[str, Callable[[], nn.Module]] = {
+    "overlapping": lambda: nn.MaxPool2d(3, stride=2, ceil_mode=True),  # section 3.4: z = 3, s = 2
+    "local": lambda: nn.MaxPool2d(2, stride=2, ceil_mode=True),  # z = s = 2
+    "average": lambda: nn.AvgPool2d(3, stride=2, ceil_mode=True),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AlexNetSettings:
     """Section 3 and the initialisation of section 5; the defaults are the text's. `crop` and `stride` are in pixels.
 
-    `kernels` and `neurons` count both columns together. `deviation_conv345` is apart because the released
-    configuration starts those layers at 0.03 (assumption A2).
+    `kernels` and `neurons` count all columns together; `paddings` are those of conv2 to conv5. `communication` off keeps
+    the columns apart up to fc8 (the author's run 150). `without` takes one convolution out: the next layer reads what it
+    read, and the windows of conv1 and all poolings stay (assumption A13). `input_scale` multiplies the 0-255 pictures.
+    `deviation_conv345` is apart because the released configuration starts those layers at 0.03 (assumption A2).
+    `fan_in_scaling` lets deviations grow as layers get narrower than the paper's (assumption A3).
     """
 
     architecture: Literal["alexnet"] = "alexnet"
@@ -48,14 +66,21 @@ class AlexNetSettings:
     stride: int = 4
     kernels: tuple[int, int, int, int, int] = (96, 256, 384, 384, 256)
     neurons: tuple[int, int] = (4096, 4096)
+    paddings: tuple[int, int, int, int] = (2, 1, 1, 1)
     columns: Literal[1, 2] = 2
-    activation: Literal["relu", "tanh"] = "relu"
-    normalisation: Literal["response", "none"] = "response"
+    communication: bool = True
+    without: Literal["nothing", "conv1", "conv2", "conv3", "conv4", "conv5"] = "nothing"
+    activation: ActivationName = "relu"
+    activation_1: Literal["before_normalisation", "after_pooling"] = "before_normalisation"
+    normalisation: Literal["response", "batch", "none"] = "response"
     response: ResponseSettings = field(default_factory=ResponseSettings)
-    pooling: Literal["overlapping", "local"] = "overlapping"
+    spatial_normalisation: bool = False
+    pooling: Literal["overlapping", "local", "average"] = "overlapping"
     dropout: float = 0.5
+    input_scale: float = 1.0
     deviation: float = 0.01
     deviation_conv345: float = 0.01
+    fan_in_scaling: bool = False
     bias: float = 1.0
 
     def __post_init__(self) -> None:
@@ -66,68 +91,102 @@ class AlexNetSettings:
                 raise ValueError(f"{width} kernels or neurons do not divide over {self.columns} columns; change them")
         if self.deviation <= 0 or self.deviation_conv345 <= 0:
             raise ValueError("a deviation of 0 leaves all kernels alike; the paper has 0.01")
-        if maps_after_pooling(self)[-1] < 1:
+        if self.input_scale <= 0:
+            raise ValueError(f"input_scale is {self.input_scale}, but it multiplies the pictures; the paper has 1")
+        if min(self.paddings) < 0 or self.stride < 1:
+            raise ValueError("paddings are 0 or more and stride is 1 or more; the paper has 2, 1, 1, 1 and 4")
+        if min(sides(self)) < 1:
             raise ValueError(f"crop is {self.crop} at stride {self.stride}: nothing is left after pool5; enlarge it")
 
+    @property
+    def convolutions(self) -> list[str]:
+        """The convolutional layers that are there, in order: the first two make layers 1 and 2 unless one is left out."""
+        return [name for name in CONVOLUTIONS if name != self.without]
 
-def overhang(crop: int, stride: int) -> int:
-    """Pixels by which the last 11-pixel window of conv1 hangs over the right and bottom edge: 3 for 224 at stride 4.
-
-    Released code, layer.py: modules = 1 + ceil((size - 11) / stride); what hangs over reads zeros (assumption A1).
-    """
-    return math.ceil((crop - 11) / stride) * stride + 11 - crop
+    @property
+    def below_pool2(self) -> list[str]:
+        return self.convolutions[: 1 if self.without in ("conv1", "conv2") else 2]
 
 
-def maps_after_pooling(settings: AlexNetSettings) -> tuple[int, int, int]:
-    """Side of the maps after pool1, pool2 and pool5: 27, 13, 6 in the paper's network."""
-    side = (settings.crop + overhang(settings.crop, settings.stride) - 11) // settings.stride + 1
-    size = 3 if settings.pooling == "overlapping" else 2
-    sides = []
-    for _ in range(3):
-        side = (side - size) // 2 + 1
-        sides.append(side)
-    return sides[0], sides[1], sides[2]
+def sides(settings: AlexNetSettings) -> tuple[int, ...]:
+    """Side of the maps after conv1, pool1, conv2, pool2, conv3, conv4, conv5 and pool5: 55, 27, 27, 13, 13, 13, 13, 6."""
+    pool = 2 if settings.pooling == "local" else 3
+    found = [windows(settings.crop, 11, settings.stride)]
+    found.append(windows(found[-1], pool, 2))
+    for name, window, padding in zip(CONVOLUTIONS[1:], (5, 3, 3, 3), settings.paddings, strict=True):
+        there = name in settings.convolutions and name != settings.convolutions[0]
+        found.append(windows(found[-1], window, 1, padding) if there else found[-1])
+        if name in ("conv2", "conv5"):
+            found.append(windows(found[-1], pool, 2))
+    return tuple(found)
 
 
 class Dropout(nn.Module):
-    """Section 4.2 as printed: in training a neuron's output is 0 with probability p; in the test it is times 1 - p."""
+    """Section 4.2 as printed: in training a neuron's output is 0 with probability p; in the test it is times 1 - p.
+
+    The mask is drawn for the whole batch, of which `rows` are here: replicas that share a batch share its mask.
+    """
 
     def __init__(self, p: float, generator: torch.Generator) -> None:
         super().__init__()
         self.p, self.generator = p, generator
+        self.rows, self.batch = slice(None), 0
 
     def forward(self, x: Tensor) -> Tensor:
+        if not self.p:
+            return x
         if not self.training:
             return x * (1 - self.p)
-        return x * torch.empty_like(x).bernoulli_(1 - self.p, generator=self.generator)
+        mask = x.new_empty(self.batch or len(x), *x.shape[1:]).bernoulli_(1 - self.p, generator=self.generator)
+        return x * mask[self.rows]
 
 
 class Column(nn.Module):
     """What one GPU holds in Figure 2: a column's share of the kernels and neurons of every layer."""
 
-    def __init__(self, settings: AlexNetSettings, classes: int, device: torch.device) -> None:
+    def __init__(self, settings: AlexNetSettings, classes: int, device: torch.device, compiled: bool) -> None:
         super().__init__()
-        share = [width // settings.columns for width in settings.kernels]
-        n6, n7 = (width // settings.columns for width in settings.neurons)
-        side = maps_after_pooling(settings)[-1]
+        s = settings
+        ways = s.columns if s.communication else 1  # columns that a layer reads where the arrows of Figure 2 cross
+        share = dict(zip(CONVOLUTIONS, (width // s.columns for width in s.kernels), strict=True))
+        n6, n7 = (width // s.columns for width in s.neurons)
         self.device, self.generator = device, torch.Generator(device if device.type != "meta" else "cpu")
+        self.drop = Dropout(s.dropout, self.generator)
+        self.activation = ACTIVATIONS[s.activation]
         with device:
-            self.conv1 = nn.Conv2d(3, share[0], 11, stride=settings.stride)
-            self.conv2 = nn.Conv2d(share[0], share[1], 5, padding=2)
-            self.conv3 = nn.Conv2d(settings.kernels[1], share[2], 3, padding=1)
-            self.conv4 = nn.Conv2d(share[2], share[3], 3, padding=1)
-            self.conv5 = nn.Conv2d(share[3], share[4], 3, padding=1)
-            self.fc6 = nn.Linear(settings.kernels[4] * side * side, n6)
-            self.fc7 = nn.Linear(settings.neurons[0], n7)
-            self.fc8 = nn.Linear(settings.neurons[1], classes)
-        self.activation = ACTIVATIONS[settings.activation]
-        self.drop = Dropout(settings.dropout, self.generator) if settings.dropout else nn.Identity()
+            maps = 3  # that the layer reads
+            for name, padding in zip(CONVOLUTIONS, (0, *s.paddings), strict=True):
+                if name == s.without:
+                    continue
+                if name == s.convolutions[0]:
+                    layer = nn.Conv2d(maps, share[name], 11, stride=s.stride)
+                elif name == s.convolutions[len(s.below_pool2)]:  # conv3, or what is in its place
+                    layer = nn.Conv2d(maps * ways, share[name], 3, padding=padding)
+                else:
+                    layer = nn.Conv2d(maps, share[name], 5 if name == "conv2" else 3, padding=padding)
+                self.add_module(name, layer)
+                maps = share[name]
+            self.fc6 = nn.Linear(maps * ways * sides(s)[-1] ** 2, n6)
+            self.fc7 = nn.Linear(n6 * ways, n7)
+            self.fc8 = nn.Linear(s.neurons[1], classes)
+            for number, name in enumerate(s.below_pool2, start=1):
+                self.add_module(f"normalise{number}", normalisation(s, number, share[name], compiled))
 
     def layer_6(self, x: Tensor) -> Tensor:
         return self.drop(self.activation(self.fc6(x)))  # B n6
 
     def layer_7(self, x: Tensor) -> Tensor:
         return self.drop(self.activation(self.fc7(x)))  # B n7
+
+
+def normalisation(settings: AlexNetSettings, number: int, maps: int, compiled: bool) -> nn.Module:
+    """What follows convolution `number`; the released code's spatial one stands after layer 2 alone (assumption A14)."""
+    layer: nn.Module = NoNormalisation()
+    if settings.normalisation == "response":
+        layer = ResponseNormalisation(settings.response, compiled)
+    elif settings.normalisation == "batch":
+        layer = BatchNormalisation(maps)
+    return InTurn(layer, SpatialNormalisation()) if settings.spatial_normalisation and number == 2 else layer
 
 
 def convolve(layers: list[nn.Conv2d], x: Tensor, groups: int) -> Tensor:
@@ -145,58 +204,67 @@ class AlexNet(nn.Module):
     `devices` names one device, or one a column. The parameters carry the same names wherever they live.
     """
 
-    def __init__(self, settings: AlexNetSettings, classes: int, devices: Sequence[torch.device] = (torch.device("cpu"),)) -> None:
+    def __init__(
+        self,
+        settings: AlexNetSettings,
+        classes: int,
+        devices: Sequence[torch.device] = (torch.device("cpu"),),
+        compiled: bool = False,
+    ) -> None:
         super().__init__()
         if len(devices) not in (1, settings.columns):
             raise ValueError(f"{len(devices)} devices for {settings.columns} column(s); give one device, or one a column")
         self.settings, self.classes = settings, classes
-        where = [devices[i % len(devices)] for i in range(settings.columns)]
         shares = [classes // settings.columns + (i < classes % settings.columns) for i in range(settings.columns)]
-        columns = [Column(settings, n, device) for n, device in zip(shares, where, strict=True)]
+        where = [devices[i % len(devices)] for i in range(settings.columns)]
+        columns = [Column(settings, n, device, compiled) for n, device in zip(shares, where, strict=True)]
         self.columns = nn.ModuleList(columns)
-        self.places = [[column for column in columns if column.device == device] for device in dict.fromkeys(where)]
+        self.places = [columns] if len(devices) == 1 else [[column] for column in columns]
         self.to(memory_format=torch.channels_last)
-        responds = settings.normalisation == "response"
-        self.normalise = ResponseNormalisation(settings.response) if responds else NoNormalisation()
         self.activation = ACTIVATIONS[settings.activation]
-        self.pool = nn.MaxPool2d(3 if settings.pooling == "overlapping" else 2, stride=2)
-        self.overhang = overhang(settings.crop, settings.stride)
+        self.pool = POOLS[settings.pooling]()
+        self.overhang = overhang(settings.crop, 11, settings.stride)
 
     @property
     def input_device(self) -> torch.device:
         return self.places[0][0].device
 
     def initialise(self, seed: int) -> None:
-        """N(0, 0.01) and the biases of section 5, drawn on the CPU so that every placement starts alike.
+        """N(0, 0.01) and the biases of section 5, drawn on the CPU in float32 so that every placement starts alike.
 
-        The deviation grows with the square root of the ratio of the paper's fan-in to ours, so that narrow layers
-        pass on as much signal as the paper's (assumption A3); at the paper's sizes the factor is 1.
+        With `fan_in_scaling` the deviation grows with the square root of the ratio of the paper's fan-in to ours, so that
+        narrow layers pass on as much signal as the paper's (assumption A3); at the paper's sizes the factor is 1.
         """
         generator = torch.Generator().manual_seed(seed)
         for column in self.columns:
-            for name, fan_in in FAN_IN.items():
+            for name in (*self.settings.convolutions, "fc6", "fc7", "fc8"):
                 layer = getattr(column, name)
-                wide = self.settings.deviation_conv345 if name in ("conv3", "conv4", "conv5") else self.settings.deviation
-                deviation = wide * math.sqrt(fan_in / layer.weight[0].numel())
-                values = torch.empty(layer.weight.shape).normal_(0, deviation, generator=generator)
+                deviation = self.settings.deviation_conv345 if name in CONVOLUTIONS[2:] else self.settings.deviation
+                if self.settings.fan_in_scaling:
+                    deviation *= math.sqrt(FAN_IN[name] / layer.weight[0].numel())
+                values = torch.empty(layer.weight.shape, dtype=torch.float32).normal_(0, deviation, generator=generator)
                 with torch.no_grad():
                     layer.weight.copy_(values)
                     layer.bias.fill_(self.settings.bias if name in POSITIVE_BIAS else 0.0)
 
-    def draw_dropout_from(self, seed: int) -> None:
-        """Make the next pass draw its dropout from `seed`: a step's masks then depend on nothing that went before."""
+    def draw_dropout_from(self, seed: int, rows: slice = slice(None), batch: int = 0) -> None:
+        """Make the next pass draw its dropout from `seed`: a step's masks then depend on nothing that went before.
+
+        Where replicas share a batch, `rows` of the `batch` are here.
+        """
         for number, column in enumerate(column for here in self.places for column in here):
             column.generator.manual_seed(seed + number)
+            column.drop.rows, column.drop.batch = rows, batch
 
     def forward(self, pictures: Tensor) -> Tensor:
         return self.classify(self.features(pictures))
 
     def features(self, pictures: Tensor) -> list[Tensor]:
         """The last hidden layer after its ReLU, a tensor (B, n7) a column: what Figure 4 compares."""
-        maps = [self._layers_1_and_2(here, pictures.to(here[0].device)) for here in self.places]
-        maps = [self._layers_3_to_5(here, x) for here, x in zip(self.places, self._exchange(maps), strict=True)]
-        both = [x.flatten(1) for x in self._exchange(maps)]  # B 9216 / B 256
-        both = self._exchange([self._each(here, Column.layer_6, x) for here, x in zip(self.places, both, strict=True)])
+        maps = [self._layers_1_and_2(here, pictures) for here in self.places]
+        maps = [self._layers_3_to_5(here, x) for here, x in zip(self.places, self._across(maps), strict=True)]
+        both = [x.flatten(1) for x in self._across(maps)]  # B 9216 / B 256
+        both = self._across([self._each(here, Column.layer_6, x) for here, x in zip(self.places, both, strict=True)])
         return [self._each(here, Column.layer_7, x) for here, x in zip(self.places, both, strict=True)]
 
     def classify(self, features: list[Tensor]) -> Tensor:
@@ -204,26 +272,41 @@ class AlexNet(nn.Module):
         logits = [c.fc8(x) for here, x in zip(self.places, both, strict=True) for c in here]
         return torch.cat([part.to(self.input_device) for part in logits], dim=1)  # B C
 
-    def _layers_1_and_2(self, here: list[Column], x: Tensor) -> Tensor:
+    def _layers_1_and_2(self, here: list[Column], pictures: Tensor) -> Tensor:
         """The columns that live `here`, side by side: neither sees the other's maps."""
-        n = len(here)
+        first, *second = self.settings.below_pool2
+        x = pictures.to(here[0].device, here[0].fc6.weight.dtype) * self.settings.input_scale
         x = F.pad(x, (0, self.overhang, 0, self.overhang))  # B 3 227 227 / B 3 55 55
-        x = convolve([c.conv1 for c in here], x, groups=1)  # B k1 55 55 / B k1 23 23
-        x = self.pool(self.normalise(self.activation(x), n))  # B k1 27 27 / B k1 11 11
-        x = convolve([c.conv2 for c in here], x, groups=n)  # B k2 27 27 / B k2 11 11
-        return self.pool(self.normalise(self.activation(x), n))  # B k2 13 13 / B k2 5 5
+        x = convolve([getattr(c, first) for c in here], x, groups=1)  # B k1 55 55 / B k1 23 23
+        x = self._finish_layer_1(here, x)  # B k1 27 27 / B k1 11 11
+        for name in second:
+            x = convolve([getattr(c, name) for c in here], x, groups=len(here))  # B k2 27 27 / B k2 11 11
+            x = normalise([c.get_submodule("normalise2") for c in here], self.activation(x))
+        return self.pool(x)  # B k2 13 13 / B k2 5 5
+
+    def _finish_layer_1(self, here: list[Column], x: Tensor) -> Tensor:
+        """Sections 3.3 and 3.4: ReLU, normalisation, pooling. The released code's ReLU comes last (assumption A14)."""
+        layers = [c.get_submodule("normalise1") for c in here]
+        if self.settings.activation_1 == "after_pooling":
+            return self.activation(self.pool(normalise(layers, x)))
+        return self.pool(normalise(layers, self.activation(x)))
 
     def _layers_3_to_5(self, here: list[Column], x: Tensor) -> Tensor:
         """conv3 reads all maps of layer 2, conv4 and conv5 their own column's."""
-        n = len(here)
-        x = self.activation(convolve([c.conv3 for c in here], x, groups=1))  # B k3 13 13 / B k3 5 5
-        x = self.activation(convolve([c.conv4 for c in here], x, groups=n))  # B k4 13 13 / B k4 5 5
-        x = self.activation(convolve([c.conv5 for c in here], x, groups=n))  # B k5 13 13 / B k5 5 5
+        groups = 1 if self.settings.communication else len(here)
+        for name in self.settings.convolutions[len(self.settings.below_pool2) :]:
+            x = self.activation(convolve([getattr(c, name) for c in here], x, groups))  # B k3 13 13 / B k3 5 5, to k5
+            groups = len(here)
         return self.pool(x)  # B k5 6 6 / B k5 2 2
 
     def _each(self, here: list[Column], layer: Callable[[Column, Tensor], Tensor], x: Tensor) -> Tensor:
-        parts = [layer(column, x) for column in here]
+        """A fully connected layer of the columns that live `here`; each reads all of x, or its own column's part."""
+        given = [x] * len(here) if self.settings.communication else x.chunk(len(here), dim=1)
+        parts = [layer(column, own) for column, own in zip(here, given, strict=True)]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+    def _across(self, parts: list[Tensor]) -> list[Tensor]:
+        return self._exchange(parts) if self.settings.communication else parts
 
     def _exchange(self, parts: list[Tensor]) -> list[Tensor]:
         """The arrows across Figure 2: every device receives the others' part, in column order."""
@@ -233,7 +316,8 @@ class AlexNet(nn.Module):
 
     def kernels(self) -> Tensor:
         """First-layer kernels (k1, 11, 11, 3) in float32 on the CPU, column 1 first (Figure 3)."""
-        weights = [column.conv1.weight.detach().float().cpu() for here in self.places for column in here]
+        first = self.settings.convolutions[0]
+        weights = [getattr(column, first).weight.detach().float().cpu() for column in self.columns]
         return torch.cat(weights).permute(0, 2, 3, 1).contiguous()
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from study.network.alexnet import ACTIVATIONS
+from study.network.activations import ACTIVATIONS, ActivationName
 from study.network.normalisation import NoNormalisation, ResponseNormalisation, ResponseSettings
 
 DEVIATIONS = {"conv1": 1e-4, "conv2": 0.01, "local3": 0.04, "local4": 0.04, "fc10": 0.01}  # initW of the released files
@@ -29,7 +29,7 @@ class FourLayerSettings:
     architecture: Literal["four_layer"]
     crop: int = 24
     kernels: tuple[int, int, int, int] = (64, 64, 32, 32)
-    activation: Literal["relu", "tanh"] = "relu"
+    activation: ActivationName = "relu"
     normalisation: Literal["response", "none"] = "none"
     response: ResponseSettings = field(default_factory=lambda: ResponseSettings(k=1.0, n=9, alpha=1e-3 / 9, beta=0.75))
 
@@ -56,7 +56,7 @@ class LocallyConnected(nn.Module):
 class FourLayer(nn.Module):
     """conv1, conv2, local3, local4, fc10. `forward`: (B, 3, crop, crop) on the 0-255 scale minus mean -> (B, C)."""
 
-    def __init__(self, settings: FourLayerSettings, classes: int, device: torch.device) -> None:
+    def __init__(self, settings: FourLayerSettings, classes: int, device: torch.device, compiled: bool = False) -> None:
         super().__init__()
         k1, k2, k3, k4 = settings.kernels
         side = (settings.crop + 3) // 4  # two poolings, each of which halves and rounds up
@@ -69,7 +69,7 @@ class FourLayer(nn.Module):
         self.fc10 = nn.Linear(k4 * side * side, classes)
         self.pool = nn.MaxPool2d(3, stride=2, ceil_mode=True)
         responds = settings.normalisation == "response"
-        self.normalise = ResponseNormalisation(settings.response) if responds else NoNormalisation()
+        self.normalise = ResponseNormalisation(settings.response, compiled) if responds else NoNormalisation()
         self.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def initialise(self, seed: int) -> None:
@@ -78,10 +78,11 @@ class FourLayer(nn.Module):
         for name, deviation in DEVIATIONS.items():
             layer = getattr(self, name)
             with torch.no_grad():
-                layer.weight.copy_(torch.empty(layer.weight.shape).normal_(0, deviation, generator=generator))
+                values = torch.empty(layer.weight.shape, dtype=torch.float32).normal_(0, deviation, generator=generator)
+                layer.weight.copy_(values)
                 layer.bias.zero_()
 
-    def draw_dropout_from(self, seed: int) -> None:
+    def draw_dropout_from(self, seed: int, rows: slice = slice(None), batch: int = 0) -> None:
         """This network has no dropout; the loop need not know."""
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -89,7 +90,9 @@ class FourLayer(nn.Module):
 
     def features(self, pictures: Tensor) -> list[Tensor]:
         """The last hidden layer, (B, k4 * side * side), in a list of one as there is one column."""
-        x = self.normalise(self.pool(self.activation(self.conv1(pictures))))  # B k1 16 16 / B k1 12 12
+        x = self.normalise(
+            self.pool(self.activation(self.conv1(pictures.to(self.conv1.weight.dtype))))
+        )  # B k1 16 16 / B k1 12 12
         x = self.pool(self.normalise(self.activation(self.conv2(x))))  # B k2 8 8 / B k2 6 6
         x = self.activation(self.local3(x))  # B k3 8 8 / B k3 6 6
         x = self.activation(self.local4(x))  # B k4 8 8 / B k4 6 6

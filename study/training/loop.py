@@ -15,8 +15,10 @@ from study.data.feeding import Feed
 from study.machine import derived_seed
 from study.network.building import Network
 from study.training.checkpoint import Checkpoints
-from study.training.update import LearningSettings, Momentum, rate_after
+from study.training.replicas import Replicas
+from study.training.update import LearningSettings, Momentum, divisions_after
 
+ALONE = Replicas()
 SAVE_EVERY = 60.0  # seconds between checkpoints; the curve and the end of training are saved besides
 
 
@@ -33,21 +35,31 @@ class Progress:
     curve: list[list[Any]] = field(default_factory=list)
     status: Literal["training", "finished", "diverged"] = "training"
 
+    def count(self, pictures: int, loss: float, wrong: float) -> None:
+        self.loss, self.wrong, self.seen = self.loss + loss, self.wrong + int(wrong), self.seen + pictures
+        self.batch, self.iteration = self.batch + 1, self.iteration + 1
+
     def start_epoch(self) -> None:
         self.epoch, self.batch, self.loss, self.wrong, self.seen = self.epoch + 1, 0, 0.0, 0, 0
+
+
+class Interrupted(Exception):
+    """The process was asked to end, and the state is saved."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Watch:
     """What a training tells while it goes on: `step(progress)` after each batch, `epoch(progress)` after each epoch.
 
-    `stop(progress)` after an epoch ends the training early; `seconds()` is the clock that paces the checkpoints.
+    `stop(progress)` after an epoch ends the training early; `asked_to_end()` after a batch saves it and raises
+    Interrupted; `seconds()` is the clock that paces the checkpoints.
     """
 
     step: Callable[[Progress], None]
     epoch: Callable[[Progress], None]
     seconds: Callable[[], float]
     stop: Callable[[Progress], bool] = lambda progress: False
+    asked_to_end: Callable[[], bool] = lambda: False
 
 
 def train(
@@ -58,6 +70,7 @@ def train(
     seed: int,
     checkpoints: Checkpoints,
     watch: Watch,
+    replicas: Replicas = ALONE,
 ) -> Progress:
     """Train from the initialisation of `seed`, or from the last checkpoint, to the end. Leaves the weights in `network`.
 
@@ -65,26 +78,34 @@ def train(
     """
     network.initialise(derived_seed(seed, "weights"))
     rule = Momentum(network, settings)
-    progress = _resume(checkpoints, network, rule)
+    progress = _resume(checkpoints, network, rule, replicas)
+    copied = replicas.copied(network)
     saved_at = watch.seconds()
     while progress.status == "training" and progress.epoch <= settings.epochs:
-        rate = rate_after(settings.rate, [row[6] for row in progress.curve])
+        rate = rule.start_epoch(progress.epoch, divisions_after(settings.rate, [row[6] for row in progress.curve]))
         network.train()
-        for pictures, labels in feed.training_batches(seed, progress.epoch, settings.batch, start=progress.batch):
-            network.draw_dropout_from(derived_seed(seed, "dropout", progress.iteration))
-            logits = network(pictures)
-            loss = F.cross_entropy(logits, labels)
-            if not math.isfinite(loss.item()):
+        for batch, rows, pictures, labels in feed.training_batches(
+            seed, progress.epoch, settings.batch, progress.batch, replicas.rows
+        ):
+            network.draw_dropout_from(derived_seed(seed, "dropout", progress.iteration), rows, batch)
+            logits = copied(pictures)
+            loss = F.cross_entropy(logits, labels, reduction="sum")
+            (loss * replicas.count / batch).backward()
+            loss_sum, wrong, asked = replicas.total(loss.item(), errs(logits, labels), watch.asked_to_end())
+            if not math.isfinite(loss_sum):
                 progress.status = "diverged"
                 break
-            rule.update(torch.autograd.grad(loss, rule.weights), rate)
-            _count(progress, loss, logits, labels)
+            rule.update()
+            network.zero_grad()
+            progress.count(batch, loss_sum, wrong)
             watch.step(progress)
-            if watch.seconds() - saved_at > SAVE_EVERY:
-                checkpoints.save(progress.iteration, _tensors(network, rule), _saved(progress))
+            if asked or watch.seconds() - saved_at > SAVE_EVERY:
+                _save(checkpoints, network, rule, progress, replicas)
                 saved_at = watch.seconds()
+            if asked:
+                raise Interrupted
         if progress.status == "training":
-            _close_epoch(progress, network, validation, settings, rate)
+            _close_epoch(progress, network, validation, settings, rate, replicas)
             watch.epoch(progress)
             if watch.stop(progress):
                 break
@@ -93,52 +114,56 @@ def train(
     return progress
 
 
-def _count(progress: Progress, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-    progress.loss += loss.item() * len(labels)
-    progress.wrong += int((logits.argmax(dim=1) != labels).sum())
-    progress.seen += len(labels)
-    progress.batch += 1
-    progress.iteration += 1
+def errs(logits: Tensor, labels: Tensor) -> int:
+    """How many of a batch the network gets wrong."""
+    return int((logits.argmax(dim=1) != labels).sum())
 
 
-def _close_epoch(progress: Progress, network: Network, validation: Feed | None, settings: LearningSettings, rate: float) -> None:
-    measured = errors(network, validation, settings.batch) if validation else (None, None, None)
+def _close_epoch(
+    progress: Progress,
+    network: Network,
+    validation: Feed | None,
+    settings: LearningSettings,
+    rate: float,
+    replicas: Replicas,
+) -> None:
+    measured = errors(network, validation, settings.batch, replicas) if validation else (None, None, None)
     training = (progress.loss / progress.seen, progress.wrong / progress.seen)
     progress.curve.append([progress.epoch, progress.iteration, rate, *training, *measured])
     progress.start_epoch()
 
 
 @torch.no_grad()
-def errors(network: Network, feed: Feed, batch: int) -> tuple[float, float, float]:
+def errors(network: Network, feed: Feed, batch: int, replicas: Replicas = ALONE) -> tuple[float, ...]:
     """Loss, top-1 error and top-5 error from the centre patch."""
     network.eval()
     loss, wrong, missed = 0.0, 0, 0
-    for pictures, labels in feed.test_batches(batch):
+    for pictures, labels in feed.test_batches(batch, rows=replicas.rows):
         logits = network(pictures)
         best = logits.topk(min(5, logits.shape[1]), dim=1).indices
         loss += F.cross_entropy(logits, labels, reduction="sum").item()
-        wrong += int((best[:, 0] != labels).sum())
+        wrong += errs(logits, labels)
         missed += int((best != labels[:, None]).all(dim=1).sum())
-    return loss / len(feed), wrong / len(feed), missed / len(feed)
+    return tuple(total / len(feed) for total in replicas.total(loss, wrong, missed))
 
 
-def _tensors(network: Network, rule: Momentum) -> dict[str, Tensor]:
+def _save(checkpoints: Checkpoints, network: Network, rule: Momentum, progress: Progress, replicas: Replicas) -> None:
+    if not replicas.first:
+        return
     velocities = {f"velocity.{number}": v.cpu().contiguous() for number, v in enumerate(rule.velocities)}
     weights = {f"network.{name}": w.cpu().contiguous() for name, w in network.state_dict().items()}
-    return weights | velocities
+    checkpoints.save(progress.iteration, weights | velocities, {name: getattr(progress, name) for name in Progress.__slots__})
 
 
-def _saved(progress: Progress) -> dict[str, Any]:
-    return {name: getattr(progress, name) for name in Progress.__slots__}
-
-
-def _resume(checkpoints: Checkpoints, network: Network, rule: Momentum) -> Progress:
-    saved = checkpoints.latest()
-    if saved is None:
-        return Progress()
-    tensors, progress = saved
-    network.load_state_dict({name[8:]: w for name, w in tensors.items() if name.startswith("network.")})
-    with torch.no_grad():
-        for number, velocity in enumerate(rule.velocities):
-            velocity.copy_(tensors[f"velocity.{number}"])
-    return Progress(**progress)
+def _resume(checkpoints: Checkpoints, network: Network, rule: Momentum, replicas: Replicas) -> Progress:
+    """Where the last checkpoint stands, or the beginning; replicas take both state and place from the first of them."""
+    progress = Progress()
+    saved = checkpoints.latest() if replicas.first else None
+    if saved is not None:
+        tensors, place = saved
+        network.load_state_dict({name[8:]: w for name, w in tensors.items() if name.startswith("network.")})
+        with torch.no_grad():
+            for number, velocity in enumerate(rule.velocities):
+                velocity.copy_(tensors[f"velocity.{number}"])
+        progress = Progress(**place)
+    return replicas.from_first([*network.state_dict().values(), *rule.velocities], progress)

@@ -4,35 +4,44 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import safetensors.torch
-import torch
 from PIL import Image
 
 from study import files
-from study.data.feeding import NO_AUGMENTATION, AugmentationSettings, Feed
+from study.data.feeding import AugmentationSettings, Feed
 from study.data.packing import read_index
-from study.machine import MachineSettings, set_up
+from study.machine import Machine, MachineSettings, asked_to_end, set_up
 from study.network.building import Network, NetworkSettings, build
 from study.training.checkpoint import Checkpoints, identity
 from study.training.loop import Progress, Watch, train
+from study.training.recipes import Recipe
+from study.training.replicas import join
 from study.training.update import LearningSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunSettings:
-    """What `train` in params.yaml says, with the run's own lines put over it."""
+    """What the recipe and `train` in params.yaml say, with the run's own lines put over both.
 
+    `share` keeps to the first part of the training pictures, which are packed in random order.
+    """
+
+    recipe: Recipe = "paper"
     network: NetworkSettings
     learning: LearningSettings = field(default_factory=LearningSettings)
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+    share: float = 1.0
     seeds: tuple[int, ...]
 
     def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise ValueError(f"share is {self.share}; it is the share of the training pictures, above 0 and at most 1")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds is {list(self.seeds)}; name at least one, each once")
 
@@ -47,22 +56,27 @@ def train_seed(
 
     Where an interrupted training left a checkpoint it goes on from there, to the same bits.
     """
-    devices, index = set_up(machine), read_index(packed)
-    network = build(run.network, len(index["classes"]), devices)
-    feed = Feed(packed, ("train",), run.network.crop, devices[0], run.augmentation)
-    validation = Feed(packed, ("validation",), run.network.crop, devices[0], NO_AUGMENTATION)
+    replicas, index = join(machine), read_index(packed)
+    here = set_up(machine, replicas.local)
+    network = build(run.network, len(index["classes"]), here)
+    pictures = round(run.share * index["pictures"]["train"])
+    feed = Feed(packed, ("train",), run.network.crop, here.devices[0], run.augmentation, first=pictures)
+    validation = Feed(packed, ("validation",), run.network.crop, here.devices[0], run.augmentation)
     shaping = identity(kind="train", run=asdict(run), data=index["sha256"], machine=asdict(machine), seed=seed)
     teller = Teller(tell, f"{name} seed {seed}", run.learning.epochs)
 
     def epoch(progress: Progress) -> None:
-        files.write_csv(folder / "curve.csv", files.CURVE, progress.curve)
-        teller.epoch(progress)
+        if replicas.first:
+            files.write_csv(folder / "curve.csv", files.CURVE, progress.curve)
+            teller.epoch(progress)
 
-    with Checkpoints(shaping).held() as checkpoints:
-        watch = Watch(step=teller.step, epoch=epoch, seconds=time.monotonic)
-        progress = train(network, feed, validation, run.learning, seed, checkpoints, watch)
-        write_training(folder, network, progress)
-        checkpoints.discard()
+    checkpoints = Checkpoints(shaping)
+    with checkpoints.held() if replicas.first else nullcontext():
+        watch = Watch(step=teller.step, epoch=epoch, seconds=time.monotonic, asked_to_end=asked_to_end)
+        progress = train(network, feed, validation, run.learning, seed, checkpoints, watch, replicas)
+        if replicas.first:
+            write_training(folder, network, progress)
+            checkpoints.discard()
     parameters = sum(weight.numel() for weight in network.parameters())
     return {"summary": summary(progress), "epoch_seconds": teller.seconds, "parameters": parameters}
 
@@ -108,9 +122,9 @@ def write_training(folder: Path, network: Network, progress: Progress) -> None:
     kernel_picture(kernels).save(folder / "kernels.png")
 
 
-def load_network(settings: RunSettings, classes: int, folder: Path, devices: list[torch.device]) -> Network:
+def load_network(settings: RunSettings, classes: int, folder: Path, machine: Machine) -> Network:
     """The trained network of one seed's folder, ready for the test."""
-    network = build(settings.network, classes, devices)
+    network = build(settings.network, classes, machine)
     network.load_state_dict(safetensors.torch.load((folder / "weights.safetensors").read_bytes()))
     return network.eval()
 
