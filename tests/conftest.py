@@ -21,6 +21,7 @@ TINY = AlexNetSettings(
     kernels=(4, 8, 8, 8, 8),
     neurons=(16, 16),
     deviation_conv345=0.03,
+    fan_in_scaling=True,
     response=AlexNetSettings().response,
 )
 LEARNING = LearningSettings(epochs=3, batch=16, rate=RateSettings(initial=0.001, patience=1))
@@ -49,3 +50,4 @@ def tiny_run() -> RunSettings:
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float32)

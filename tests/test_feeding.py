@@ -13,6 +13,7 @@ from study.data.feeding import NO_AUGMENTATION, AugmentationSettings, Feed, colo
 from study.data.packing import PackedSplit, PackingSettings, damage, pack, rescale
 from study.data.pictures import CLASSES, PictureSettings, index_of, picture
 from study.data.sources import BuiltIn, BuiltInSettings
+from study.training.replicas import Replicas
 
 CPU = torch.device("cpu")
 PICTURES = PictureSettings(seed=1, size=32, train=50, validation=24, test=26)
@@ -148,14 +149,23 @@ def test_an_epoch_resumed_gives_the_same_batches(packed: Path) -> None:
     whole = list(feed.training_batches(3, 2, 8))
     rest = list(feed.training_batches(3, 2, 8, start=4))
     assert len(whole) == 7 and len(rest) == 3
-    for (one, a), (other, b) in zip(whole[4:], rest, strict=True):
+    for (_, _, one, a), (_, _, other, b) in zip(whole[4:], rest, strict=True):
         assert torch.equal(one, other) and torch.equal(a, b)
+
+
+def test_replicas_take_their_rows_of_the_same_batches(packed: Path) -> None:
+    """Two of them, one after the other, have what one process has: order, crops, flips and colours."""
+    feed = _feed(packed, EVERYTHING)
+    both = [list(feed.training_batches(3, 2, 7, rows=Replicas(rank, 2).rows)) for rank in (0, 1)]
+    for (size, _, pictures, labels), one, other in zip(feed.training_batches(3, 2, 7), *both, strict=True):
+        assert size == one[0] == other[0] == len(labels)
+        assert torch.equal(pictures, torch.cat([one[2], other[2]])) and torch.equal(labels, torch.cat([one[3], other[3]]))
 
 
 def test_every_picture_once_an_epoch_in_another_order(packed: Path) -> None:
     feed = _feed(packed, NO_AUGMENTATION, crop=32)
     raw = feed.take(np.arange(50)).float() - feed.mean
-    first, second = (torch.cat([x for x, _ in feed.training_batches(0, epoch, 8)]).permute(0, 2, 3, 1) for epoch in (1, 2))
+    first, second = (torch.cat([x for _, _, x, _ in feed.training_batches(0, epoch, 8)]).permute(0, 2, 3, 1) for epoch in (1, 2))
     assert not torch.equal(first, second)
     for epoch in (first, second):
         assert sorted(epoch.sum(dim=(1, 2, 3)).tolist()) == sorted(raw.sum(dim=(1, 2, 3)).tolist())
@@ -166,7 +176,7 @@ def test_crops_reach_every_corner_and_flips_are_half(packed: Path) -> None:
     raw, seen, mirrored = (feed.take(np.arange(50)).float() - feed.mean), set(), 0
     for epoch in range(30):
         order = torch.randperm(50, generator=packing_generator(0, epoch))
-        for position, patch in enumerate(torch.cat([x for x, _ in feed.training_batches(0, epoch, 50)]).permute(0, 2, 3, 1)):
+        for position, patch in enumerate(torch.cat([x for _, _, x, _ in feed.training_batches(0, epoch, 50)]).permute(0, 2, 3, 1)):
             whole = raw[order[position]]
             for y in range(3):
                 for x in range(3):
@@ -192,12 +202,44 @@ def test_colour_changes_follow_the_covariance(packed: Path) -> None:
     axes = colour_axes(packed, "eigenvalues")
     torch.testing.assert_close(axes, vectors * values / 255, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(colour_axes(packed, "deviations"), vectors * values.sqrt(), rtol=1e-5, atol=1e-5)
-    plain = torch.cat([x for x, _ in _feed(packed, AugmentationSettings(colour="none")).training_batches(0, 1, 50)])
-    shifted = torch.cat([x for x, _ in _feed(packed, EVERYTHING).training_batches(0, 1, 50)])
+    plain = torch.cat([x for _, _, x, _ in _feed(packed, AugmentationSettings(colour="none")).training_batches(0, 1, 50)])
+    shifted = torch.cat([x for _, _, x, _ in _feed(packed, EVERYTHING).training_batches(0, 1, 50)])
     shift = shifted - plain
     assert (shift.amax(dim=(2, 3)) - shift.amin(dim=(2, 3))).max() < 1e-3, "one change a picture, over all its pixels"
     alphas = torch.linalg.solve(axes, shift.mean(dim=(2, 3)).T)
     assert alphas.std().item() == pytest.approx(0.1, rel=0.2)
+
+
+def _epoch(packed: Path, augmentation: AugmentationSettings, epoch: int = 1) -> torch.Tensor:
+    return torch.cat([x for _, _, x, _ in _feed(packed, augmentation).training_batches(0, epoch, 50)])
+
+
+def test_colour_of_the_released_code(packed: Path) -> None:
+    """Assumption A16: the coloured patch is divided by 1.1, and after an epoch there is neither colour nor divisor."""
+    code = AugmentationSettings(colour="deviations", colour_divisor=1.1, colour_until=2)
+    plain = dataclasses.replace(code, colour_divisor=1.0, colour_until=None)
+    torch.testing.assert_close(_epoch(packed, code, 2) * 1.1, _epoch(packed, plain, 2))
+    assert torch.equal(_epoch(packed, code, 3), _epoch(packed, AugmentationSettings(colour="none"), 3))
+
+
+def test_crops_and_flips_shared_by_pictures_in_a_row(packed: Path) -> None:
+    feed = _feed(packed, AugmentationSettings(alike=8), crop=20)
+    corners, flips = feed._crops_and_flips(0, 1)
+    assert corners.shape == (50, 2) and flips.shape == (50,)
+    for first in range(0, 50, 8):
+        assert (corners[first : first + 8] == corners[first]).all() and (flips[first : first + 8] == flips[first]).all()
+    assert len(corners.unique(dim=0)) > 4
+
+
+def test_the_central_mean_for_every_patch(packed: Path) -> None:
+    """Assumption A11: the released code subtracts the mean's centre wherever the patch was cut, in the test too."""
+    by_patch, by_centre = (_feed(packed, AugmentationSettings(mean=m), crop=20) for m in ("patch", "centre"))
+    pictures, place = by_patch.take(np.arange(3)), torch.tensor([[1, 5], [6, 6], [12, 0]])
+    straight = torch.zeros(3, dtype=torch.bool)
+    one, other = (feed._patches(pictures, place, straight).permute(0, 2, 3, 1) for feed in (by_patch, by_centre))
+    mean = torch.from_numpy(np.load(packed / "mean.npy"))
+    torch.testing.assert_close(one[0] - other[0], mean[6:26, 6:26] - mean[1:21, 5:25])
+    assert torch.equal(one[1], other[1]), "the central patch"
 
 
 def test_a_crop_larger_than_the_pictures_is_refused(packed: Path) -> None:

@@ -1,4 +1,4 @@
-"""Section 3's numbers and laws: parameters, maps, which channels see which, and what crosses between the columns."""
+"""Section 3's numbers: parameters, maps, initialisation, dropout; and the network of footnote 3."""
 
 import dataclasses
 
@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from study.data.feeding import AugmentationSettings
-from study.network.alexnet import AlexNet, AlexNetSettings, convolve, maps_after_pooling, overhang, parameters_of
+from study.network.alexnet import AlexNet, AlexNetSettings, parameters_of, sides
 from study.network.four_layer import FourLayer, FourLayerSettings
+from study.network.geometry import overhang
 from study.paper import numbers
 from study.training.update import LearningSettings
 
@@ -51,17 +52,24 @@ def test_half_width_column_of_run_145_half() -> None:
     assert round(sum(p.numel() for p in network.parameters()) / 1e6, 1) == 59.8
 
 
+RUN_147 = {"pooling": "local", "paddings": (1, 1, 1, 0)}
+
+
 @pytest.mark.parametrize(
-    ("crop", "stride", "pooling", "maps", "over"),
+    ("changed", "maps", "over"),
     [
-        (224, 4, "overlapping", (27, 13, 6), 3),
-        (55, 2, "overlapping", (11, 5, 2), 0),
-        (55, 2, "local", (11, 5, 2), 0),
+        ({}, (55, 27, 27, 13, 13, 13, 13, 6), 3),
+        (RUN_147, (55, 28, 26, 13, 13, 13, 11, 6), 3),  # the author's run without overlap has equal maps after pooling 2 and 5
+        ({"without": "conv1"}, (55, 27, 27, 13, 13, 13, 13, 6), 3),
+        ({"without": "conv4"}, (55, 27, 27, 13, 13, 13, 13, 6), 3),
+        ({"crop": 55, "stride": 2}, (23, 11, 11, 5, 5, 5, 5, 2), 0),
+        ({"crop": 55, "stride": 2, **RUN_147}, (23, 12, 10, 5, 5, 5, 3, 2), 0),
     ],
 )
-def test_maps(crop: int, stride: int, pooling: str, maps: tuple[int, int, int], over: int) -> None:
-    assert overhang(crop, stride) == over
-    assert maps_after_pooling(AlexNetSettings(crop=crop, stride=stride, pooling=pooling)) == maps  # type: ignore[arg-type]
+def test_maps(changed: dict, maps: tuple[int, ...], over: int) -> None:
+    settings = AlexNetSettings(**changed)
+    assert overhang(settings.crop, 11, settings.stride) == over
+    assert sides(settings) == maps
 
 
 def test_shapes_of_the_full_network() -> None:
@@ -78,60 +86,6 @@ def test_shapes_of_the_full_network() -> None:
     assert shapes == {"pool1": (1, 96, 27, 27), "fc6 of a column": (1, 2048)}
 
 
-def _network(settings: AlexNetSettings = SMALL, classes: int = 5) -> AlexNet:
-    network = AlexNet(dataclasses.replace(settings, dropout=0.0), classes, [CPU]).double()
-    network.initialise(7)
-    return network
-
-
-def _seen_by(network: AlexNet, layer: str, outputs: slice) -> torch.Tensor:
-    """Which input maps of a layer's block reach some of its output maps, by gradient."""
-    sizes = {"conv2": (8, 11), "conv3": (16, 5), "conv4": (24, 5), "conv5": (24, 5)}
-    maps, side = sizes[layer]
-    x = torch.randn(1, maps, side, side, dtype=torch.float64, requires_grad=True)
-    layers = [getattr(column, layer) for column in network.columns]
-    y = convolve(layers, x, groups=1 if layer == "conv3" else 2)
-    y[:, outputs].sum().backward()
-    return x.grad.abs().sum(dim=(0, 2, 3)) > 0  # type: ignore[union-attr]
-
-
-@pytest.mark.parametrize("layer", ["conv2", "conv4", "conv5"])
-def test_a_column_sees_only_its_own_maps(layer: str) -> None:
-    network = _network()
-    out = getattr(network.columns[0], layer).weight.shape[0]
-    seen = _seen_by(network, layer, slice(0, out))
-    half = len(seen) // 2
-    assert seen[:half].all() and not seen[half:].any()
-
-
-def test_conv3_sees_both_columns() -> None:
-    assert _seen_by(_network(), "conv3", slice(0, 12)).all()
-
-
-def test_normalisation_never_crosses_columns() -> None:
-    network = _network()
-    x = torch.randn(2, 8, 6, 6, dtype=torch.float64) * 50
-    changed = x.clone()
-    changed[:, 4:] *= 3
-    one, other = network.normalise(x, 2), network.normalise(changed, 2)
-    assert torch.equal(one[:, :4], other[:, :4])
-    assert not torch.equal(network.normalise(x, 1)[:, :4], network.normalise(changed, 1)[:, :4])
-
-
-def test_side_by_side_equals_column_by_column() -> None:
-    """Columns computed together on one device give what a network of two devices computes column by column."""
-    network = _network()
-    apart = _network()
-    apart.places = [[column] for column in apart.columns]
-    x = torch.randn(3, 3, 55, 55, dtype=torch.float64) * 60
-    together, separate = network(x), apart(x)
-    torch.testing.assert_close(together, separate, rtol=1e-10, atol=1e-12)
-    together.square().sum().backward()
-    separate.square().sum().backward()
-    for one, other in zip(network.parameters(), apart.parameters(), strict=True):
-        torch.testing.assert_close(one.grad, other.grad, rtol=1e-10, atol=1e-12)
-
-
 def test_initialisation_of_section_5() -> None:
     network = AlexNet(AlexNetSettings(), 10, [CPU])
     network.initialise(1)
@@ -143,9 +97,12 @@ def test_initialisation_of_section_5() -> None:
     assert ones == {"conv2", "conv4", "conv5", "fc6", "fc7"} and zeros == {"conv1", "conv3", "fc8"}
 
 
-def test_narrow_layers_start_wider() -> None:
+def test_narrow_layers_start_wider_where_asked() -> None:
     """Assumption A3: the deviation grows with the square root of the paper's fan-in over ours."""
     network = AlexNet(AlexNetSettings(neurons=(1024, 1024)), 10, [CPU])
+    network.initialise(1)
+    assert network.columns[0].fc7.weight.std().item() == pytest.approx(0.01, rel=0.01)
+    network = AlexNet(AlexNetSettings(neurons=(1024, 1024), fan_in_scaling=True), 10, [CPU])
     network.initialise(1)
     assert network.columns[0].fc7.weight.std().item() == pytest.approx(0.02, rel=0.01)
 
@@ -170,18 +127,15 @@ def test_dropout_as_printed() -> None:
     [
         ({"dropout": 1.0}, "probability"),
         ({"kernels": (95, 256, 384, 384, 256)}, "do not divide"),
-        ({"crop": 40}, "nothing is left"),
+        ({"crop": 20}, "nothing is left"),
         ({"deviation": 0.0}, "alike"),
+        ({"input_scale": 0.0}, "multiplies"),
+        ({"paddings": (2, 1, 1, -1)}, "0 or more"),
     ],
 )
 def test_impossible_networks_are_refused(wrong: dict, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         AlexNetSettings(**wrong)
-
-
-def test_two_devices_for_one_column_are_refused() -> None:
-    with pytest.raises(ValueError, match="one device, or one a column"):
-        AlexNet(AlexNetSettings(columns=1, kernels=(8, 16, 24, 24, 16)), 5, [CPU, CPU])
 
 
 @pytest.mark.parametrize(("crop", "side"), [(24, 6), (32, 8)])

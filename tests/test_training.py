@@ -12,12 +12,14 @@ import pytest
 import torch
 
 from study import files
-from study.machine import MachineSettings, set_up
+from study.machine import Machine, MachineSettings, set_up
 from study.measuring.convergence import epochs_to, fastest, mean_curve
 from study.network.alexnet import AlexNet
 from study.training import loop
+from study.training import run as training_run
 from study.training.checkpoint import Checkpoints
 from study.training.run import RunSettings, load_network, train_seed
+from study.training.update import LearningSettings, Momentum, RateSettings
 from tests.conftest import MACHINE, TINY
 
 
@@ -87,8 +89,8 @@ def test_resume_would_differ_without_the_velocity(
         _train(tiny_run, tiny_set, tmp_path, _interrupted_after(5))
     resume = loop._resume
 
-    def forgetful(checkpoints, network, rule):
-        progress = resume(checkpoints, network, rule)
+    def forgetful(checkpoints, network, rule, replicas):
+        progress = resume(checkpoints, network, rule, replicas)
         for velocity in rule.velocities:
             velocity.zero_()
         return progress
@@ -96,6 +98,21 @@ def test_resume_would_differ_without_the_velocity(
     monkeypatch.setattr(loop, "_resume", forgetful)
     _train(tiny_run, tiny_set, tmp_path)
     assert not _same(tmp_path, whole)
+
+
+def test_a_training_asked_to_end_saves_its_last_step_and_goes_on_from_it(
+    tiny_run: RunSettings, tiny_set: Path, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a cluster that takes back its place: nothing of the seven batches is lost, though none was due for saving."""
+    told: list[int | str] = []
+    monkeypatch.setattr(training_run, "asked_to_end", lambda: sum(isinstance(one, int) for one in told) == 6)
+    with pytest.raises(loop.Interrupted):
+        _train(tiny_run, tiny_set, tmp_path, told.append)
+    done: list[int | str] = []
+    monkeypatch.setattr(training_run, "asked_to_end", lambda: False)
+    _train(tiny_run, tiny_set, tmp_path, done.append)
+    assert [sum(isinstance(one, int) for one in news) for news in (told, done)] == [7, 11]
+    assert _same(tmp_path, whole)
 
 
 KILLED = """
@@ -173,7 +190,7 @@ def test_a_diverging_run_is_recorded_and_its_last_finite_state_kept(
     wild = dataclasses.replace(tiny_run, learning=learning)
     outcome = _train(wild, tiny_set, tmp_path)
     assert outcome["summary"]["status"] == "diverged"
-    network = load_network(wild, 24, tmp_path, [torch.device("cpu")])
+    network = load_network(wild, 24, tmp_path, Machine())
     assert all(torch.isfinite(weight).all() for weight in network.parameters())
 
 
@@ -185,13 +202,14 @@ def test_it_learns(tiny_set: Path, tmp_path: Path) -> None:
     network = AlexNet(settings, 24)
     network.initialise(1)
     x, y = next(Feed(tiny_set, ("train",), 55, torch.device("cpu"), NO_AUGMENTATION).test_batches(12))
-    from study.training.update import LearningSettings, Momentum
-
-    rule = Momentum(network, LearningSettings())
+    rule = Momentum(network, LearningSettings(rate=RateSettings(initial=0.003)))
+    rule.start_epoch(1, 0)
     losses = []
     for _ in range(150):
         loss = torch.nn.functional.cross_entropy(network(x), y)
-        rule.update(torch.autograd.grad(loss, rule.weights), 0.003)
+        loss.backward()
+        rule.update()
+        network.zero_grad()
         losses.append(loss.item())
     assert losses[0] > 2 and losses[-1] < 0.1
 

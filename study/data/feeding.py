@@ -112,7 +112,8 @@ class Feed:
         n = len(self)
         order = torch.randperm(n, generator=generator(seed, "order", epoch)).numpy()
         corners, flips = self._crops_and_flips(seed, epoch)
-        alphas = self.augmentation.colour_deviation * torch.randn(n, 3, generator=generator(seed, "colour", epoch))
+        drawn = torch.randn(n, 3, generator=generator(seed, "colour", epoch), dtype=torch.float32)  # in every precision
+        alphas = self.augmentation.colour_deviation * drawn
         until = self.augmentation.colour_until
         axes = self.axes if until is None or epoch <= until else None
         for first in range(start * batch, n, batch):
@@ -135,7 +136,7 @@ class Feed:
             corners = torch.randint(0, border + 1, (draws, 2), generator=generator(seed, "crops", epoch))
         flips = torch.zeros(draws, dtype=torch.bool)
         if self.augmentation.flips:
-            flips = torch.rand(draws, generator=generator(seed, "flips", epoch)) < 0.5
+            flips = torch.rand(draws, generator=generator(seed, "flips", epoch), dtype=torch.float32) < 0.5
         return corners.repeat_interleave(alike, dim=0)[:n], flips.repeat_interleave(alike)[:n]
 
     def test_batches(
