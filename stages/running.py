@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
-from multiprocessing import get_context, parent_process
+from multiprocessing import forkserver, get_context, parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
 from threading import Thread
@@ -25,6 +25,8 @@ from study.machine import MachineSettings, ask_to_end, asked_to_end, heed_reques
 from study.provenance import Record
 from study.training.loop import Interrupted
 
+SAVING = ("train", "converge")  # stages that save their state when they are asked to end; the others just end
+
 
 def run_stage(stage: str, work: Callable[..., Any], *names: str) -> None:
     """Run `work(settings, record, *names)` as the program of a stage; `names` is the run or curve, if it has one.
@@ -32,7 +34,8 @@ def run_stage(stage: str, work: Callable[..., Any], *names: str) -> None:
     A mistake of the user's (ValueError, OSError) ends it with one sentence and status 1, and nothing lost.
     """
     end_with_parent()
-    heed_requests_to_end()
+    if stage in SAVING:
+        heed_requests_to_end()
     try:
         settings = load()
         record = Record(stage, {name: plain(getattr(settings, name)) for name in ("study", "machine")})
@@ -134,8 +137,7 @@ def side_by_side(work: Callable[..., Any], each: Sequence[tuple[Any, ...]], mach
     workers = 1 if alone else min(len(each), -(-3 * cores // (2 * machine.threads)))
     if workers == 1:
         return [work(*arguments, bar.tell) for arguments in each]
-    context = get_context("spawn" if sys.platform == "win32" else "forkserver")
-    context.set_forkserver_preload(["__main__", "study.training.run"])  # torch is loaded once, not in every worker
+    context = _starting_workers()
     news, ending = context.Queue(), context.Event()
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_connect, initargs=(news, ending)) as pool:
         tasks = [pool.submit(_in_worker, work, arguments) for arguments in each]
@@ -147,6 +149,18 @@ def side_by_side(work: Callable[..., Any], each: Sequence[tuple[Any, ...]], mach
         done = [task.result() for task in tasks]
     _peak["of workers together"] = sum(sorted(peak for _, peak in done)[-workers:])
     return [result for result, _ in done]
+
+
+def _starting_workers() -> Any:
+    """A server that loads torch once and forks the workers; it must outlive a SIGTERM to the whole job, or they are lost."""
+    if sys.platform == "win32":
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["__main__", "study.training.run"])
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # which the server inherits
+    forkserver.ensure_running()
+    signal.signal(signal.SIGTERM, before)
+    return context
 
 
 _news: dict[str, Any] = {}  # in a worker: the queue to its parent

@@ -129,12 +129,8 @@ def ask_to_end() -> None:
 
 
 def heed_requests_to_end() -> None:
-    """From now on SIGTERM is a request, for a training to save its state and end; a second one ends at once."""
+    """From now on SIGTERM is a request, for a training to save its state and end.
 
-    def asked(number: int, _: object) -> None:
-        if asked_to_end():
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        ask_to_end()
-
-    signal.signal(signal.SIGTERM, asked)
+    However often it comes: a cluster tells every process of a job, and the death of `dvc` tells the stage once more.
+    """
+    signal.signal(signal.SIGTERM, lambda number, frame: ask_to_end())

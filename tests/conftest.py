@@ -13,6 +13,7 @@ from study.machine import MachineSettings
 from study.network.alexnet import AlexNetSettings
 from study.training.run import RunSettings
 from study.training.update import LearningSettings, RateSettings
+from tests.project import make_miniature
 
 MACHINE = MachineSettings(devices=("cpu",), threads=1, precision="float32", deterministic=True)
 TINY = AlexNetSettings(
@@ -45,6 +46,14 @@ def tiny_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tiny_run() -> RunSettings:
     return RunSettings(network=TINY, learning=LEARNING, augmentation=AugmentationSettings(), seeds=(0,))
+
+
+@pytest.fixture(scope="session")
+def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh project whose study has just run and is committed."""
+    folder = tmp_path_factory.mktemp("project with spaces")
+    make_miniature(folder)
+    return folder
 
 
 @pytest.fixture(autouse=True)

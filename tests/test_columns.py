@@ -20,7 +20,9 @@ PLACEMENTS = [
 ]
 
 
-def _network(settings: AlexNetSettings = SMALL, devices: tuple[str, ...] = ("cpu",), dtype: torch.dtype = torch.float64) -> AlexNet:
+def _network(
+    settings: AlexNetSettings = SMALL, devices: tuple[str, ...] = ("cpu",), dtype: torch.dtype = torch.float64
+) -> AlexNet:
     network = AlexNet(settings, 5, [torch.device(name) for name in devices]).to(dtype)
     network.initialise(7)
     return network

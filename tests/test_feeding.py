@@ -176,7 +176,9 @@ def test_crops_reach_every_corner_and_flips_are_half(packed: Path) -> None:
     raw, seen, mirrored = (feed.take(np.arange(50)).float() - feed.mean), set(), 0
     for epoch in range(30):
         order = torch.randperm(50, generator=packing_generator(0, epoch))
-        for position, patch in enumerate(torch.cat([x for _, _, x, _ in feed.training_batches(0, epoch, 50)]).permute(0, 2, 3, 1)):
+        for position, patch in enumerate(
+            torch.cat([x for _, _, x, _ in feed.training_batches(0, epoch, 50)]).permute(0, 2, 3, 1)
+        ):
             whole = raw[order[position]]
             for y in range(3):
                 for x in range(3):

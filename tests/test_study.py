@@ -1,7 +1,6 @@
 """The whole study in miniature, through `dvc repro`: run, run again, cloned, changed, pushed and pulled."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -9,87 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
 
 from stages.settings import merged, read_params
-
-ROOT = Path(__file__).parent.parent
-PROJECT = (
-    "study",
-    "stages",
-    "dashboard",
-    "conf",
-    "dvc.yaml",
-    "protocol.yaml",
-    "pyproject.toml",
-    "README.md",
-    ".gitignore",
-    ".dvcignore",
-)
-MINIATURE = {
-    "study": "miniature",
-    "download": {"pictures": {"seed": 1, "size": 64, "train": 72, "validation": 24, "test": 48}},
-    "train": {
-        "network": {"kernels": [8, 8, 8, 8, 8], "neurons": [16, 16]},
-        "learning": {"epochs": 1, "rate": {"at": []}},
-        "seeds": [0, 1],
-    },
-    "converge": {"network": {"kernels": [8, 8, 8, 8, 8], "neurons": [16, 16]}, "pictures": 64, "epochs": 2},
-    "judge": {"bootstrap": 200},
-    "retrieve": {"queries": 24},
-}
-ENVIRONMENT = os.environ | {
-    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-    "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b.c", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b.c",
-}  # fmt: skip
-
-
-ENVIRONMENT.pop("PYTHONDONTWRITEBYTECODE", None)  # bytecode beside the modules must not count as a change of them
-
-
-def run(*command: str, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=570)
-    assert done.returncode == 0 or not check, f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    return done
-
-
-def dvc(*arguments: str, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-    return run(sys.executable, "-m", "dvc", *arguments, cwd=cwd, check=check)
-
-
-def copy_project(folder: Path) -> None:
-    for name in PROJECT:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
-        copy(
-            ROOT / name,
-            folder / name,
-            **({"ignore": shutil.ignore_patterns("__pycache__")} if (ROOT / name).is_dir() else {}),
-        )
-    (folder / ".dvc").mkdir()
-    for name in ("config", ".gitignore"):
-        shutil.copyfile(ROOT / ".dvc" / name, folder / ".dvc" / name)
-
-
-def write_params(folder: Path, params: dict) -> None:
-    with open(folder / "params.yaml", "w", encoding="utf-8") as file:
-        YAML().dump(params, file)
-
-
-@pytest.fixture(scope="session")
-def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh project whose study has just run and is committed."""
-    folder = tmp_path_factory.mktemp("project with spaces")
-    copy_project(folder)
-    params = merged(read_params(ROOT / "params.yaml"), MINIATURE)
-    params["runs"] = {name: params["runs"][name] for name in ("base", "no_normalisation")}
-    write_params(folder, params)
-    run("git", "init", "-q", "-b", "main", cwd=folder)
-    run("git", "add", "-A", cwd=folder)
-    run("git", "commit", "-qm", "a study", cwd=folder)
-    dvc("repro", cwd=folder)
-    run("git", "add", "-A", cwd=folder)
-    run("git", "commit", "-qm", "its results", cwd=folder)
-    return folder
+from tests.project import ENVIRONMENT, bring_results, dvc, run, running_in, write_params
 
 
 def test_every_file_that_files_py_names_is_there(miniature: Path) -> None:
@@ -171,7 +92,7 @@ def test_a_clone_is_current_and_one_changed_run_concerns_its_consumers_only(mini
     run("git", "clone", "-q", str(miniature), str(clone), cwd=tmp_path)
     said = dvc("repro", "--dry", "--allow-missing", cwd=clone).stdout
     assert "Running stage" not in said and "Data and pipelines are up to date" in said
-    _bring_results(miniature, clone)
+    bring_results(miniature, clone)
     params = read_params(clone / "params.yaml")
     params["runs"]["no_normalisation"]["learning"] = {"momentum": 0.8}
     write_params(clone, params)
@@ -182,19 +103,12 @@ def test_a_clone_is_current_and_one_changed_run_concerns_its_consumers_only(mini
 def test_a_change_of_machine_is_never_served_from_the_cache(miniature: Path, tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     run("git", "clone", "-q", str(miniature), str(clone), cwd=tmp_path)
-    _bring_results(miniature, clone)
+    bring_results(miniature, clone)
     params = read_params(clone / "params.yaml")
     params["machine"]["threads"] = 2
     write_params(clone, params)
     runs = {f"{stage}@{name}" for stage in ("train", "evaluate") for name in ("base", "no_normalisation")}
     assert _stages_to_run(clone) == runs | {"converge@relu", "converge@tanh", "retrieve", "judge"}
-
-
-def _bring_results(miniature: Path, clone: Path) -> None:
-    """Results from the first checkout, as from a remote, and the pictures packed anew."""
-    dvc("remote", "add", "--local", "-d", "first", str(miniature / ".dvc" / "cache"), cwd=clone)
-    dvc("pull", cwd=clone)
-    dvc("repro", "prepare", cwd=clone)
 
 
 def _stages_to_run(folder: Path) -> set[str]:
@@ -226,7 +140,7 @@ def test_a_study_travels_and_a_tampered_remote_is_noticed(miniature: Path, tmp_p
 def test_when_dvc_is_terminated_its_trainers_end(miniature: Path, tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     run("git", "clone", "-q", str(miniature), str(clone), cwd=tmp_path)
-    _bring_results(miniature, clone)
+    bring_results(miniature, clone)
     params = read_params(clone / "params.yaml")
     params["runs"]["base"] = {"learning": {"epochs": 500}}
     write_params(clone, params)
@@ -239,21 +153,9 @@ def test_when_dvc_is_terminated_its_trainers_end(miniature: Path, tmp_path: Path
     training.wait(timeout=20)
     training.stdout.close()
     deadline = time.monotonic() + 20
-    while (left := _running_in(clone)) and time.monotonic() < deadline:
+    while (left := running_in(clone)) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert left == []
-
-
-def _running_in(folder: Path) -> list[str]:
-    """Processes whose working directory is `folder`."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if os.readlink(process / "cwd") == str(folder):
-                found.append((process / "cmdline").read_text())
-        except OSError:  # ended meanwhile, or not ours
-            continue
-    return found
 
 
 @pytest.mark.slow

@@ -58,7 +58,9 @@ def test_every_choice_has_a_variant() -> None:
     tried = {(name, value) for line in VARIANTS for name, value in line.items()}
     for name, hint in get_type_hints(AlexNetSettings).items():
         default = getattr(SMALL, name)
-        missing = [value for value in get_args(hint) if isinstance(value, str) and value != default and (name, value) not in tried]
+        missing = [
+            value for value in get_args(hint) if isinstance(value, str) and value != default and (name, value) not in tried
+        ]
         assert not missing, f"{name}: {missing}"
 
 
