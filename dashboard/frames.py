@@ -72,7 +72,10 @@ def is_synthetic(study: Study) -> bool:
 
 
 def class_names(study: Study) -> list[str]:
-    return made_of(study, "prepare/packed.json", lambda packed: [str(name) for name in packed["classes"]], [])
+    def named(packed: dict[str, Any]) -> list[str]:
+        return [str(name) for name in packed.get("class_names", packed["classes"])]
+
+    return made_of(study, "prepare/packed.json", named, [])
 
 
 def claims(study: Study) -> pd.DataFrame:

@@ -10,7 +10,8 @@ import numpy as np
 from dashboard import frames
 from dashboard.reading import Study
 from study import files
-from study.data import packing, pictures
+from study.data import pictures
+from study.data.packed import PackedSplit
 
 
 def picture_of(study: Study, split: str, row: int) -> np.ndarray | None:
@@ -60,5 +61,5 @@ def _maker_settings(study: Study) -> pictures.PictureSettings | None:
 
 
 @lru_cache(maxsize=12)
-def _split(folder: Path, split: str, sha256: str) -> packing.PackedSplit:
-    return packing.PackedSplit(folder, split)
+def _split(folder: Path, split: str, sha256: str) -> PackedSplit:
+    return PackedSplit(folder, split)

@@ -1,7 +1,7 @@
 """A picture that a visitor drops: from its bytes to RGB, or to one sentence that says why not; then to its features.
 
 The bytes are hostile until decoded. Limits are checked from the header before any pixel is decoded, the decoder is one
-of three, and nothing of the file is kept or served again.
+of three, and nothing of the file is kept or served again. What becomes of its colours is as in study/data/decoding.py.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from dashboard import pictures, reading
 from dashboard.reading import Study
 from study import files
+from study.data.decoding import rgb
 
 if TYPE_CHECKING:
     from study.network.building import Network
@@ -42,7 +43,7 @@ def decode_query(content: bytes) -> np.ndarray | str:
         return "The file is neither JPEG, PNG nor WebP; save the picture as one of these."
     try:
         with Image.open(io.BytesIO(content), formats=(kind,)) as image:
-            return _refusal(*image.size) or _rgb(image)
+            return _refusal(*image.size) or rgb(image)[0]
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return f"The picture has more than {PIXELS // 1_000_000} million pixels; make it smaller."
     except Exception:  # noqa: BLE001  decoders meet broken bytes with many kinds of exception; for the visitor they are one
@@ -69,20 +70,6 @@ def _refusal(width: int, height: int) -> str | None:
     if longer > LONGEST or longer > ASPECT * shorter:
         return f"The picture has {width} x {height} pixels; crop it to at most {ASPECT} to 1 and {LONGEST:,} a side."
     return None
-
-
-def _rgb(image: Image.Image) -> np.ndarray:
-    """Upright, 8 bits, transparency on white. Pillow alone would clip 16-bit grey and show colours that are hidden."""
-    image.load()
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith(("I", "F")):
-        grey = np.clip(np.rint(np.asarray(upright, dtype=np.float32) / 257), 0, 255).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2)
-    if upright.has_transparency_data:
-        seen = upright.convert("RGBA")
-        white = Image.new("RGBA", seen.size, "white")
-        upright = Image.alpha_composite(white, seen)
-    return np.array(upright.convert("RGB"))
 
 
 def lacking(study: Study) -> str:
@@ -122,16 +109,17 @@ def features_of(picture: np.ndarray, study: Study) -> np.ndarray:
     """
     import torch
 
-    from study.data.packing import rescale
+    from study.data.rescaling import FilterSettings, rescale
 
     weights, sha256, run = _weights(study)
     packed = pictures.packed_folder(study)
     assert packed is not None
-    network = _network(weights, sha256, json.dumps(run), len(files.read_json(packed / "index.json")["classes"]))
+    index = files.read_json(packed / "index.json")
+    network = _network(weights, sha256, json.dumps(run), len(index["classes"]))
     mean = np.load(packed / "mean.npy", allow_pickle=False)
     size, crop = len(mean), network.settings.crop
     edge = (size - crop) // 2
-    patch = (rescale(picture, size, "bilinear") - mean)[edge : edge + crop, edge : edge + crop]
+    patch = (rescale(picture, size, FilterSettings(**index["filter"])) - mean)[edge : edge + crop, edge : edge + crop]
     with torch.no_grad():
         parts = network.features(torch.from_numpy(patch).permute(2, 0, 1)[None])
     return torch.cat([part.cpu() for part in parts], dim=1)[0].numpy()

@@ -6,7 +6,7 @@ from stages.running import Bar, run_stage, side_by_side, the_name
 from stages.settings import StudySettings, load
 from study import files
 from study.checking import plain
-from study.data.packing import read_index
+from study.data.packed import read_index
 from study.measuring.convergence import fastest, mean_curve, measure, train_curve
 from study.provenance import Record
 

@@ -4,7 +4,7 @@ from stages.running import Bar, run_stage, side_by_side, the_name
 from stages.settings import StudySettings, load
 from study import files
 from study.data.feeding import Feed
-from study.data.packing import PackedSplit, read_index
+from study.data.packed import PackedSplit, read_index
 from study.machine import set_up
 from study.measuring.evaluation import Prediction, average, predict, write_evaluation
 from study.provenance import Record
@@ -28,7 +28,7 @@ def evaluate(settings: StudySettings, record: Record, name: str) -> None:
     predictions = {files.seed_folder(seed): one for seed, one in zip(seeds, made, strict=True)}
     predictions[files.AVERAGED] = average(list(predictions.values()))
     folder = settings.results / "evaluate" / name
-    write_evaluation(folder, name, predictions, labels, index["classes"])
+    write_evaluation(folder, name, predictions, labels, index["class_names"])
     error = files.read_json(folder / "metrics.json")["ten_patches"]
     print(f"{name}: top-1 {error['top1_error']:.1%}, top-5 {error['top5_error']:.1%} from ten patches", flush=True)
     weights = (settings.results / "train" / name / folder / "weights.safetensors" for folder in predictions)

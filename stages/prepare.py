@@ -12,13 +12,16 @@ from study.provenance import Record
 
 def prepare(settings: StudySettings, record: Record) -> None:
     source = obtain(settings.download)
-    receipt = source.receipt()
+    receipt, folder = source.receipt(), settings.results / "prepare"
     with Bar("packing", sum(source.counts.values())) as bar:
         index = pack(source, settings.prepare, settings.packed, os.cpu_count() or 1, bar.tell)
-    told = ("size", "classes", "pictures", "mean_rgb", "eigenvalues", "eigenvectors", "sha256")
+    told = ("size", "filter", "classes", "class_names", "pictures", "mean_rgb", "eigenvalues", "eigenvectors", "sha256")
     facts = {"title": receipt["title"], "synthetic": receipt["synthetic"]} | {name: index[name] for name in told}
-    files.write_json(settings.results / "prepare" / "packed.json", facts)
-    print(f"packed {index['pictures']} pictures of {index['size']} pixels, {len(index['classes'])} classes", flush=True)
+    files.write_json(folder / "packed.json", facts)
+    files.write_csv(folder / "pictures.csv", files.PICTURES, index["report"])
+    counted = ", ".join(f"{number:,} {split}" for split, number in index["pictures"].items())
+    print(f"packed {counted} pictures of {index['size']} pixels, {len(index['classes'])} classes; "
+          f"{len(index['report']):,} unusual ones are in {folder / 'pictures.csv'}", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from stages.running import Bar, run_stage
 from stages.settings import StudySettings
 from study import files
 from study.data.feeding import Feed
-from study.data.packing import read_index
+from study.data.packed import read_index
 from study.machine import set_up
 from study.measuring.neighbours import features, measure, nearest, pixels, table
 from study.provenance import Record

@@ -120,7 +120,7 @@ class Bar:
             self.bar.update(news)
         elif not follows():
             self.bar.clear()
-            print(f"{news}, {self.left()}", flush=True)
+            print(f"{news}, {self.left()}" if self.done else news, flush=True)
 
     def left(self) -> str:
         remaining = (time.monotonic() - self.began) * (self.total - self.done) / max(self.done, 1)

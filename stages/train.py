@@ -4,7 +4,7 @@ from stages.running import Bar, follows, run_stage, side_by_side, the_name, with
 from stages.settings import StudySettings, load
 from study import files
 from study.checking import plain
-from study.data.packing import read_index
+from study.data.packed import read_index
 from study.provenance import Record
 from study.training.run import train_seed
 

@@ -57,7 +57,7 @@ def _list(kinds: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
 def _alternative(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
     """Which of several settings classes is meant: the first field of each is a word that names it."""
     key = dataclasses.fields(kinds[0])[0].name
-    words = {get_args(get_type_hints(kind)[key])[0]: kind for kind in kinds}
+    words = {word: kind for kind in kinds for word in get_args(get_type_hints(kind)[key])}
     if not isinstance(value, Mapping) or value.get(key) not in words:
         given = value.get(key, "missing") if isinstance(value, Mapping) else value
         raise SettingsError(f"{where}.{key} is {given!r}; use one of: {', '.join(words)}")

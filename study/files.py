@@ -3,6 +3,7 @@
     results/<study>/                     the working area (in DVC's cache, not in Git); pinned/<name>/ has the same tree
       download/source.json               what the pictures are, with the checksums of their files
       prepare/packed.json                the packed set: counts, classes, mean, colour covariance, content hash
+      prepare/pictures.csv               a row a picture file that is unusual: what was found, what was done (PICTURES)
       train/<run>/metrics.json           one entry a seed: epochs, last errors, finished or diverged
       train/<run>/seed-<s>/curve.csv     a row an epoch (CURVE)
       train/<run>/seed-<s>/weights.safetensors
@@ -32,7 +33,8 @@ import csv
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,7 @@ PACKED = Path("data/packed")
 RAW = Path("data/raw")
 WORK = Path(".work")
 
+PICTURES = ("split", "picture", "found", "done")
 CURVE = (
     "epoch",
     "iteration",
@@ -74,7 +77,7 @@ def provenance(results: Path, stage: str) -> Path:
     return results / "judge" / "provenance.json" if stage == "judge" else results / "provenance" / f"{stage}.json"
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
     """Write a file whole or not at all: to a neighbour first, then renamed over it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
@@ -86,6 +89,39 @@ def write_bytes(path: Path, content: bytes) -> None:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def held(lock: Path, what: str) -> Iterator[None]:
+    """Hold `lock` for this process. Raises ValueError, saying `what` and by whom, where another process holds it."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with open(lock, "a+") as file:
+        if not _take(file):
+            file.seek(0)
+            raise ValueError(f"{what} by process {file.read() or '?'}; wait for it, or end it")
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _take(file: Any) -> bool:
+    """An exclusive lock that the system drops when the process ends, however it ends."""
+    if os.name == "nt":
+        import msvcrt
+
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        except OSError:
+            return False
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def write_json(path: Path, content: Any) -> None:

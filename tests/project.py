@@ -44,14 +44,18 @@ ENVIRONMENT = os.environ | {
 ENVIRONMENT.pop("PYTHONDONTWRITEBYTECODE", None)  # bytecode beside the modules must not count as a change of them
 
 
-def run(*command: str, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=570)
+def run(
+    *command: str, cwd: Path, check: bool = True, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(command, cwd=cwd, env=ENVIRONMENT | (environment or {}), capture_output=True, text=True, timeout=570)
     assert done.returncode == 0 or not check, f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done
 
 
-def dvc(*arguments: str, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-    return run(sys.executable, "-m", "dvc", *arguments, cwd=cwd, check=check)
+def dvc(
+    *arguments: str, cwd: Path, check: bool = True, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return run(sys.executable, "-m", "dvc", *arguments, cwd=cwd, check=check, environment=environment)
 
 
 def copy_project(folder: Path) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from stages.settings import merged, read_params
-from tests.project import ENVIRONMENT, bring_results, dvc, run, running_in, write_params
+from tests.ilsvrc_shaped import make
+from tests.project import ENVIRONMENT, MINIATURE, ROOT, bring_results, copy_project, dvc, run, running_in, write_params
 
 
 def test_every_file_that_files_py_names_is_there(miniature: Path) -> None:
@@ -175,3 +176,27 @@ def test_another_study_and_back_without_training(miniature: Path, tmp_path: Path
     for name in ("weights.safetensors", "curve.csv"):
         path = f"results/miniature/train/base/seed-1/{name}"
         assert (folder / path).read_bytes() == (miniature / path).read_bytes()
+
+
+@pytest.mark.slow
+def test_the_whole_study_on_ilsvrcs_shape(tmp_path: Path) -> None:
+    """Tars in a tar, 1,000 classes, odd files among them: every stage, from the official files to the verdicts."""
+    folder, classes = tmp_path / "project", 1000
+    folder.mkdir()
+    copy_project(folder)
+    make(tmp_path / "official", classes=classes, train=2, val=1)
+    params = merged(read_params(ROOT / "params.yaml"), MINIATURE)
+    params["download"] = {"source": "ilsvrc2012", "steering": 400}
+    params["runs"] = {"base": {"seeds": [0]}, "code145": {"recipe": "code145", "seeds": [0]}}
+    write_params(folder, params)
+    run("git", "init", "-q", cwd=folder)
+    dvc("repro", cwd=folder, environment={"STUDY_DATA": str(tmp_path / "official")})
+    results = folder / "results/miniature"
+    evaluated = json.loads((results / "evaluate/code145/metrics.json").read_text())
+    assert evaluated["pictures"] == 600
+    packed = json.loads((results / "prepare/packed.json").read_text())
+    assert len(packed["classes"]) == classes and packed["class_names"][1] == "thing 2"
+    assert len((results / "prepare/pictures.csv").read_text().splitlines()) == 5, "a header and the four odd ones"
+    claims = json.loads((results / "judge/claims.json").read_text())
+    assert len(claims["claims"]) > 50
+    assert not list(folder.rglob("*.JPEG"))

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from study.data.packing import PackedSplit, read_index
+from study.data.packed import PackedSplit, read_index
 from study.machine import generator
 
 PATCHES = 10  # section 4.1: four corners and the centre, and their reflections

@@ -1,12 +1,7 @@
-"""Section 2's preparation, written once: every picture at one size, as raw bytes in memory-mapped shards.
-
-    data/packed/<study>/index.json           counts, classes, mean, colour covariance, a checksum a shard
-    data/packed/<study>/<split>-00000.npy    uint8 (pictures, size, size, RGB)
-    data/packed/<study>/<split>-labels.npy   int32 (pictures,)
-    data/packed/<study>/mean.npy             float32 (size, size, RGB), over the training pictures
+"""Section 2's preparation, written once: every picture at one size, as raw bytes in the shards of study/data/packed.py.
 
 A shard is the unit of work, of resume and of verification. Sums are of integers, so that the set is the same byte for
-byte whatever the number of workers.
+byte whatever the number of workers. What a worker holds is one shard, so memory does not grow with the set.
 """
 
 from __future__ import annotations
@@ -14,195 +9,268 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
-from PIL import Image
 
 from study import files
+from study.data.decoding import decode
+from study.data.packed import damage, read_index
+from study.data.rescaling import FilterSettings, rescale
 
-FORMAT = 1
-SPLITS = ("train", "validation", "test")
-FILTERS = {
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
+FORMAT = 2
+PROBE = 24  # pictures that are prepared to reckon how long all of them will take
+TRAINING = "train"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PackingSettings:
-    """`size` in pixels: the shorter side after rescaling, and the side of the central square that is kept."""
+    """`size` in pixels: the shorter side after rescaling, and the side of the central square that is kept.
+
+    `test_filter` is that of the validation and test pictures, if it is another one. Up to `rejects` pictures may be
+    unreadable. `shard` counts pictures.
+    """
 
     size: int
-    filter: Literal["bilinear", "bicubic", "lanczos"] = "bilinear"
+    filter: FilterSettings = field(default_factory=FilterSettings)
+    test_filter: FilterSettings | None = None
+    rejects: int = 0
     shard: int = 1000
 
     def __post_init__(self) -> None:
         if not 8 <= self.size <= 1024:
             raise ValueError(f"size is {self.size}; choose 8 to 1024 pixels, the paper has 256")
-        if self.shard < 1:
-            raise ValueError(f"shard is {self.shard}; it is a number of pictures, 1 or more")
+        if not 1 <= self.shard <= 10_000:
+            raise ValueError(f"shard is {self.shard}; it is a number of pictures, 1 to 10,000")
+
+    def filter_of(self, split: str) -> FilterSettings:
+        return self.filter if split == TRAINING or self.test_filter is None else self.test_filter
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A picture of a source: a file's bytes, or uint8 (h, w, RGB); `name` says where it stands."""
+
+    name: str
+    content: bytes | np.ndarray
+    label: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows `start` to `stop` of a split, loaded where it is iterated."""
+
+    load: Callable[[str, int, int], Iterator[Item]]
+    split: str
+    start: int
+    stop: int
+
+    def __iter__(self) -> Iterator[Item]:
+        return self.load(self.split, self.start, self.stop)
 
 
 class Source(Protocol):
-    """Where pictures come from (study/data/sources.py). Must pickle: workers receive a copy."""
+    """Where pictures come from (study/data/sources.py). Workers receive parts, which must pickle and be small."""
 
     @property
     def classes(self) -> tuple[str, ...]: ...
     @property
     def counts(self) -> dict[str, int]: ...
-    def load(self, split: str, start: int, stop: int) -> Iterator[tuple[np.ndarray, int]]: ...
+    def part(self, split: str, start: int, stop: int) -> Iterable[Item]: ...
     def receipt(self) -> dict[str, Any]: ...
 
 
-def rescale(picture: np.ndarray, size: int, filter: str) -> np.ndarray:
-    """Shorter side to `size`, then the central square (section 2): uint8 (h, w, 3) -> uint8 (size, size, 3)."""
-    height, width, _ = picture.shape
-    if height == width == size:
-        return picture
-    scale = size / min(height, width)
-    wide, high = max(size, round(width * scale)), max(size, round(height * scale))
-    resized = Image.fromarray(picture).resize((wide, high), FILTERS[filter])
-    left, top = (wide - size) // 2, (high - size) // 2
-    return np.asarray(resized.crop((left, top, left + size, top + size)))
+Row = tuple[str, str, str, str]  # split, picture, what was found, what was done
+Prepared = tuple[np.ndarray | None, Row | None]
 
 
-def pack(source: Source, settings: PackingSettings, folder: Path, workers: int, tell: Callable[[int], None]) -> dict[str, Any]:
+def prepare(item: Item, split: str, settings: PackingSettings) -> Prepared:
+    """One picture at its packed size, or None where it cannot be read; and a row of the report where it is unusual."""
+    how = settings.filter_of(split)
+    if isinstance(item.content, np.ndarray):
+        return rescale(item.content, settings.size, how), None
+    decoded = decode(item.content, item.name, settings.size if how.smooths else None)
+    row = (split, item.name, decoded.found, decoded.done) if decoded.found or decoded.picture is None else None
+    return None if decoded.picture is None else rescale(decoded.picture, settings.size, how), row
+
+
+Say = Callable[[int | str], None]  # so many pictures are done; or a line to print
+
+
+def pack(source: Source, settings: PackingSettings, folder: Path, workers: int, tell: Say) -> dict[str, Any]:
     """Pack all splits of `source` into `folder`; returns the index. What is there already and right is kept.
 
-    `tell(n)` says that n more pictures are done. Peak memory is a shard a worker. Raises OSError if the disk is full.
+    Raises ValueError where more pictures are unreadable than allowed, OSError where the disk is too small or full.
     """
     made_from = _hash({"source": source.receipt(), "packing": asdict(settings), "format": FORMAT})
     folder.mkdir(parents=True, exist_ok=True)
-    if (folder / "index.json").exists() and files.read_json(folder / "index.json").get("made_from") == made_from:
-        if not (damaged := damage(folder)):
-            return files.read_json(folder / "index.json")
-        print(f"{folder / damaged[0]} is damaged: packing again what is wrong", flush=True)
-    (folder / "index.json").unlink(missing_ok=True)
-    tasks = [
-        (split, start, min(start + settings.shard, count))
-        for split, count in source.counts.items()
-        for start in range(0, count, settings.shard)
-    ]
-    work = partial(_pack_shard, source, settings, folder, made_from)
-    shards = []
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for shard in pool.map(work, tasks):
-            shards.append(shard)
-            tell(shard["pictures"])
-    return _write_index(source, settings, folder, made_from, shards)
+    with files.held(folder / "lock", "these pictures are being packed"):
+        if (folder / "index.json").exists() and read_index(folder).get("made_from") == made_from:
+            if not (damaged := damage(folder)):
+                return read_index(folder)
+            tell(f"{folder / damaged[0]} is damaged: packing again what is wrong")
+        (folder / "index.json").unlink(missing_ok=True)
+        tell(forecast(source, settings, folder, workers))
+        shards = _pack_shards(source, settings, folder, made_from, workers, tell)
+        _refuse_rejects(shards, settings)
+        return _write_index(source, settings, folder, made_from, shards)
 
 
-def _pack_shard(
-    source: Source, settings: PackingSettings, folder: Path, made_from: str, task: tuple[str, int, int]
-) -> dict[str, Any]:
+def forecast(source: Source, settings: PackingSettings, folder: Path, workers: int) -> str:
+    """The disk and the time that packing will take, from a few pictures. Raises OSError where the disk is too small."""
+    pictures = sum(source.counts.values())
+    there = sum(path.stat().st_size for path in folder.glob("*-[0-9]*.npy"))
+    wanted = int(1.02 * pictures * settings.size**2 * 3) - there
+    free = shutil.disk_usage(folder).free
+    if wanted > free:
+        raise OSError(28, f"packing needs {wanted / 1e9:,.1f} GB and {free / 1e9:,.1f} GB are free; make room", str(folder))
+    began, probe = time.monotonic(), min(PROBE, source.counts[TRAINING])
+    for item in source.part(TRAINING, 0, probe):
+        prepare(item, TRAINING, settings)
+    seconds = (time.monotonic() - began) / max(probe, 1) * pictures / workers
+    share = 1 - there / max(there + wanted, 1)
+    return f"{pictures:,} pictures to pack: {wanted / 1e9:.2f} GB of {free / 1e9:,.0f} GB free, about {_lasting(seconds * share)}"
+
+
+def _lasting(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
+
+
+def _pack_shards(
+    source: Source, settings: PackingSettings, folder: Path, made_from: str, workers: int, tell: Say
+) -> list[dict[str, Any]]:
+    places = [(split, start) for split, count in source.counts.items() for start in range(0, count, settings.shard)]
+    names = [f"{split}-{start // settings.shard:05d}.npy" for split, start in places]
+    parts = (source.part(split, start, min(start + settings.shard, source.counts[split])) for split, start in places)
+    work, shards = partial(_pack_shard, settings, folder, made_from), []
+    try:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            for shard in pool.map(work, names, parts):
+                shards.append(shard)
+                tell(len(shard["labels"]) + len(_rejected(shard)))
+    except BrokenProcessPool:
+        raise OSError("a packing process was killed, perhaps for memory; run again, finished shards are kept") from None
+    return shards
+
+
+def _pack_shard(settings: PackingSettings, folder: Path, made_from: str, name: str, part: Iterable[Item]) -> dict[str, Any]:
     """One shard and its sums; a shard that an interrupted run finished is recognised by its note and not made again."""
-    split, start, stop = task
-    name = f"{split}-{start // settings.shard:05d}.npy"
-    note = folder / f".{name}.json"
-    if note.exists():
-        finished = files.read_json(note)
-        whole = (folder / name).exists() and files.sha256(folder / name) == finished["sha256"]
-        if whole and finished["made_from"] == made_from:
-            return finished
-    loaded = [(rescale(picture, settings.size, settings.filter), label) for picture, label in source.load(split, start, stop)]
-    pixels = np.stack([picture for picture, _ in loaded])
-    buffer = io.BytesIO()
-    np.save(buffer, pixels)
-    files.write_bytes(folder / name, buffer.getvalue())
-    rgb = pixels.reshape(-1, 3).astype(np.int64)
-    finished = {
-        "file": name,
-        "split": split,
-        "pictures": len(loaded),
-        "sha256": hashlib.sha256(buffer.getbuffer()).hexdigest(),
-        "made_from": made_from,
-        "labels": [label for _, label in loaded],
-        "sum": pixels.sum(axis=0, dtype=np.int64).tolist() if split == "train" else None,
-        "products": (rgb.T @ rgb).tolist() if split == "train" else None,
-    }
-    files.write_json(note, finished)
+    split = name.split("-")[0]
+    if (finished := _finished(folder, name, made_from)) is not None:
+        return finished
+    pixels = np.empty((settings.shard, settings.size, settings.size, 3), dtype=np.uint8)
+    labels: list[int] = []
+    report: list[Row] = []
+    for item in part:
+        picture, row = prepare(item, split, settings)
+        if row is not None:
+            report.append(row)
+        if picture is not None:
+            pixels[len(labels)] = picture
+            labels.append(item.label)
+    pixels = pixels[: len(labels)]
+    sha256 = _save(folder / name, pixels)
+    if split == TRAINING:
+        _save(folder / f".{name}.sum.npy", pixels.sum(axis=0, dtype=np.uint32))
+    finished = {"file": name, "split": split, "pictures": len(labels), "sha256": sha256, "made_from": made_from}
+    finished |= {"labels": labels, "report": report, "products": _products(pixels) if split == TRAINING else None}
+    files.write_json(folder / f".{name}.json", finished)
     return finished
+
+
+def _products(pixels: np.ndarray) -> list[list[int]]:
+    """Sums of products of colours over all pixels, (3, 3), exact; a picture at a time to keep memory small."""
+    total = np.zeros((3, 3), dtype=np.int64)
+    for picture in pixels:
+        rgb = picture.reshape(-1, 3).astype(np.float64)  # exact below 2^53, and a matrix product is fast in floats alone
+        total += (rgb.T @ rgb).astype(np.int64)
+    return total.tolist()
+
+
+def _finished(folder: Path, name: str, made_from: str) -> dict[str, Any] | None:
+    note = folder / f".{name}.json"
+    if not note.exists():
+        return None
+    finished = files.read_json(note)
+    whole = (folder / name).exists() and files.sha256(folder / name) == finished["sha256"]
+    return finished if whole and finished["made_from"] == made_from else None
+
+
+def _rejected(shard: dict[str, Any]) -> list[Sequence[str]]:
+    return [row for row in shard["report"] if row[3] == "refused"]
+
+
+def _refuse_rejects(shards: list[dict[str, Any]], settings: PackingSettings) -> None:
+    rejected = [row for shard in shards for row in _rejected(shard)]
+    if len(rejected) > settings.rejects:
+        named = "; ".join(f"{name}: {found}" for _, name, found, _ in rejected[:5])
+        raise ValueError(
+            f"{len(rejected)} picture(s) cannot be read ({named}{'; ...' if len(rejected) > 5 else ''}), and prepare.rejects "
+            f"is {settings.rejects}; mend or remove them, or allow so many there"
+        )
 
 
 def _write_index(
     source: Source, settings: PackingSettings, folder: Path, made_from: str, shards: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    for split in source.counts:
+    counts = {split: sum(s["pictures"] for s in shards if s["split"] == split) for split in source.counts}
+    for split in counts:
         labels = [label for shard in shards if shard["split"] == split for label in shard["labels"]]
         _save(folder / f"{split}-labels.npy", np.asarray(labels, dtype=np.int32))
-    training = [shard for shard in shards if shard["split"] == "train"]
-    pictures = source.counts["train"]
-    total = np.sum([shard["sum"] for shard in training], axis=0, dtype=np.int64)
-    products = np.sum([shard["products"] for shard in training], axis=0, dtype=np.int64)
-    _save(folder / "mean.npy", np.asarray(total / pictures, dtype=np.float32))
-    rgb = total.sum(axis=(0, 1)) / (pictures * settings.size**2)
-    covariance = products / (pictures * settings.size**2) - np.outer(rgb, rgb)
-    eigenvalues, eigenvectors = np.linalg.eigh(covariance)
     index = {
         "made_from": made_from,
         "size": settings.size,
+        "filter": asdict(settings.filter_of("test")),
         "classes": list(source.classes),
-        "pictures": dict(source.counts),
-        "mean_rgb": rgb.tolist(),
-        "eigenvalues": eigenvalues[::-1].tolist(),
-        "eigenvectors": eigenvectors[:, ::-1].tolist(),
+        "class_names": source.receipt().get("class_names", list(source.classes)),
+        "pictures": counts,
+        **_mean_and_covariance(folder, settings, shards),
         "shards": [{key: shard[key] for key in ("file", "split", "pictures", "sha256")} for shard in shards],
+        "report": [row for shard in shards for row in shard["report"]],
     }
     index["sha256"] = _hash([shard["sha256"] for shard in shards])
     files.write_json(folder / "index.json", index)
     for shard in shards:
         (folder / f".{shard['file']}.json").unlink(missing_ok=True)
+        (folder / f".{shard['file']}.sum.npy").unlink(missing_ok=True)
     return index
 
 
-def damage(folder: Path) -> list[str]:
-    """Names of the shards that are missing or not what the index says."""
-    shards = files.read_json(folder / "index.json")["shards"]
-    return [s["file"] for s in shards if not (folder / s["file"]).exists() or files.sha256(folder / s["file"]) != s["sha256"]]
+def _mean_and_covariance(folder: Path, settings: PackingSettings, shards: list[dict[str, Any]]) -> dict[str, Any]:
+    """Over the training pictures: writes the mean picture, returns the mean colour and the covariance's axes."""
+    training = [shard for shard in shards if shard["split"] == TRAINING]
+    pictures = sum(shard["pictures"] for shard in training)
+    total = np.zeros((settings.size, settings.size, 3), dtype=np.int64)
+    for shard in training:
+        total += np.load(folder / f".{shard['file']}.sum.npy")
+    _save(folder / "mean.npy", np.asarray(total / pictures, dtype=np.float32))
+    pixels = pictures * settings.size**2
+    products = np.sum([shard["products"] for shard in training], axis=0, dtype=np.int64)
+    rgb = total.sum(axis=(0, 1)) / pixels
+    eigenvalues, eigenvectors = np.linalg.eigh(products / pixels - np.outer(rgb, rgb))
+    return {
+        "mean_rgb": rgb.tolist(),
+        "eigenvalues": eigenvalues[::-1].tolist(),
+        "eigenvectors": eigenvectors[:, ::-1].tolist(),
+    }
 
 
-def _save(path: Path, array: np.ndarray) -> None:
+def _save(path: Path, array: np.ndarray) -> str:
+    """Write an array and return its file's hash."""
     buffer = io.BytesIO()
     np.save(buffer, array)
-    files.write_bytes(path, buffer.getvalue())
+    files.write_bytes(path, buffer.getbuffer())
+    return hashlib.sha256(buffer.getbuffer()).hexdigest()
 
 
 def _hash(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-class PackedSplit:
-    """One split of a packed set, read by memory map. `take(rows)` -> uint8 (rows, size, size, 3), in the order asked."""
-
-    def __init__(self, folder: Path, split: str) -> None:
-        index = read_index(folder)
-        self.size: int = index["size"]
-        self.shards = [np.load(folder / s["file"], mmap_mode="r") for s in index["shards"] if s["split"] == split]
-        self.labels = np.load(folder / f"{split}-labels.npy").astype(np.int64)
-        self._starts = np.cumsum([0] + [len(shard) for shard in self.shards])
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, rows: np.ndarray) -> np.ndarray:
-        out = np.empty((len(rows), self.size, self.size, 3), dtype=np.uint8)
-        shard_of = np.searchsorted(self._starts, rows, side="right") - 1
-        for number in np.unique(shard_of):
-            here = shard_of == number
-            out[here] = self.shards[number][rows[here] - self._starts[number]]
-        return out
-
-
-def read_index(folder: Path) -> dict[str, Any]:
-    """The index of a packed set. Raises ValueError with the remedy where there is none."""
-    if not (folder / "index.json").exists():
-        raise ValueError(f"no packed pictures in {folder}; make them with: uv run dvc repro prepare")
-    return files.read_json(folder / "index.json")

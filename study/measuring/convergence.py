@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from study.data.feeding import NO_AUGMENTATION, Feed
-from study.data.packing import read_index
+from study.data.packed import read_index
 from study.machine import MachineSettings, asked_to_end, set_up
 from study.network.building import NetworkSettings, build
 from study.training.checkpoint import Checkpoints, identity

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,14 +37,7 @@ class Checkpoints:
     @contextmanager
     def held(self) -> Iterator[Checkpoints]:
         """Hold the run for this process. Raises ValueError naming the process that holds it already."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / "lock", "a+") as lock:
-            if not _take(lock):
-                lock.seek(0)
-                raise ValueError(f"this run is being trained by process {lock.read() or '?'}; wait for it, or end it")
-            lock.truncate(0)
-            lock.write(str(os.getpid()))
-            lock.flush()
+        with files.held(self.folder / "lock", "this run is being trained"):
             yield self
 
     def save(self, iteration: int, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
@@ -80,22 +72,3 @@ class Checkpoints:
 
     def _states(self) -> list[Path]:
         return sorted(self.folder.glob("*.state"), reverse=True)
-
-
-def _take(lock: Any) -> bool:
-    """An exclusive lock that the system drops when the process ends, however it ends."""
-    if os.name == "nt":
-        import msvcrt
-
-        try:
-            msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        except OSError:
-            return False
-        return True
-    import fcntl
-
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

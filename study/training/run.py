@@ -15,7 +15,7 @@ from PIL import Image
 
 from study import files
 from study.data.feeding import AugmentationSettings, Feed
-from study.data.packing import read_index
+from study.data.packed import read_index
 from study.machine import Machine, MachineSettings, asked_to_end, set_up
 from study.network.building import Network, NetworkSettings, build
 from study.training.checkpoint import Checkpoints, identity
