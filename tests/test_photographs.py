@@ -137,9 +137,10 @@ def test_ones_own_pictures_in_a_folder_and_in_a_tar_of_it(tmp_path: Path) -> Non
         tar.add(root, "anything/mine")
     with tarfile.open(tmp_path / "mine.tgz", "w:gz") as tar:
         tar.add(root, "mine")
+    shutil.copy(tmp_path / "mine.tar", tmp_path / "tarred.tar")
     sources = [
         obtain_folder(FolderSettings(source="folder", place=str(tmp_path / name), title="mine", validation=6))
-        for name in ("mine", "mine.tar", "mine.tgz")
+        for name in ("mine", "mine.tar", "mine.tgz", "tarred")
     ]
     for source in sources:
         assert source.counts == {"train": 54, "validation": 6, "test": 9}

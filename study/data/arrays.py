@@ -15,7 +15,8 @@ from typing import Any, Literal
 import numpy as np
 
 from study import files
-from study.data.fetching import RawFile, find_or_fetch, members, places
+from study.data.archives import members
+from study.data.fetching import RawFile, find_or_fetch, places
 from study.data.packing import Item, Part
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from study import files
-from study.data.fetching import RawFile, find_or_fetch, places, unpack
+from study.data.archives import unpack
+from study.data.fetching import RawFile, find_or_fetch, places
 from study.data.photographs import LABELS, WORDS, File, Photographs, below, list_folder, list_tar, photographs, with_classes
 
 COMPRESSED = (".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".zip")
@@ -84,17 +85,17 @@ def obtain_imagenette(settings: ImagenetteSettings) -> Photographs:
 
 
 def _find(place: str) -> Path:
-    """A folder, or an uncompressed tar; a compressed archive is unpacked into data/raw/folder first."""
+    """A folder or an uncompressed tar, the ending left out or not; other archives are unpacked into data/raw/folder first."""
     kept = files.RAW / "folder"
     looked_in = [Path(place), *(folder / place for folder in places("folder"))]
-    for path in looked_in:
+    for path in (path.with_name(path.name + ending) for path in looked_in for ending in ("", ".tar", *COMPRESSED)):
         if path.is_dir() or (path.is_file() and path.suffix == ".tar"):
             return path
         if path.is_file() and path.name.lower().endswith(COMPRESSED):
             return unpack(path, kept / path.name.split(".")[0])
     raise ValueError(
-        f"{place} is not there: looked for {', '.join(map(str, looked_in))}; set download.place to a folder or archive that "
-        "holds train/<class>/ and val/<class>/"
+        f"{place} is not there: looked for {', '.join(map(str, looked_in))}, as a folder or archive; set download.place "
+        "to one that holds train/<class>/ and val/<class>/"
     )
 
 

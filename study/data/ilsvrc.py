@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from study.data.fetching import members, places
+from study.data.archives import members
+from study.data.fetching import places
 from study.data.photographs import File, Photographs, below, drawn, list_folder, list_tar, photographs, with_classes
 
 Pairs = list[tuple[File, str]]
