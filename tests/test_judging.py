@@ -15,11 +15,11 @@ from ruamel.yaml import YAML
 from stages import judge as stage
 from study import files
 from study.judging import report, verdicts
-from study.judging.evidence import Evidence
+from study.judging.evidence import Evidence, MissingResult
 from study.judging.judgement import judge
-from study.judging.measurement import Measurement
+from study.judging.measurement import Chance, Measurement
 from study.judging.measurements import MEASURES
-from study.judging.protocol import read_protocol
+from study.judging.protocol import Block, read_protocol
 from study.judging.statistics import over_units
 from study.measuring import kernels
 from study.paper.claims import CLAIMS, claim
@@ -387,3 +387,19 @@ def test_a_study_is_judged_within_its_budget(with_effects):
     began = time.perf_counter()
     judged(replace(with_effects, _read={}), bootstrap=10_000)
     assert time.perf_counter() - began < 20
+
+
+def test_that_all_of_several_runs_err_more_is_tested_by_the_least_of_them(tmp_path):
+    """An intersection-union test: planted in all it is found, and one run without the effect decides against it."""
+    evidence = invent(tmp_path / "sketch", planted=True)
+    one, two = "no_normalisation", "one_column"
+    block = Block(measure="least_error_difference", run=f"{one} {two}", against="base", smallest_effect=0.01, seeds=3)
+    chance = Chance(alpha=0.05, draws=500, claim="any-layer")
+    least = MEASURES["least_error_difference"](evidence, block, chance)
+    each = [MEASURES["error_difference"](evidence, replace(block, run=name), chance) for name in (one, two)]
+    assert least.estimate.low == min(m.estimate.low for m in each) > 0 and "least of 2" in least.said
+    assert f"evaluate/{one}/predictions.csv" in least.used and f"evaluate/{two}/predictions.csv" in least.used
+    with_one_alike = replace(block, run=f"{one} base")
+    assert MEASURES["least_error_difference"](evidence, with_one_alike, chance).estimate.value == 0
+    with pytest.raises(MissingResult, match="without_conv9"):
+        MEASURES["least_error_difference"](evidence, replace(block, run=f"{one} without_conv9"), chance)

@@ -69,7 +69,7 @@ def test_a_task_of_an_array_loses_its_place_and_goes_on(untrained: Path, tmp_pat
         time.sleep(0.1)
     assert running_in(untrained) == []
     saved = sorted((untrained / files.WORK).rglob("*.state"))
-    assert len(saved) == 2, "a state a seed, though none was due: they are saved every minute"
+    assert len(saved) == 2, "a state a seed, though none was due: saving comes every minute and a half"
     done = subprocess.run(command, cwd=untrained, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert "epoch 1/60" not in done.stdout and "epoch 60/60" in done.stdout

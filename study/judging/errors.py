@@ -1,4 +1,4 @@
-"""Claims about test errors: two runs, two ways of testing, one value, an average of networks."""
+"""Claims about test errors: two runs, several runs, two ways of testing, one value, an average of networks."""
 
 from __future__ import annotations
 
@@ -55,6 +55,23 @@ def _error_difference(evidence: Evidence, block: Block, metric: str, chance: Cha
     else:
         estimate = statistics.over_pictures(difference[0], chance.alpha, chance.draws, chance.random())
     return estimate, f"{one.mean():.1%} against {other.mean():.1%}", difference.shape
+
+
+def least_error_difference(evidence: Evidence, block: Block, chance: Chance) -> Measurement:
+    """Of the runs that `run` names, with spaces between, the one that errs least above `against`.
+
+    The claim is that all of them err more, so the test is that of its weakest part (an intersection-union test).
+    """
+    names = block.run.split()
+    each = [error_difference(evidence, replace(block, run=name), chance) for name in names]
+    least, name = min(zip(each, names, strict=True), key=lambda pair: pair[0].estimate.low)
+    return replace(
+        least,
+        said=f"{least.said} ({name} is the least of {len(names)})",
+        used=tuple(dict.fromkeys(path for one in each for path in one.used)),
+        stages=tuple(dict.fromkeys(stage for one in each for stage in one.stages)),
+        seeds=min(one.seeds for one in each),
+    )
 
 
 def error_of_run(evidence: Evidence, block: Block, chance: Chance) -> Measurement:

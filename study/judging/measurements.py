@@ -18,6 +18,7 @@ def unmeasured(evidence: Evidence, block: Block, chance: Chance) -> Measurement:
 
 MEASURES: dict[str, Measure] = {
     "error_difference": errors.error_difference,
+    "least_error_difference": errors.least_error_difference,
     "error_of_run": errors.error_of_run,
     "averaging_gain": errors.averaging_gain,
     "final_training_error": trainings.final_training_error,

@@ -123,7 +123,7 @@ def smallest_of_interest(block: Block, measured: Measurement) -> float:
 def what_decides(block: Block, measured: Measurement, protocol: Protocol, family: int, seconds_a_seed: float) -> str:
     """For an inconclusive claim: seeds and pictures with which the smallest effect of interest would be seen."""
     ours, alpha = measured.estimate, protocol.alpha / family
-    runs = " and ".join(f"`{run}`" for run in dict.fromkeys((block.run, block.against)) if run)
+    runs = " and ".join(f"`{run}`" for run in dict.fromkeys((*block.run.split(), block.against)) if run)
     if not np.isfinite(ours.low) or not np.isfinite(ours.high):
         return f"more epochs for {runs}, until every seed is there; then `uv run dvc repro`"
     if measured.seeds < block.seeds:

@@ -275,7 +275,8 @@ class AlexNet(nn.Module):
     def _layers_1_and_2(self, here: list[Column], pictures: Tensor) -> Tensor:
         """The columns that live `here`, side by side: neither sees the other's maps."""
         first, *second = self.settings.below_pool2
-        x = pictures.to(here[0].device, here[0].fc6.weight.dtype) * self.settings.input_scale
+        x = pictures.to(here[0].device, here[0].fc6.weight.dtype)
+        x = x if self.settings.input_scale == 1 else x * self.settings.input_scale
         x = F.pad(x, (0, self.overhang, 0, self.overhang))  # B 3 227 227 / B 3 55 55
         x = convolve([getattr(c, first) for c in here], x, groups=1)  # B k1 55 55 / B k1 23 23
         x = self._finish_layer_1(here, x)  # B k1 27 27 / B k1 11 11
