@@ -67,13 +67,15 @@ def with_replicas(machine: MachineSettings) -> None:
 def end_with_parent() -> None:
     """End when `dvc` ends: it passes on no signal, and an orphan would train on beside the next `dvc repro`.
 
-    Linux tells of a parent's death; elsewhere a thread looks whether the parent is still the same.
+    Linux tells of a parent's death; on macOS a thread looks whether the parent is still the same; Windows shows neither.
     """
     if sys.platform == "linux":
         import ctypes
 
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+    elif sys.platform == "win32":
+        print("note: on Windows a stage does not notice that dvc was ended; end it too", file=sys.stderr)
     else:
         Thread(target=_end_when_orphaned, args=(os.getppid(),), daemon=True).start()
 

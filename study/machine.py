@@ -6,10 +6,12 @@ import ctypes
 import hashlib
 import os
 import platform
+import shutil
 import signal
 import sys
 import threading
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Literal
 
 import torch
@@ -66,6 +68,8 @@ def set_up(machine: MachineSettings, replica: int = 0) -> Machine:
     # Set, not left to torch: its convolutions use tf32 unless told otherwise, its matrix products do not.
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = machine.precision == "tf32"
     devices = tuple(_device(name, replica * len(machine.devices), machine.precision) for name in machine.devices)
+    if machine.compiled:
+        _require_compiler(devices[0])
     return Machine(devices=devices, precision=machine.precision, compiled=machine.compiled)
 
 
@@ -82,6 +86,16 @@ def _device(name: str, further: int, precision: Precision) -> torch.device:
     if device.type == "mps" and precision not in ("float32", "bfloat16"):
         raise ValueError(f"machine.precision is {precision}, which Apple's GPU does not have; choose float32 or bfloat16")
     return device
+
+
+def _require_compiler(device: torch.device) -> None:
+    if device.type == "cuda":
+        there, what = find_spec("triton") is not None, "Triton (pip install triton)"
+    else:
+        named = (os.environ.get("CXX"), "g++", "clang++", "cl")
+        there, what = any(name and shutil.which(name) for name in named), "a C++ compiler (Debian: apt-get install g++)"
+    if not there:
+        raise ValueError(f"machine.compiled needs {what}, which is not here; install it or set machine.compiled to false")
 
 
 def _keep_freed_memory() -> None:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 from study import files
@@ -221,6 +222,23 @@ def test_it_learns(tiny_set: Path, tmp_path: Path) -> None:
 def test_a_machine_that_is_not_there(machine: dict, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         set_up(dataclasses.replace(MACHINE, **machine))
+
+
+def test_compiling_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("study.machine.shutil.which", lambda name: None)
+    with pytest.raises(ValueError, match=r"machine.compiled needs a C\+\+ compiler .* or set machine.compiled to false"):
+        set_up(dataclasses.replace(MACHINE, compiled=True))
+
+
+def test_bfloat16_rounds_the_layers_and_not_the_weights(
+    tiny_run: RunSettings, tiny_set: Path, tmp_path: Path, whole: Path
+) -> None:
+    machine = dataclasses.replace(MACHINE, precision="bfloat16")
+    train_seed(tiny_run, machine, tiny_set, tmp_path, "tiny", 0, lambda _: None)
+    rounded, exact = (safetensors.torch.load((f / "weights.safetensors").read_bytes()) for f in (tmp_path, whole))
+    assert {weight.dtype for weight in rounded.values()} == {torch.float32}
+    apart = [((rounded[name] - exact[name]).norm() / exact[name].norm()).item() for name in exact if name.endswith("weight")]
+    assert 0 < max(apart) < 0.05
 
 
 def test_no_device_or_three() -> None:
