@@ -238,7 +238,7 @@ def test_bfloat16_rounds_the_layers_and_not_the_weights(
     rounded, exact = (safetensors.torch.load((f / "weights.safetensors").read_bytes()) for f in (tmp_path, whole))
     assert {weight.dtype for weight in rounded.values()} == {torch.float32}
     apart = [((rounded[name] - exact[name]).norm() / exact[name].norm()).item() for name in exact if name.endswith("weight")]
-    assert 0 < max(apart) < 0.05
+    assert 0 < max(apart) < 0.2 and sorted(apart)[len(apart) // 2] < 0.01
 
 
 def test_no_device_or_three() -> None:

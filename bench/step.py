@@ -1,0 +1,133 @@
+"""A training step and a forward pass of the full network on the CPU: the study's against the ordinary way.
+
+Each way has a process of its own, since the study's allocator settings hold for a whole process.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache, partial
+
+import torch
+
+from bench.kernels import Alone
+from bench.ordinary import Ordinary
+from bench.ours import Ours, declare, precisions, variants
+from bench.table import Cell, Measured, Table
+from bench.timing import Elsewhere, Scope, Sides, clocked, in_turns
+
+AIMS = {"float32 compiled": "2.5", "bfloat16 compiled": "4"}  # times the ordinary way in float32
+AIM_KERNELS, AIM_INFERENCE = "0.7", "3.5"
+CHECKED_STEPS, CHECKED_RATE = 3, 0.01  # the paper's rate, at which the losses move
+AGREEMENT = 1e-3  # relative
+
+
+def our_sides(scope: Scope) -> Sides:
+    """Steps, forward passes and kernels alone in every variant, and the losses to compare."""
+    sides: dict[str, Callable[[], object]] = {"losses": partial(losses, partial(_ours_checked, scope))}
+    for name, declared in variants(scope).items():
+        ours = Ours(scope, scope.network, declared)
+        alone = cache(partial(Alone, ours))
+        sides[f"{name}: step"] = clocked(ours.step, scope.device, ours.prepare)
+        sides[f"{name}: inference"] = clocked(ours.infer, scope.device, ours.prepare)
+        sides[f"{name}: kernels"] = partial(_called, alone)
+        sides[f"{name}: kernel by kernel"] = partial(_by_kernel, alone)
+    return sides
+
+
+def ordinary_sides(scope: Scope) -> Sides:
+    """The same of the ordinary way, in the same precisions."""
+    torch.set_num_threads(scope.threads)
+    sides: dict[str, Callable[[], object]] = {"losses": partial(losses, partial(_ordinary_checked, scope))}
+    for precision in precisions(scope):
+        ordinary = Ordinary(scope, scope.network, precision)
+        sides[f"{precision}: step"] = clocked(ordinary.step, scope.device, ordinary.prepare)
+        sides[f"{precision}: inference"] = clocked(ordinary.infer, scope.device, ordinary.prepare)
+    return sides
+
+
+def _called(alone: Callable[[], Alone]) -> float:
+    return alone()()
+
+
+def _by_kernel(alone: Callable[[], Alone]) -> dict[str, float]:
+    return alone().medians()
+
+
+def _ours_checked(scope: Scope) -> Ours:
+    settings = replace(scope.network, dropout=0.0)  # the two ways draw and scale their dropout differently
+    return Ours(scope, settings, declare(scope, "float32", compiled=False), CHECKED_RATE)
+
+
+def _ordinary_checked(scope: Scope) -> Ordinary:
+    return Ordinary(scope, replace(scope.network, dropout=0.0), "float32", CHECKED_RATE)
+
+
+def losses(checked: Callable[[], Ours | Ordinary]) -> list[float]:
+    """Of the first steps from the same weights on the same pictures, without dropout."""
+    way = checked()
+    way.prepare()
+    return [way.step() for _ in range(CHECKED_STEPS)]
+
+
+def same_losses(ours: list[float], ordinary: list[float]) -> str:
+    """A sentence for the table. Raises RuntimeError where the two ways do not compute the same."""
+    told = " and ".join(", ".join(f"{loss:.5f}" for loss in way) for way in (ours, ordinary))
+    if not all(math.isclose(a, b, rel_tol=AGREEMENT) for a, b in zip(ours, ordinary, strict=True)):
+        raise RuntimeError(f"the two ways do not compute the same; their losses are {told}")
+    return f"Without dropout and from the same weights, the losses of the first {len(ours)} steps are {told}."
+
+
+def measure(scope: Scope) -> list[Table]:
+    with Elsewhere(our_sides, scope) as ours, Elsewhere(ordinary_sides, scope) as ordinary:
+        agreed = same_losses(ours("losses"), ordinary("losses"))
+        names, times = variants(scope), {}
+        for kind in ("step", "inference"):
+            sides: dict[str, Callable[[], float]]
+            sides = {f"ordinary {precision}": partial(ordinary, f"{precision}: {kind}") for precision in precisions(scope)}
+            for name in names:
+                sides[name] = partial(ours, f"{name}: {kind}")
+                if kind == "step":
+                    sides[f"{name} kernels"] = partial(ours, f"{name}: kernels")
+            times[kind] = in_turns(sides, scope.rounds)
+        notes = [agreed, *(_shares(name, ours(f"{name}: kernel by kernel")) for name in names)]
+    return [_step_table(scope, times["step"], notes), _inference_table(scope, times["inference"])]
+
+
+def _shares(name: str, seconds: dict[str, float]) -> str:
+    """Where the time of a step goes."""
+    told = ", ".join(f"{kernel} {1e3 * value:.3g}" for kernel, value in seconds.items())
+    return f"Kernels alone, {name}, ms: {told}."
+
+
+def _row(scope: Scope, name: str, times: dict[str, Measured]) -> tuple[Cell, ...]:
+    """Seconds, pictures a second, and how many times faster than the ordinary way."""
+    way, precision = times[name], name.removeprefix("ordinary ").split()[0]
+    ratios = [times[f"ordinary {other}"].over(way) for other in ("float32", precision)]
+    return name, way, way.rate(scope.batch), *ratios
+
+
+def _step_table(scope: Scope, times: dict[str, Measured], notes: list[str]) -> Table:
+    rows: list[tuple[Cell, ...]] = []
+    for name in (name for name in times if not name.endswith("kernels")):
+        kernels, aims = times.get(f"{name} kernels"), "–"
+        if kernels:
+            aims = f"{AIMS[name]}; {AIM_KERNELS}" if name in AIMS else AIM_KERNELS
+        rows.append((*_row(scope, name, times), kernels.over(times[name]) if kernels else "–", aims))
+    return Table(
+        title=f"Training step, batch {scope.batch}, {scope.device}, {scope.rounds} rounds",
+        columns=("way", "s", "images/s", "x ordinary float32", "x ordinary, same precision", "kernels alone / step", "aims"),
+        rows=tuple(rows),
+        notes=tuple(notes),
+    )
+
+
+def _inference_table(scope: Scope, times: dict[str, Measured]) -> Table:
+    rows = [(*_row(scope, name, times), "–" if name.startswith("ordinary") else AIM_INFERENCE) for name in times]
+    return Table(
+        title=f"Inference, batch {scope.batch}, {scope.device}, {scope.rounds} rounds",
+        columns=("way", "s", "images/s", "x ordinary float32", "x ordinary, same precision", "aim"),
+        rows=tuple(rows),
+    )
