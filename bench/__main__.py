@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import torch
 
-from bench import gpu, memory, normalisation, overheads, step, table
+from bench import data, gpu, memory, normalisation, overheads, patches, step, table
 from bench.table import Table
 from bench.timing import Scope
 
@@ -24,6 +24,8 @@ PARTS: dict[str, tuple[Part, int]] = {  # and the usual batch
     "normalisation": (normalisation.measure, 64),
     "overheads": (overheads.measure, 64),
     "memory": (memory.measure, 128),
+    "data": (data.measure, 64),
+    "patches": (patches.measure, 64),
     "gpu": (gpu.measure, 128),
 }
 FEWEST_ROUNDS = 5  # of fewer the median says little

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench import gpu, kernels, memory, normalisation, step, table
+from bench import data, gpu, kernels, memory, normalisation, patches, step, table
 from bench.__main__ import PARTS
 from bench.ordinary import LEARNED, ordinary, take_weights
 from bench.ours import Ours, declare
@@ -52,6 +52,9 @@ class Here(Elsewhere):
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(files, "WORK", tmp_path)
+    monkeypatch.setattr(data, "PICTURES", 8)
+    monkeypatch.setattr(data, "SMALL", 64)
+    monkeypatch.setattr(patches, "PICTURES", 3)
     for module in (step, normalisation, gpu):
         monkeypatch.setattr(module, "Elsewhere", Here)
 
@@ -74,6 +77,11 @@ def test_what_runs_on_a_gpu_runs(here: None, monkeypatch: pytest.MonkeyPatch) ->
     assert len(found.rows) == 4 and all(map(math.isfinite, _numbers([found])))
     case = normalisation.cases(SCOPE)[0]
     assert "the same to the bit; torch's" in normalisation.deterministic(case, SCOPE)
+
+
+def test_both_ways_of_ten_patches_have_the_same_probabilities(here: None) -> None:
+    (note,) = [note for note in patches.measure(SCOPE)[0].notes if note.startswith("Probabilities")]
+    assert float(note.split()[5]) < 1e-6
 
 
 @pytest.mark.slow
