@@ -113,7 +113,8 @@ def pack(source: Source, settings: PackingSettings, folder: Path, workers: int, 
     """
     made_from = _hash({"source": source.receipt(), "packing": asdict(settings), "format": FORMAT})
     folder.mkdir(parents=True, exist_ok=True)
-    with files.held(folder / "lock", "these pictures are being packed"):
+    beside = folder.with_name(f"{folder.name}.lock")  # not within: the folder is the same byte for byte wherever it was packed
+    with files.held(beside, "these pictures are being packed"):
         if (folder / "index.json").exists() and read_index(folder).get("made_from") == made_from:
             if not (damaged := damage(folder)):
                 return read_index(folder)
