@@ -2,6 +2,7 @@
 
     uv run python -m bench                          every part, on the CPU and, where there is one, on the GPU
     uv run python -m bench step --batch 128         one part
+    uv run python -m bench data --photographs PATH  your own photographs, in a folder or a tar, instead of made ones
 
 Numbers are medians over the rounds, with the lowest and the highest behind them. Keep the machine quiet meanwhile.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
@@ -33,7 +35,7 @@ FEWEST_ROUNDS = 5  # of fewer the median says little
 
 def main() -> None:
     asked = _arguments()
-    scope = Scope(rounds=asked.rounds, compiled=not asked.plain)
+    scope = Scope(rounds=asked.rounds, compiled=not asked.plain, photographs=asked.photographs)
     print(table.machine(scope.threads), flush=True)
     for name in asked.parts or PARTS:
         measure, usual = PARTS[name]
@@ -56,9 +58,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, help="pictures a step; by default 64, and 128 for memory and gpu")
     parser.add_argument("--rounds", type=int, default=7, help=f"that count, after the warm-up; {FEWEST_ROUNDS} or more")
     parser.add_argument("--plain", action="store_true", help="leave out what needs a C++ compiler or Triton")
+    parser.add_argument("--photographs", type=Path, metavar="PATH", help="for data: a folder or a tar; by default they are made")
     asked = parser.parse_args()
     if unknown := [part for part in asked.parts if part not in PARTS]:
         parser.error(f"{unknown[0]!r} is no part; use one of: {', '.join(PARTS)}")
+    if asked.photographs and not asked.photographs.exists():
+        parser.error(f"{asked.photographs} is not there; name a folder or an uncompressed tar of pictures")
     if asked.rounds < FEWEST_ROUNDS or (asked.batch is not None and asked.batch < 1):
         parser.error(f"rounds are {FEWEST_ROUNDS} or more, and a batch holds 1 picture or more")
     return asked

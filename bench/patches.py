@@ -1,77 +1,135 @@
-"""Ten patches of a picture: ours against torchvision's TenCrop loop and against the bare forward pass; and judging, timed."""
+"""Ten patches a picture as section 4.1 averages them: ours against torchvision's TenCrop loop and against the bare forward pass.
+
+And the judgement of a study, timed. Each way has a process of its own, with the same network and weights.
+"""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from bench.data import Noise
+from bench.material import packed
 from bench.ours import Ours, declare
 from bench.table import Cell, Table
-from bench.timing import Scope, clocked, in_turns
-from study.data.feeding import PATCHES, AugmentationSettings, Feed
+from bench.timing import Elsewhere, Scope, Sides, clocked, in_turns
+from stages import judge as stage
+from stages.settings import StudySettings, load
+from study.data.feeding import NO_AUGMENTATION, Feed
 from study.data.packed import PackedSplit
-from study.data.packing import PackingSettings, pack
+from study.judging.evidence import Evidence
+from study.judging.judgement import judge
+from study.judging.measurements import MEASURES
+from study.judging.protocol import read_protocol
+from study.judging.row import Row
 from study.measuring.evaluation import predict
+from study.network.alexnet import AlexNet
 
-PICTURES = 16
+PICTURES, BORDER = 16, 32  # pictures of 256 pixels for patches of 224
+DEVIATION = 0.02  # of all weights: with the paper's 0.01 every picture has the same probabilities, to some 5e-6
+AGREEMENT, AIM_LOOP, AIM_BARE, AIM_JUDGING = 1e-6, "3", "0.9", "20"
+STUDY, DRAWS = Path("pinned/sketch"), 10_000
+LOOP, BARE, OURS = "TenCrop loop", "bare forward pass", "ours"
 
 
-def measure(scope: Scope) -> list[Table]:
-    pictures = PICTURES
-    ours = Ours(scope, scope.network, declare(scope, "float32", False))
-    network, crop = ours.network.eval(), scope.network.crop
-    with tempfile.TemporaryDirectory() as folder:
-        pack(Noise(pictures, crop + 32), PackingSettings(size=crop + 32), Path(folder), 1, lambda _: None)
-        feed = Feed(Path(folder), ("train",), crop, torch.device("cpu"), AugmentationSettings())
-        mean = np.load(Path(folder) / "mean.npy")
-        taken = [Image.fromarray(picture) for picture in PackedSplit(Path(folder), "train").take(np.arange(pictures))]
-        patches, _ = next(feed.test_batches(pictures, 10))
-        loop = partial(_ten_crops, network, taken, mean, crop)
-        found = predict(network, feed, pictures, lambda _: None).ten_patches
-        apart = float(np.abs(found - loop().numpy()).max())
-        sides: dict[str, Callable[[], Any]] = {
-            "TenCrop loop, softmax averaged": loop,
-            "ours": lambda: predict(network, feed, pictures, lambda _: None),
-            "bare forward pass, patches resident": partial(_forward, network, patches),
-        }
-        times = in_turns({name: clocked(work, "cpu") for name, work in sides.items()}, scope.rounds)
-    rates = {name: time.rate(pictures) for name, time in times.items()}
-    loop_rate, bare = rates["TenCrop loop, softmax averaged"], rates["bare forward pass, patches resident"]
-    rows: tuple[tuple[Cell, ...], ...] = tuple((n, r, r.over(loop_rate), r.over(bare)) for n, r in rates.items())
-    side = crop + 32
-    one, all_ten = feed.take(np.arange(1)), patches[:PATCHES]
-    notes = (
-        f"Probabilities differ by at most {apart:.1e} (aim 1e-6).",
-        f"Bytes of a picture that reach the device: {one.nbytes:,}, against {all_ten.nbytes:,} as floats.",
-        "Aims: 3 times the loop on a CPU, 0.9 of the bare pass.",
-    )
-    title = f"Ten patches of {pictures} pictures of {side} pixels, {scope.threads} threads"
-    return [Table(title=title, columns=("way", "pictures/s", "x loop", "x bare"), rows=rows, notes=notes)]
+def network(scope: Scope) -> AlexNet:
+    """With weights that tell pictures, and patches of one picture, apart."""
+    settings = replace(scope.network, deviation=DEVIATION, deviation_conv345=DEVIATION)
+    made = AlexNet(settings, scope.classes)
+    made.initialise(0)
+    return made.eval()
+
+
+def our_sides(scope: Scope, folder: Path) -> Sides:
+    """Evaluation as the stage runs it, and the network alone on patches that are there."""
+    ours = Ours(replace(scope, batch=1), scope.network, declare(scope, "float32", scope.compiled))
+    ours.network.load_state_dict(network(scope).state_dict())
+    feed = Feed(folder, ("train",), scope.network.crop, torch.device("cpu"), NO_AUGMENTATION)
+    patches, _ = next(feed.test_batches(len(feed), 10))
+    evaluate = partial(predict, ours.network.eval(), feed, len(feed), lambda _: None)
+    return {
+        "probabilities": lambda: evaluate().ten_patches,
+        OURS: clocked(evaluate, "cpu", ours.prepare),
+        BARE: clocked(partial(_forward, ours.network, patches), "cpu", ours.prepare),
+    }
 
 
 @torch.no_grad()
-def _ten_crops(network: torch.nn.Module, pictures: list[Image.Image], mean: np.ndarray, crop: int) -> torch.Tensor:
+def _forward(network: torch.nn.Module, patches: torch.Tensor) -> None:
+    network(patches)
+
+
+def ordinary_sides(scope: Scope, folder: Path) -> Sides:
+    torch.set_num_threads(scope.threads)
+    split = PackedSplit(folder, "train")
+    pictures = [Image.fromarray(picture) for picture in split.take(np.arange(len(split)))]
+    loop = partial(ten_crops, network(scope), pictures, np.load(folder / "mean.npy"), scope.network.crop)
+    return {"probabilities": loop, LOOP: clocked(loop, "cpu")}
+
+
+@torch.no_grad()
+def ten_crops(network: torch.nn.Module, pictures: list[Image.Image], mean: np.ndarray, crop: int) -> np.ndarray:
     """As torchvision's documentation has it, a picture at a time, but averaging probabilities as the paper does.
 
-    The mean is a picture here: its ten patches, cut alike, are subtracted from the picture's.
+    The mean is a picture here: its ten patches, cut alike, are subtracted. The crops come in another order than ours.
     """
     ten, averaged = v2.TenCrop(crop), []
     means = torch.stack(ten(torch.from_numpy(mean).permute(2, 0, 1)))
     for picture in pictures:
         patches = torch.stack([v2.functional.pil_to_tensor(patch).float() for patch in ten(picture)]) - means
         averaged.append(network(patches).softmax(dim=1).mean(dim=0))
-    return torch.stack(averaged)
+    return torch.stack(averaged).numpy()
 
 
-@torch.no_grad()
-def _forward(network: torch.nn.Module, patches: torch.Tensor) -> torch.Tensor:
-    return network(patches)
+def measure(scope: Scope) -> list[Table]:
+    return [_ten_patches(scope), _judging(scope)]
+
+
+def _ten_patches(scope: Scope) -> Table:
+    with tempfile.TemporaryDirectory() as name:
+        folder = packed(Path(name) / "packed", PICTURES, scope.network.crop + BORDER)
+        with Elsewhere(our_sides, scope, folder) as ours, Elsewhere(ordinary_sides, scope, folder) as ordinary:
+            agreed = same_probabilities(ours("probabilities"), ordinary("probabilities"))
+            times = in_turns(ordinary.sides(LOOP) | ours.sides(BARE, OURS), scope.rounds)
+    rows: list[tuple[Cell, ...]] = []
+    for way, took in times.items():
+        ratios = [times[other].over(took) for other in (LOOP, BARE)]
+        rows.append((way, took.rate(PICTURES), *ratios, f"{AIM_LOOP}; {AIM_BARE}" if way == OURS else "–"))
+    how = f"{scope.threads} threads, float32{' compiled' * scope.compiled}"
+    return Table(
+        title=f"Ten patches of {PICTURES} pictures, CPU, {how}, {scope.rounds} rounds",
+        columns=("way", "pictures/s", "x loop", "x bare", "aims"),
+        rows=tuple(rows),
+        notes=(agreed,),
+    )
+
+
+def same_probabilities(ours: np.ndarray, ordinary: np.ndarray) -> str:
+    """A sentence for the table. Raises RuntimeError where the two ways do not compute the same."""
+    apart, between = float(np.abs(ours - ordinary).max()), float(np.ptp(ours, axis=0).max())
+    if not apart <= AGREEMENT:
+        raise RuntimeError(f"the two ways do not compute the same; their probabilities differ by {apart:.1e}")
+    return f"The probabilities of the two ways differ by at most {apart:.1e}; those of two pictures by up to {between:.2g}."
+
+
+def judged(settings: StudySettings, folder: Path) -> list[Row]:
+    """The judge stage's work, but for writing its tables; nothing of an earlier call is remembered."""
+    stage.protocol_at.cache_clear()
+    today = stage.read_yaml(stage.PROTOCOL.read_text(encoding="utf-8"))
+    evidence = Evidence(folder=folder, study=settings.study, runs=tuple(settings.runs), curves=tuple(settings.curves))
+    protocol = read_protocol(today, MEASURES)
+    return judge(evidence, protocol, today, stage.protocol_at, DRAWS, settings.judge.confidence)
+
+
+def _judging(scope: Scope) -> Table:
+    settings = load(STUDY / "params.yaml")
+    measured = sum(row.ours is not None for row in judged(settings, STUDY))
+    times = in_turns({"judge": clocked(partial(judged, settings, STUDY), "cpu")}, scope.rounds)["judge"]
+    row = (STUDY.as_posix(), f"{DRAWS:,}", str(measured), times, AIM_JUDGING)
+    return Table(title="Judging a study", columns=("study", "bootstrap draws", "claims measured", "s", "aim"), rows=(row,))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,7 +25,10 @@ QUEUED = 10  # calls that a GPU is given before its clock is read, as in a train
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scope:
-    """What is measured and how often. The defaults are the paper's network; `compiled` off leaves those variants out."""
+    """What is measured and how often. The defaults are the paper's network; `compiled` off leaves those variants out.
+
+    `photographs`: a folder or a tar to prepare; made ones if it is None.
+    """
 
     network: AlexNetSettings = field(default_factory=AlexNetSettings)
     classes: int = 1000
@@ -33,6 +37,7 @@ class Scope:
     threads: int = field(default_factory=torch.get_num_threads)
     compiled: bool = True
     device: str = "cpu"
+    photographs: Path | None = None
 
     def pictures(self) -> tuple[Tensor, Tensor]:
         """Random pictures on the 0-255 scale minus mean, and labels: the same for every side, and never zeros."""
