@@ -31,7 +31,7 @@ from study.checking import checked
 from study.data.feeding import NO_AUGMENTATION, AugmentationSettings, Feed
 from study.data.packed import PackedSplit, read_index
 from study.machine import set_up
-from study.network.alexnet import AlexNetSettings
+from study.network.settings import AlexNetSettings
 
 BATCH, SMALL_BATCHES = 128, 20  # so many of small pictures a turn from the loader: all of them cost the same
 WARM = 1024  # pictures that batches are assembled from, and that are in memory and mapped before

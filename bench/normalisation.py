@@ -20,8 +20,8 @@ from bench.ours import declare
 from bench.table import Cell, Measured, Table
 from bench.timing import Elsewhere, Scope, Sides, clocked, in_turns
 from study.machine import Precision, set_up
-from study.network.alexnet import sides as map_sides
 from study.network.normalisation import ResponseNormalisation
+from study.network.settings import sides as map_sides
 
 AIMS = {"cpu": "7", "cuda": "8; 1.5"}  # times torch's; times five copies
 COPIES = 5

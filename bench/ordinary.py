@@ -15,8 +15,9 @@ from torch.nn import functional as F
 
 from bench.ours import TIMED_RATE
 from bench.timing import Scope
-from study.network.alexnet import AlexNet, AlexNetSettings, sides
+from study.network.alexnet import AlexNet
 from study.network.geometry import overhang
+from study.network.settings import AlexNetSettings, sides
 
 LEARNED = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
 MOMENTUM, WEIGHT_DECAY = 0.9, 0.0005  # section 5

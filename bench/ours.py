@@ -7,8 +7,9 @@ from torch.nn import functional as F
 
 from bench.timing import Scope
 from study.machine import Machine, MachineSettings, Precision, set_up
-from study.network.alexnet import AlexNet, AlexNetSettings
+from study.network.alexnet import AlexNet
 from study.network.building import build
+from study.network.settings import AlexNetSettings
 from study.training.loop import ALONE
 from study.training.replicas import Replicas
 from study.training.update import LearningSettings, Momentum, RateSettings

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from bench.table import Measured
-from study.network.alexnet import AlexNetSettings
+from study.network.settings import AlexNetSettings
 
 Sides = Mapping[str, Callable[[], Any]]
 WARM_UP = 2  # rounds that do not count: compilers, caches, and allocators that keep what was freed

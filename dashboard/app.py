@@ -22,6 +22,9 @@ page = st.navigation(
         st.Page("app_pages/curves.py", title="Convergence", icon=":material/show_chart:"),
         st.Page("app_pages/kernels.py", title="First-layer kernels", icon=":material/grid_view:"),
         st.Page("app_pages/similar.py", title="Similar images", icon=":material/image_search:"),
+        st.Page("app_pages/dropout.py", title="Dropout", icon=":material/blur_on:"),
+        st.Page("app_pages/cost.py", title="Cost of a step", icon=":material/timer:"),
+        st.Page("app_pages/report.py", title="Report", icon=":material/article:"),
         st.Page("app_pages/provenance.py", title="Provenance", icon=":material/history:"),
     ]
 )

@@ -12,7 +12,6 @@ from html import escape
 from textwrap import wrap
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -32,7 +31,6 @@ QUANTITIES = {  # columns of files.CURVE, with the unit on the axis
     "validation_loss": ("validation loss", "nats"),
     "training_loss": ("training loss", "nats"),
 }
-GAP = 4  # pixels between the kernels of a sheet
 
 
 def _laid_out(figure: go.Figure, x: str, y: str, height: int = 420) -> go.Figure:
@@ -204,25 +202,52 @@ def colourfulness(frame: pd.DataFrame) -> go.Figure:
     return _laid_out(figure, "colour in a kernel's energy (%)", "", 120 + 44 * len(places))
 
 
-def kernel_sheet(kernels: np.ndarray, largest: np.ndarray | float, cell: int = 60) -> np.ndarray:
-    """Kernels as one picture (Figure 3): float (n, h, w, RGB) -> uint8 RGBA. 0 is mid-grey, `largest` in size is full.
+def masks(frame: pd.DataFrame) -> go.Figure:
+    """Section 4.2: how near means of few masks come to the mean of many, with halved outputs as a line; both axes are
+    logarithmic. `frame`: mean, masks, divergence in nats."""
+    figure = go.Figure()
+    for number, (mean, symbol) in enumerate({"geometric": "circle", "arithmetic": "diamond"}.items()):
+        part = frame[frame["mean"] == mean]
+        figure.add_scatter(
+            x=part["masks"],
+            y=part["divergence"],
+            mode="lines+markers",
+            name=f"{mean} mean",
+            line={"color": PALETTE[number], "dash": DASHES[number]},
+            marker={"symbol": symbol, "size": 9},
+            hovertemplate="%{x} masks: %{y:.3g} nats",
+        )
+    for halved in frame[frame["mean"] == "halved"]["divergence"]:
+        few, many = frame["masks"][frame["masks"] > 0].min(), frame["masks"].max()
+        line = {"color": GREY, "dash": "dot"}
+        figure.add_scatter(
+            x=[few, many], y=[halved] * 2, mode="lines", name="halved outputs", line=line, hovertemplate="%{y:.3g} nats"
+        )
+    figure.update_xaxes(type="log", tickvals=sorted(frame["masks"][frame["masks"] > 0].unique()))
+    figure.update_yaxes(type="log", dtick=1)
+    return _laid_out(figure, "masks averaged", "divergence (nats)")
 
-    `largest` is one number, or (n, 1, 1, 1) for a scale a kernel. Kernels are enlarged by a whole factor to about
-    `cell` pixels, so that their own pixels stay sharp; the gaps are transparent.
-    """
-    count, height, width, _ = kernels.shape
-    scale = 127.5 / np.where(np.asarray(largest) > 0, largest, 1.0)
-    shades = np.clip(np.rint(127.5 + scale * kernels), 0, 255).astype(np.uint8)
-    grow = max(1, cell // height)
-    shades = shades.repeat(grow, axis=1).repeat(grow, axis=2)
-    across = next((n for n in (8, 7, 6, 5, 4) if count % n == 0), 8)
-    down, high, wide = -(-count // across), height * grow + GAP, width * grow + GAP
-    sheet = np.zeros((down * high - GAP, across * wide - GAP, 4), dtype=np.uint8)
-    for number, shade in enumerate(shades):
-        top, left = number // across * high, number % across * wide
-        sheet[top : top + height * grow, left : left + width * grow, :3] = shade
-        sheet[top : top + height * grow, left : left + width * grow, 3] = 255
-    return sheet
+
+def step_times(frame: pd.DataFrame) -> go.Figure:
+    """A point a round, a row a way to come by the pictures of a step. `frame`: round, way, seconds."""
+    figure = go.Figure()
+    for number, (way, part) in enumerate(frame.groupby("way", sort=False)):
+        figure.add_box(
+            x=1000 * part["seconds"],
+            y=part["way"],
+            name=escape(str(way)),
+            orientation="h",
+            boxpoints="all",
+            jitter=0.5,
+            pointpos=0,
+            fillcolor="rgba(0,0,0,0)",
+            line={"color": PALETTE[number % len(PALETTE)], "width": 1},
+            marker={"color": PALETTE[number % len(PALETTE)], "size": 5},
+            hovertemplate="%{x:.4g} ms<extra></extra>",
+            showlegend=False,
+        )
+    figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=list(frame["way"].unique()))
+    return _laid_out(figure, "milliseconds a step", "", 120 + 60 * frame["way"].nunique())
 
 
 def settings() -> dict[str, Any]:

@@ -13,20 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dashboard.reading import Study, array_of, dictionary, dictionary_of, json_of, made_of, table_of
+from dashboard.reading import Study, array_of, dictionary_of, made_of, table_of
 from study import files
 from study.measuring import kernels as kernels_of_figure3
 
 VIEWS = {"ten_patches": "ten patches", "centre_patch": "centre patch"}
 MEASURES = {"top1": "top-1", "top5": "top-5"}
 ERRORS = ("run", "model", "view", "measure", "wrong", "pictures", "error", "low", "high")
-CLAIMS = (  # a claim's row in judge/claims.json, as study/judging/judgement.py writes it
-    "id", "section", "kind", "title", "quote", "metric", "unit", "paper", "paper_top5", "paper_data",
-    "paper_protocol", "author_run", "problems", "others", "verdict", "why", "decide", "ours", "low", "high",
-    "bound", "ours_top5", "low_top5", "high_top5", "said", "p_holm", "visible", "pictures", "seeds", "scale",
-    "test", "registered", "artifacts",
-)  # fmt: skip
-NUMBERS = ("paper", "paper_top5", "ours", "low", "high", "ours_top5", "low_top5", "high_top5", "p_holm", "visible")
 
 
 def folders(study: Study, *parts: str) -> list[Path]:
@@ -78,21 +71,6 @@ def class_names(study: Study) -> list[str]:
     return made_of(study, "prepare/packed.json", named, [])
 
 
-def claims(study: Study) -> pd.DataFrame:
-    """A row a claim, with the columns of CLAIMS; what the file lacks is None, in a column of numbers NaN."""
-    content = json_of(study, "judge/claims.json")
-    rows = content if isinstance(content, list) else dictionary(content).get("claims", [])
-    said = ("id", "section", "title", "quote", "unit", "verdict")
-    whole = [row for row in rows if all(isinstance(dictionary(row).get(column), str) for column in said)]
-    kept = [{column: row.get(column) for column in CLAIMS} for row in whole]
-    if len(kept) < len(rows):
-        study.notes.append("judge/claims.json has another form than this dashboard reads.")
-    table = pd.DataFrame(kept, columns=list(CLAIMS)).astype(object)
-    for column in NUMBERS:
-        table[column] = pd.to_numeric(table[column], errors="coerce")
-    return table
-
-
 def wilson(wrong: int, pictures: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's interval of an error rate (Wilson 1927): `wrong` of `pictures`, as fractions."""
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
@@ -116,6 +94,11 @@ def _errors(run: str, content: dict[str, Any]) -> list[tuple[Any, ...]]:
         wrong = content["models"][model][view][f"{measure}_wrong"]
         rows.append((run, model, view, measure, wrong, pictures, wrong / pictures, *wilson(wrong, pictures)))
     return rows
+
+
+def hand_made(study: Study) -> dict[str, float]:
+    """Top-1 and top-5 error of hand-made features on the same test pictures, as fractions; empty where nothing says."""
+    return made_of(study, "hand_made/metrics.json", lambda m: {name: float(m[f"{name}_error"]) for name in MEASURES}, {})
 
 
 def class_errors(study: Study, run: str) -> pd.DataFrame:
@@ -207,6 +190,42 @@ def match_rates(study: Study) -> dict[str, float]:
 
 def neighbours(study: Study) -> pd.DataFrame:
     return table_of(study, "retrieve/neighbours.csv", files.NEIGHBOURS).dropna().reset_index(drop=True)
+
+
+def masks(study: Study) -> pd.DataFrame:
+    """A row a mean: `mean` (geometric, arithmetic, halved), `masks`, `divergence` in nats, `top1_error` as a fraction."""
+
+    def rows(metrics: dict[str, Any]) -> list[tuple[Any, ...]]:
+        found = []
+        for name, far in metrics["divergence"].items():
+            mean, _, count = name.partition("_")
+            found.append((mean, int(count or 0), float(far), float(metrics["top1_error"][name])))
+        return found
+
+    empty: list[tuple[Any, ...]] = []
+    measured = dictionary_of(study, "halve/metrics.json").get("pictures") != 0  # without dropout there is nothing to measure
+    made = made_of(study, "halve/metrics.json", rows, empty) if measured else empty
+    return pd.DataFrame(made, columns=["mean", "masks", "divergence", "top1_error"])
+
+
+def step_times(study: Study) -> pd.DataFrame:
+    return table_of(study, "cost/rounds.csv", files.COSTS).dropna().reset_index(drop=True)
+
+
+def step_memory(study: Study) -> pd.DataFrame:
+    """A row a network: GiB at the peak of a step, on one device and on each of two."""
+
+    def rows(metrics: dict[str, Any]) -> list[tuple[Any, ...]]:
+        networks = {f"this study's `{metrics['run']}`": ("memory", metrics["batch"]), "the paper's": ("memory_of_the_paper", 128)}
+        return [
+            (name, batch, *(" and ".join(f"{size / 2**30:.2f}" for size in metrics[key].get(n, [])) for n in ("1", "2")))
+            for name, (key, batch) in networks.items()
+            if metrics[key]
+        ]
+
+    empty: list[tuple[Any, ...]] = []
+    columns = ["network", "pictures a step", "GiB on one device", "GiB on each of two"]
+    return pd.DataFrame(made_of(study, "cost/metrics.json", rows, empty), columns=columns)
 
 
 def provenance(study: Study) -> dict[str, dict[str, Any]]:

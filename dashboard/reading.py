@@ -56,6 +56,14 @@ def stamp(study: Study) -> tuple[int, int]:
     return len(times), max(times, default=0)
 
 
+def text_of(study: Study, name: str) -> str:
+    """The content of a text file; empty where it is missing or not text."""
+    try:
+        return (study.folder / name).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
+
+
 def json_of(study: Study, name: str) -> Any:
     """The content of a JSON file, or None."""
     path = study.folder / name

@@ -41,7 +41,7 @@ GROUPS = {
     "not run": OPEN,
     "not testable": OPEN,
 }
-SUFFIXES = {"error": "%", "error difference": " points", "share": "%", "times": " times", "nats": " nats"}
+SUFFIXES = {"error": "%", "error difference": " points", "share": "%", "times": " times", "nats": " nats", "GiB": " GiB"}
 CODE = {"True": "changed", "False": "as committed"}
 
 

@@ -16,7 +16,9 @@ from study.judging import report
 from study.judging.evidence import Evidence
 from study.judging.judgement import judge
 from study.judging.measurements import MEASURES
+from study.judging.one_page import one_page
 from study.judging.protocol import read_protocol
+from study.judging.standing import makers
 from study.provenance import Record
 
 PROTOCOL = Path("protocol.yaml")
@@ -58,12 +60,13 @@ def judge_study(settings: StudySettings, record: Record) -> None:
         "claims.tex": report.as_latex(rows),
         "open.md": report.open_questions(rows),
         "misread.md": report.misread_table(),
+        "report.md": one_page(settings.study, evidence.scale, rows, evidence.made(), protocol.alpha),
     }
     for name, text in texts.items():
         files.write_bytes(folder / name, text.encode())
     files.write_json(folder / "metrics.json", report.counts(rows) | evidence.headline())
     print(report.summary(rows), flush=True)
-    record.inputs(PROTOCOL)
+    record.inputs(*makers(Path()))
 
 
 if __name__ == "__main__":

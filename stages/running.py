@@ -41,6 +41,7 @@ def run_stage(stage: str, work: Callable[..., Any], *names: str) -> None:
         record = Record(stage, {name: plain(getattr(settings, name)) for name in ("study", "machine")})
         work(settings, record, *names)
         if not follows():
+            record.outputs(settings.results, settings.results.joinpath(stage, *names))
             record.write(files.provenance(settings.results, "-".join((stage, *names))), peak_memory() + sum(_peak.values()))
     except (ValueError, OSError) as problem:
         kind = "params.yaml: " if isinstance(problem, SettingsError) else ""

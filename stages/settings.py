@@ -19,14 +19,18 @@ from study.data.packing import PackingSettings
 from study.data.sources import BuiltInSettings, SourceSettings
 from study.machine import MachineSettings
 from study.measuring.convergence import CurveSettings
+from study.measuring.cost import CostSettings
 from study.measuring.evaluation import EvaluationSettings
+from study.measuring.halving import HalvingSettings
+from study.measuring.hand_made import HandMadeSettings
 from study.measuring.neighbours import RetrievalSettings
 from study.training.recipes import RECIPES
 from study.training.run import RunSettings
 
 PARAMS = Path("params.yaml")
 BLOCKS = (
-    "study", "machine", "download", "prepare", "train", "runs", "evaluate", "converge", "curves", "retrieve", "judge",
+    "study", "machine", "download", "prepare", "train", "runs", "evaluate", "converge", "curves", "retrieve", "halve",
+    "cost", "hand_made", "judge",
 )  # fmt: skip
 
 
@@ -56,6 +60,9 @@ class StudySettings:
     evaluate: EvaluationSettings
     curves: dict[str, CurveSettings]
     retrieve: RetrievalSettings
+    halve: HalvingSettings
+    cost: CostSettings
+    hand_made: HandMadeSettings
     judge: JudgeSettings
 
     @property
@@ -106,6 +113,9 @@ def resolve(params: Mapping[str, Any]) -> StudySettings:
         evaluate=checked(EvaluationSettings, params["evaluate"], "evaluate"),
         curves=_table(CurveSettings, params, "converge", "curves"),
         retrieve=checked(RetrievalSettings, params["retrieve"], "retrieve"),
+        halve=checked(HalvingSettings, params["halve"], "halve"),
+        cost=checked(CostSettings, params["cost"], "cost"),
+        hand_made=checked(HandMadeSettings, params["hand_made"], "hand_made"),
         judge=checked(JudgeSettings, params["judge"], "judge"),
     )
     _check_across(settings)
@@ -142,10 +152,18 @@ def _table(kind: type, params: Mapping[str, Any], shared: str, own: str) -> dict
 
 
 def _check_across(settings: StudySettings) -> None:
-    if settings.retrieve.run not in settings.runs:
-        raise SettingsError(f"retrieve.run is {settings.retrieve.run!r}, which is no run; use one of: {', '.join(settings.runs)}")
-    if settings.retrieve.seed not in settings.runs[settings.retrieve.run].seeds:
-        raise SettingsError(f"retrieve.seed is {settings.retrieve.seed}, which that run does not train; name one of its seeds")
+    for block, wanted in (("retrieve", settings.retrieve), ("halve", settings.halve), ("cost", settings.cost)):
+        if wanted.run not in settings.runs:
+            raise SettingsError(f"{block}.run is {wanted.run!r}, which is no run; use one of: {', '.join(settings.runs)}")
+    for block, trained in (("retrieve", settings.retrieve), ("halve", settings.halve)):
+        if trained.seed not in settings.runs[trained.run].seeds:
+            raise SettingsError(f"{block}.seed is {trained.seed}, which that run does not train; name one of its seeds")
+    for name, run in settings.runs.items():
+        if settings.machine.replicas > 1 and run.network.normalisation == "batch":
+            raise SettingsError(
+                f"runs.{name}.network.normalisation is batch, whose statistics each replica would take of its own rows alone; "
+                f"set machine.replicas to 1"
+            )
     networks = {f"runs.{name}": run.network for name, run in settings.runs.items()}
     networks |= {f"curves.{name}": curve.network for name, curve in settings.curves.items()}
     for name, network in networks.items():

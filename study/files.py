@@ -18,8 +18,13 @@
       retrieve/metrics.json              how often neighbours share the query's class: features, pixels, chance
       retrieve/neighbours.csv            a row a query and rank (NEIGHBOURS)
       retrieve/features-train.npy, features-test.npy    float32 (pictures, features) of the last hidden layer
+      halve/metrics.json                 how far halved outputs, and means of few masks, are from the mean of many (section 4.2)
+      halve/divergences.csv              the same, a row a test picture (DIVERGENCES)
+      cost/metrics.json, rounds.csv      a step's seconds with and without augmentation (COSTS), its memory, what crosses
+      hand_made/metrics.json, predictions.csv    a linear classifier on hand-made features of the same pictures (HAND_MADE)
       judge/claims.json, claims.csv, claims.md, claims.tex   a row a claim: numbers, uncertainty, scale, verdict
       judge/open.md, misread.md          what would settle the open claims; what readers often get wrong
+      judge/report.md                    the reproduction report on one page
       judge/metrics.json                 how many claims got which verdict
       judge/provenance.json              what made the verdicts
       provenance/<stage>.json            what made any other stage's results; `train-<run>.json` where a stage has many
@@ -62,6 +67,9 @@ PREDICTIONS = (
     + ("ten_probability",)
     + tuple(f"centre_{rank}" for rank in range(1, 6))
 )
+HAND_MADE = ("picture", "label", "first", "second", "third", "fourth", "fifth")
+COSTS = ("round", "way", "seconds")  # seconds of a step, the mean of the round
+DIVERGENCES = ("picture", "label", "halved")  # in nats; then geometric_<n> and arithmetic_<n>, the means of n masks
 CLASSES = ("class", "name", "pictures", "top1_error", "top5_error")
 NEIGHBOURS = ("query", "label", "rank", "neighbour", "neighbour_label", "distance", "pixel_neighbour", "pixel_label")
 

@@ -10,7 +10,7 @@ from study.data.packing import PackingSettings, pack
 from study.data.pictures import PictureSettings
 from study.data.sources import BuiltIn, BuiltInSettings
 from study.machine import MachineSettings
-from study.network.alexnet import AlexNetSettings
+from study.network.settings import AlexNetSettings
 from study.training.run import RunSettings
 from study.training.update import LearningSettings, RateSettings
 from tests.project import make_miniature

@@ -22,7 +22,9 @@ from stages.settings import load
 from study import files
 from study.data.feeding import NO_AUGMENTATION, Feed
 from study.data.packed import PackedSplit, read_index
-from study.network.alexnet import AlexNet, AlexNetSettings
+from study.measuring.memory import Alive
+from study.network.alexnet import AlexNet
+from study.network.settings import AlexNetSettings
 from tests.conftest import TINY
 
 WITHOUT_DROPOUT = replace(TINY, dropout=0.0)
@@ -204,10 +206,10 @@ def test_traced_memory_is_the_memory_of_a_real_step() -> None:
     """But for the velocities and the pictures, which were there before the count, and the dropout's masks."""
     scope = replace(SCOPE, network=WITHOUT_DROPOUT)
     ours = Ours(scope, WITHOUT_DROPOUT, declare(scope, "float32", compiled=False))
-    with memory.Alive() as alive:
+    with Alive() as alive:
         ours.step()
     before = sum(weight.nbytes for weight in (*ours.network.parameters(), *ours.rule.velocities)) + ours.pictures.nbytes
-    counted, real = memory.traced(scope, 1)["cpu:0"], alive.peak["cpu"] + before
+    counted, real = memory.traced(scope, 1)["device 1"], alive.peak["cpu"] + before
     assert counted == pytest.approx(real, rel=0.02)
     both = memory.traced(scope, 2)
     assert max(both.values()) < counted < sum(both.values())

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dashboard import charts
+from dashboard import charts, sheets
 from study.files import AVERAGED
 
 BACKGROUNDS = ("#ffffff", "#171614")  # of .streamlit/config.toml
@@ -114,23 +114,23 @@ def test_names_from_files_are_not_read_as_html() -> None:
 def test_a_sheet_shows_each_kernel_once_with_zero_as_mid_grey_and_gaps_transparent() -> None:
     kernels = np.zeros((12, 11, 11, 3), dtype=np.float32)
     kernels[5, 0, 0] = (2.0, -2.0, 0.0)
-    sheet = charts.kernel_sheet(kernels, largest=2.0, cell=44)
-    assert sheet.shape == (2 * 44 + charts.GAP, 6 * 44 + 5 * charts.GAP, 4)
-    assert sheet[0, 5 * (44 + charts.GAP)].tolist() == [255, 0, 128, 255]
+    sheet = sheets.kernel_sheet(kernels, largest=2.0, cell=44)
+    assert sheet.shape == (2 * 44 + sheets.GAP, 6 * 44 + 5 * sheets.GAP, 4)
+    assert sheet[0, 5 * (44 + sheets.GAP)].tolist() == [255, 0, 128, 255]
     assert sheet[20, 20].tolist() == [128, 128, 128, 255]
-    assert sheet[44 + charts.GAP // 2, 0, 3] == 0
+    assert sheet[44 + sheets.GAP // 2, 0, 3] == 0
 
 
 def test_kernels_on_scales_of_their_own_use_the_full_range_each() -> None:
     kernels = np.ones((8, 2, 2, 3)) * np.arange(8).reshape(8, 1, 1, 1)
-    sheet = charts.kernel_sheet(kernels, np.abs(kernels).max(axis=(1, 2, 3), keepdims=True), cell=2)
-    assert [int(sheet[0, number * (2 + charts.GAP), 0]) for number in range(8)] == [128] + [255] * 7
+    sheet = sheets.kernel_sheet(kernels, np.abs(kernels).max(axis=(1, 2, 3), keepdims=True), cell=2)
+    assert [int(sheet[0, number * (2 + sheets.GAP), 0]) for number in range(8)] == [128] + [255] * 7
 
 
 @pytest.mark.parametrize(("count", "across"), [(48, 8), (24, 8), (12, 6), (8, 8), (5, 5), (11, 8)])
 def test_sheets_have_full_rows_where_the_count_allows(count: int, across: int) -> None:
-    width = charts.kernel_sheet(np.ones((count, 4, 4, 3)), largest=1.0, cell=4).shape[1]
-    assert width == across * 4 + (across - 1) * charts.GAP
+    width = sheets.kernel_sheet(np.ones((count, 4, 4, 3)), largest=1.0, cell=4).shape[1]
+    assert width == across * 4 + (across - 1) * sheets.GAP
 
 
 def test_colourfulness_has_a_row_a_seed_and_column() -> None:
@@ -152,3 +152,24 @@ def test_effects_show_ours_alone_with_its_interval_and_the_paper_s_number_in_wor
     assert list(points.error_x.array) == pytest.approx([2.0, 2.0])
     assert list(points.y) == ["&lt;i&gt;Pooling&lt;/i&gt;<br>(paper: 0.4 points)", "Depth<br>(paper: no number)"]
     assert "points of error" in figure.layout.xaxis.title.text
+
+
+def test_masks_have_a_line_a_mean_and_halved_outputs_across() -> None:
+    rows = [
+        ("geometric", 1, 0.1),
+        ("geometric", 10, 0.01),
+        ("arithmetic", 1, 0.1),
+        ("arithmetic", 10, 0.02),
+        ("halved", 0, 0.015),
+    ]
+    figure = charts.masks(pd.DataFrame(rows, columns=["mean", "masks", "divergence"]))
+    assert [line.name for line in figure.data] == ["geometric mean", "arithmetic mean", "halved outputs"]
+    assert list(figure.data[2].x) == [1, 10] and list(figure.data[2].y) == [0.015, 0.015]
+    assert figure.layout.xaxis.type == figure.layout.yaxis.type == "log"
+
+
+def test_steps_are_in_milliseconds_a_row_a_way() -> None:
+    frame = pd.DataFrame({"round": [0, 0, 1, 1], "way": ["a", "<b>"] * 2, "seconds": [0.03, 0.04, 0.031, 0.041]})
+    figure = charts.step_times(frame)
+    assert [list(box.x) for box in figure.data] == [[30.0, 31.0], [40.0, 41.0]]
+    assert figure.data[1].name == "&lt;b&gt;" and "milliseconds" in figure.layout.xaxis.title.text

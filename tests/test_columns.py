@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from study.network.alexnet import AlexNet, AlexNetSettings, convolve
+from study.network.alexnet import AlexNet, convolve
 from study.network.normalisation import normalise
+from study.network.settings import AlexNetSettings
 
 SMALL = AlexNetSettings(crop=55, stride=2, kernels=(8, 16, 24, 24, 16), neurons=(32, 32))
 CODE = dataclasses.replace(SMALL, activation_1="after_pooling", spatial_normalisation=True)

@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import binomtest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import frames, pictures, query, reading, showing, tables
+from dashboard import frames, pictures, query, reading, showing, tables, verdicts
 from dashboard.reading import Study
 from study import files
 from study.judging.verdicts import WORDS
@@ -20,7 +20,8 @@ from tests.fabricated import study as fabricated_study
 from tests.test_query import REFUSED, TAKEN
 
 APP = Path(__file__).parents[1] / "dashboard" / "app.py"
-PAGES = ("claims", "errors", "curves", "kernels", "similar", "provenance")
+PAGES = ("claims", "errors", "curves", "kernels", "similar", "dropout", "cost", "report", "provenance")
+STAGES = ("download", "prepare", "train", "evaluate", "converge", "retrieve", "halve", "cost", "judge", "provenance")
 SENTENCE = "There are no results yet. Make them with `uv run dvc repro`."
 
 
@@ -114,14 +115,45 @@ def test_json_of_another_shape_leaves_every_page_standing(page: str, content: st
 
 
 @pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("stage", ["download", "prepare", "train", "evaluate", "converge", "retrieve", "judge", "provenance"])
+@pytest.mark.parametrize(
+    "stage", ["download", "prepare", "train", "evaluate", "converge", "retrieve", "halve", "cost", "judge", "provenance"]
+)
 def test_a_missing_stage_leaves_every_page_standing(page: str, stage: str, root: Path) -> None:
     shutil.rmtree(root / "results/invented" / stage)
     opened(page)
 
 
+def test_hand_made_features_stand_beside_the_networks(root: Path) -> None:
+    assert "48.5% top-1, 21.2% top-5" in told(opened("errors"))
+
+
+def test_a_verdict_whose_file_has_changed_is_withheld(root: Path) -> None:
+    before = verdicts.claims(here(root)).set_index("id")["verdict"]
+    (root / "results/invented/evaluate/base/predictions.csv").write_text("other")
+    after = verdicts.claims(here(root)).set_index("id")
+    rests_on_it = after["artifacts"].map(bool)
+    assert rests_on_it.any() and set(after[rests_on_it]["verdict"]) == {"withheld"}
+    assert after[rests_on_it]["why"].str.contains("predictions.csv is not the file that was judged").all()
+    assert (after[~rests_on_it]["verdict"] == before[~rests_on_it]).all()
+
+
+def test_a_working_study_that_is_stale_says_so_and_a_pinned_one_is_judged_at_its_own_commit(root: Path) -> None:
+    (root / "params.yaml").write_text("study: invented\n")
+    inputs = {"params.yaml": files.sha256(root / "params.yaml"), "study/network/alexnet.py": "0" * 64}
+    files.write_json(root / "results/invented/judge/provenance.json", {"inputs": inputs})
+    shutil.copytree(root / "results/invented", root / "pinned/kept")
+    assert "study/network/alexnet.py changed after these verdicts were given" in "".join(
+        w.value for w in opened("claims").warning
+    )
+    assert "withheld" in set(verdicts.claims(here(root))["verdict"])
+    kept = reading.Study(folder=root / "pinned/kept", pinned=True)
+    assert verdicts.outdated(kept) == "" and not opened("claims", study="pinned/kept").warning
+    measured = verdicts.claims(kept)
+    assert not measured[measured["artifacts"].map(bool)]["why"].str.startswith("stale").any()
+
+
 def test_claims_are_counted_and_the_groups_hold_every_verdict(root: Path) -> None:
-    claims = frames.claims(here(root))
+    claims = verdicts.claims(here(root))
     assert len(claims) == len(CLAIMS)
     assert set(tables.VERDICTS) == set(tables.GROUPS) == set(WORDS)
     assert sum(tables.answer(claims).values()) == len(claims)
@@ -137,7 +169,7 @@ def test_the_claims_table_can_be_narrowed_to_a_verdict(root: Path) -> None:
 
 
 def test_the_paper_s_number_and_ours_stand_in_columns_of_their_own(root: Path) -> None:
-    table = tables.claim_table(frames.claims(here(root))).set_index("claim")
+    table = tables.claim_table(verdicts.claims(here(root))).set_index("claim")
     row = table.loc["Two columns err less than one column of half the kernels"]
     assert row["in the paper"] == "1.7 points"
     assert row["here (95% interval)"] == "6 points (4 to 8)"

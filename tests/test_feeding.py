@@ -344,3 +344,20 @@ def test_the_central_mean_for_every_patch(packed: Path) -> None:
 def test_a_crop_larger_than_the_pictures_is_refused(packed: Path) -> None:
     with pytest.raises(ValueError, match="larger than the packed pictures"):
         _feed(packed, NO_AUGMENTATION, crop=33)
+
+
+@pytest.mark.parametrize("mean", ["patch", "centre"])
+@pytest.mark.parametrize("each", [1, 3])
+def test_patches_by_slices_are_those_by_indices(packed: Path, mean: str, each: int) -> None:
+    """The fast form on a CPU against the form for a GPU, bit by bit; one corner for all, and no picture, among the cases."""
+    feed = _feed(packed, dataclasses.replace(EVERYTHING, mean=mean), crop=20)
+    pictures = feed.take(np.arange(9))
+    random = torch.Generator().manual_seed(5)
+    corners = torch.randint(0, 13, (9 * each, 2), generator=random)
+    flips = torch.rand(9 * each, generator=random) < 0.5
+    assert 0 < flips.sum() < len(flips)
+    cases = [(9, corners, flips), (9, corners[:1].expand_as(corners), torch.zeros_like(flips)), (0, corners[:0], flips[:0])]
+    for count, where, reflected in cases:
+        sliced = feed._sliced(pictures[:count], where, reflected, each)
+        gathered = feed._gathered(pictures[:count], where, reflected, each)
+        assert sliced.dtype == torch.float32 and torch.equal(sliced, gathered)

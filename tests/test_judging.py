@@ -19,10 +19,12 @@ from study.judging.evidence import Evidence, MissingResult
 from study.judging.judgement import judge
 from study.judging.measurement import Chance, Measurement
 from study.judging.measurements import MEASURES
+from study.judging.one_page import one_page
 from study.judging.protocol import Block, read_protocol
 from study.judging.statistics import over_units
 from study.measuring import kernels
 from study.paper.claims import CLAIMS, claim
+from study.paper.released import DIFFERENCES
 from tests.invented import RUNS, SEEDS, invent, provenance
 
 TODAY = YAML(typ="safe", pure=True).load(Path("protocol.yaml"))
@@ -66,6 +68,9 @@ PLANTED = {
     "kernels-specialise": verdicts.DIRECTION,
     "neighbours": verdicts.DIRECTION,
     "neighbours-far-in-pixels": verdicts.DIRECTION,
+    "dropout-halving": verdicts.DIRECTION,
+    "augmentation-free": verdicts.DIRECTION,
+    "margin-over-hand-made": verdicts.DIRECTION,
 }
 ABSENT = {
     "response-normalisation": verdicts.INCONCLUSIVE,
@@ -80,6 +85,9 @@ ABSENT = {
     "kernels-specialise": verdicts.NO_EFFECT,
     "neighbours": verdicts.NO_EFFECT,
     "neighbours-far-in-pixels": verdicts.NO_EFFECT,
+    "dropout-halving": verdicts.NO_EFFECT,
+    "augmentation-free": verdicts.CONTRADICTED,
+    "margin-over-hand-made": verdicts.INCONCLUSIVE,
 }
 
 
@@ -94,7 +102,7 @@ def test_planted_effects_are_found(found, name):
 def test_absent_effects_are_not_found(not_found, name):
     row = not_found[name]
     assert row.verdict == ABSENT[name], row.why
-    assert row.decide or row.verdict == verdicts.NO_EFFECT
+    assert row.decide or row.verdict in (verdicts.NO_EFFECT, verdicts.CONTRADICTED)
 
 
 @pytest.mark.parametrize("study", ["found", "not_found"])
@@ -224,6 +232,20 @@ class TestOrigin:
         row = judged(evidence, bootstrap=200)["two-columns"]
         assert row.verdict == verdicts.WITHHELD
         assert "stale" in row.why
+
+    def test_a_result_that_its_stage_did_not_write_withholds_the_verdict(self, evidence):
+        name = "evaluate/one_column/predictions.csv"
+        as_written = files.sha256(evidence.folder / name)
+        provenance(evidence.folder, "evaluate-one_column", outputs={name: as_written})
+        assert judged(evidence, bootstrap=200)["two-columns"].verdict == verdicts.DIRECTION
+        provenance(evidence.folder, "evaluate-one_column", outputs={name: "0" * 64})
+        row = judged(replace(evidence, _read={}), bootstrap=200)["two-columns"]
+        assert row.verdict == verdicts.WITHHELD and row.why == f"stale: {name} is not what evaluate-one_column wrote"
+        provenance(
+            evidence.folder, "evaluate-one_column", outputs={name: as_written, "evaluate/one_column/classes.csv": "0" * 64}
+        )
+        row = judged(replace(evidence, _read={}), bootstrap=200)["two-columns"]
+        assert row.verdict == verdicts.WITHHELD, "a file that is gone counts too"
 
     def test_artifacts_are_hashed(self, evidence):
         artifacts = judged(evidence, bootstrap=200)["two-columns"].artifacts
@@ -374,7 +396,7 @@ def test_the_stage_writes_what_it_promises(tmp_path, with_effects, monkeypatch):
     assert metrics["verdicts"][verdicts.DIRECTION] == len(PLANTED)
     evaluated = files.read_json(with_effects.folder / "evaluate" / "base" / "metrics.json")
     assert metrics["errors"]["base"] == evaluated["ten_patches"] and set(metrics["epochs_to_threshold"]) == {"relu", "tanh"}
-    tables = {"claims.json", "claims.csv", "claims.md", "claims.tex", "open.md", "misread.md", "metrics.json"}
+    tables = {"claims.json", "claims.csv", "claims.md", "claims.tex", "open.md", "misread.md", "report.md", "metrics.json"}
     assert {path.name for path in folder.iterdir()} == tables
     assert "`half_data`" in (folder / "open.md").read_text()
     assert asdict(judged(with_effects, then=stage.protocol_at, bootstrap=500)["ensemble"])["ours"] == next(
@@ -403,3 +425,85 @@ def test_that_all_of_several_runs_err_more_is_tested_by_the_least_of_them(tmp_pa
     assert MEASURES["least_error_difference"](evidence, with_one_alike, chance).estimate.value == 0
     with pytest.raises(MissingResult, match="without_conv9"):
         MEASURES["least_error_difference"](evidence, replace(block, run=f"{one} without_conv9"), chance)
+
+
+def test_numbers_of_what_cannot_be_decided_are_reported_not_judged(found, tmp_path):
+    memory, crossing = found["three-gigabytes"], found["communication"]
+    assert (memory.verdict, memory.paper, memory.p) == (verdicts.NOT_TESTABLE, 3.0, None)
+    assert memory.ours == pytest.approx(1866172780 / 2**30) and memory.low is None and "0.94 and 0.87" in memory.said
+    assert report.our_number(memory) == "1.74 GiB"
+    assert crossing.verdict == verdicts.NOT_TESTABLE and crossing.ours is None, "one device: nothing crosses"
+    evidence = invent(tmp_path / "sketch", planted=True, pictures=50)
+    content = files.read_json(evidence.folder / "cost/metrics.json")
+    content |= {"devices": ["cuda:0", "cuda:1"], "exchange": {"numbers": 1000, "seconds": 0.001, "share": 0.04}}
+    files.write_json(evidence.folder / "cost/metrics.json", content)
+    row = judged(evidence, bootstrap=200)["communication"]
+    assert (row.verdict, row.ours) == (verdicts.NOT_TESTABLE, 0.04) and "1,000 numbers cross" in row.said
+
+
+def test_an_absence_is_inconclusive_where_its_interval_reaches_over_what_matters(tmp_path):
+    evidence = invent(tmp_path / "sketch", planted=True, pictures=50)
+    random = np.random.default_rng(1)
+    seconds = {"one batch again": 1.0, "read": 1.0, "augmented": 1.05}
+    rows = [[n, way, each * random.uniform(0.9, 1.1)] for n in range(30) for way, each in seconds.items()]
+    files.write_csv(evidence.folder / "cost/rounds.csv", files.COSTS, rows)
+    row = judged(evidence, bootstrap=200)["augmentation-free"]
+    assert row.verdict == verdicts.INCONCLUSIVE and row.low < 0.05 < row.high
+    wanted, had = re.findall(r"about ([\d,]+) rounds of steps in place of ([\d,]+)", row.decide)[0]
+    assert int(wanted.replace(",", "")) > int(had) == 30
+
+
+def test_an_interaction_is_a_difference_of_differences(tmp_path):
+    evidence = invent(tmp_path / "sketch", planted=True)
+    names = ("no_normalisation", "one_column", "local_pooling", "base")
+    block = Block(
+        measure="error_interaction", run=" ".join(names[:2]), against=" ".join(names[2:]), smallest_effect=0.01, seeds=3
+    )
+    chance = Chance(alpha=0.05, draws=500, claim="no-input-normalisation")
+    found = MEASURES["error_interaction"](evidence, block, chance)
+    wrong = [evidence.wrong(name, "top1", "ten_patches")[0] for name in names]
+    a, b, c, d = (np.mean([one[files.seed_folder(seed)] for seed in SEEDS]) for one in wrong)
+    assert found.estimate.value == pytest.approx((a - b) - (c - d)) and found.seeds == 3
+    assert len(found.used) == 4 and "evaluate-base" in found.stages
+    with pytest.raises(MissingResult, match="has no run `tanh`"):
+        MEASURES["error_interaction"](evidence, replace(block, run="tanh base"), chance)
+
+
+def test_the_error_of_an_average_needs_as_many_networks_as_the_paper_averages(tmp_path):
+    evidence = invent(tmp_path / "sketch", planted=True)
+    block = Block(measure="error_of_average", run="base", smallest_effect=0.01, seeds=3, models=3)
+    chance = Chance(alpha=0.05, draws=500, claim="table2-five-cnns")
+    found = MEASURES["error_of_average"](evidence, block, chance)
+    averaged = evidence.wrong("base", "top1", "ten_patches")[0][files.AVERAGED]
+    assert found.estimate.value == averaged.mean() and found.estimate.low < averaged.mean() < found.estimate.high
+    with pytest.raises(MissingResult, match="no average of 5 networks"):
+        MEASURES["error_of_average"](evidence, replace(block, models=5), chance)
+
+
+def test_the_margin_over_hand_made_features_is_of_every_seed(found, with_effects):
+    row = found["margin-over-hand-made"]
+    baseline, _ = with_effects.hand_made("top1")
+    by_model, _ = with_effects.wrong("base", "top1", "ten_patches")
+    networks = np.mean([by_model[files.seed_folder(seed)].mean() for seed in SEEDS])
+    assert row.ours == pytest.approx(baseline.mean() - networks) and (row.seeds, row.pictures) == (3, 1000)
+    assert row.ours_top5 is not None and "hand_made/predictions.csv" in row.artifacts
+
+
+def test_the_report_is_one_page_with_the_numbers_of_the_rows(found, with_effects):
+    page = one_page("sketch", with_effects.scale, list(found.values()), with_effects.made(), 0.05)
+    headings = ["Scope", "Methodology", "Results", "What was easy", "What was hard", "Where paper and code differ", "Authors"]
+    assert re.findall(r"^## (.*)$", page, re.MULTILINE) == headings
+    assert len(page.split()) < 1100, "a page and its table"
+    for name in ("two-columns", "neurons-conv1"):
+        assert report.our_number(found[name]) in page
+    assert report.summary(list(found.values())) in page and "`no_normalisation`" in page
+
+
+def test_where_the_code_differs_is_what_its_recipe_does():
+    """Every line of the recipe that differs from the text's has a row that cites the same assumption, and the other way round."""
+    text = Path("study/training/recipes.py").read_text()
+    cited = set(re.findall(r"\bA\d+\b", text.split("CODE145 = ")[1]))
+    rows = {number for one in DIFFERENCES for number in one.assumption.split(", ")}
+    assert cited <= rows and rows - cited == {"A1"}, "the geometry is the code's in both recipes"
+    register = Path("LOG.md").read_text()
+    assert all(f"| {number} |" in register for number in rows)

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from study.data.feeding import AugmentationSettings
-from study.network.alexnet import AlexNet, AlexNetSettings, parameters_of, sides
+from study.network.alexnet import AlexNet, parameters_of
 from study.network.four_layer import FourLayer, FourLayerSettings
 from study.network.geometry import overhang
+from study.network.settings import AlexNetSettings, sides
 from study.paper import numbers
 from study.training.update import LearningSettings
 

@@ -10,8 +10,9 @@ import torch
 
 from stages.settings import resolve
 from study.network.activations import ACTIVATIONS
-from study.network.alexnet import AlexNet, AlexNetSettings
+from study.network.alexnet import AlexNet
 from study.network.normalisation import BatchNormalisation, InTurn, ResponseNormalisation, SpatialNormalisation
+from study.network.settings import AlexNetSettings
 from tests.test_settings import PARAMS
 
 SMALL = AlexNetSettings(crop=55, stride=2, kernels=(8, 16, 24, 24, 16), neurons=(32, 32), deviation_conv345=0.03)

@@ -5,20 +5,23 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, frames, showing, tables
+from dashboard import charts, showing, tables, verdicts
 from study.paper.misread import misreadings
 from study.paper.numbers import parameters
 
 ALL = "all verdicts"
 
 study = showing.chosen_or_stop("Which of the paper's claims were reproduced, at what scale?")
-claims = frames.claims(study)
+claims = verdicts.claims(study)
 if claims.empty:
     showing.stop(study, "No verdicts yet: `judge`, the last stage of `uv run dvc repro`, gives them.")
 
 scales = [scale for scale in claims["scale"].dropna().unique() if scale]
 st.markdown(f"**The paper:** ImageNet, 1,000 classes, 1.2 million training pictures, {parameters():,} parameters.")
 st.markdown(f"**Here:** {showing.plain(max(scales, key=len, default='nothing is measured yet'))}.")
+
+if stale := verdicts.outdated(study):
+    st.warning(f"{showing.plain(stale)}. What was measured is withheld until `uv run dvc repro` has brought it up to date.")
 
 with st.container(horizontal=True):
     for group, count in tables.answer(claims).items():

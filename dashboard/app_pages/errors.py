@@ -21,6 +21,11 @@ else:
         count = f"{table['pictures'].max():,} test pictures."
         st.caption(f"{count} Mean of the seeds; in brackets the lowest and highest. Diamonds: averaged models.")
         st.dataframe(tables.error_summary(table), hide_index=True, alt="Errors of each run")
+        if baseline := frames.hand_made(study):
+            st.caption(
+                f"Hand-made features (oriented gradients, colours) with a linear classifier on the same pictures: "
+                f"{baseline['top1']:.1%} top-1, {baseline['top5']:.1%} top-5."
+            )
         measure = st.segmented_control(
             "Measure", list(frames.MEASURES), format_func=frames.MEASURES.__getitem__, default="top1", required=True
         )

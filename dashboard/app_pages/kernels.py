@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from dashboard import charts, frames, reading, showing
+from dashboard import charts, frames, reading, sheets, showing
 
 study = showing.chosen_or_stop("First-layer kernels")
 names = [run for run in frames.runs(study, "train") if frames.seeds(study, run)]
@@ -30,7 +30,7 @@ for seed in frames.seeds(study, run):
         size = f"{len(half)} kernels of {half.shape[1]} x {half.shape[2]} x {half.shape[3]}"
         largest = np.abs(half).max(axis=(1, 2, 3), keepdims=True) if own_scale else shared
         place.image(
-            charts.kernel_sheet(half, largest),
+            sheets.kernel_sheet(half, largest),
             caption=f"{title}: {size}",
             alt=f"First-layer kernels of {run}, seed {seed}, {title}",
         )

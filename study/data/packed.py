@@ -22,7 +22,8 @@ class PackedSplit:
     def __init__(self, folder: Path, split: str) -> None:
         index = read_index(folder)
         self.size: int = index["size"]
-        self.shards = [np.load(folder / s["file"], mmap_mode="r") for s in index["shards"] if s["split"] == split]
+        mapped = [np.load(folder / s["file"], mmap_mode="r") for s in index["shards"] if s["split"] == split]
+        self.shards = [np.asarray(shard) for shard in mapped]  # still the map, but indexed without memmap's own overhead
         self.labels = np.load(folder / f"{split}-labels.npy").astype(np.int64)
         self._starts = np.cumsum([0] + [len(shard) for shard in self.shards])
 
@@ -32,8 +33,9 @@ class PackedSplit:
     def take(self, rows: np.ndarray) -> np.ndarray:
         out = np.empty((len(rows), self.size, self.size, 3), dtype=np.uint8)
         shard_of = np.searchsorted(self._starts, rows, side="right") - 1
-        for place, (number, row) in enumerate(zip(shard_of, rows, strict=True)):
-            out[place] = self.shards[number][row - self._starts[number]]
+        inside = rows - self._starts[shard_of]
+        for place, (number, row) in enumerate(zip(shard_of.tolist(), inside.tolist(), strict=True)):
+            out[place] = self.shards[number][row]
         return out
 
 

@@ -1,4 +1,4 @@
-"""Claims about test errors: two runs, several runs, two ways of testing, one value, an average of networks."""
+"""Claims about test errors: two runs, several, two ways of testing, one value, an average, hand-made features."""
 
 from __future__ import annotations
 
@@ -71,6 +71,92 @@ def least_error_difference(evidence: Evidence, block: Block, chance: Chance) -> 
         used=tuple(dict.fromkeys(path for one in each for path in one.used)),
         stages=tuple(dict.fromkeys(stage for one in each for stage in one.stages)),
         seeds=min(one.seeds for one in each),
+    )
+
+
+def error_interaction(evidence: Evidence, block: Block, chance: Chance) -> Measurement:
+    """What the first of two changes costs where the second is made, minus what it costs where it is not.
+
+    `run` names two runs with both and with the second change only, `against` those with the first only and with none; so
+    of the same seeds on the same pictures (a - b) - (c - d).
+    """
+    names = (*block.run.split(), *block.against.split())
+    for name in names:
+        evidence.require_run(name, block.add)
+    wrongs, labels = zip(*(evidence.wrong(name, block.metric, block.patches) for name in names), strict=True)
+    shared = [model for model in wrongs[0] if all(model in wrong for wrong in wrongs) and model != files.AVERAGED]
+    if not shared or not all(np.array_equal(labels[0], other) for other in labels):
+        remedy = "give them the same seeds, then `uv run dvc repro`"
+        raise MissingResult(f"{', '.join(names)} have no seed, or no pictures, in common", remedy)
+    a, b, c, d = (np.array([wrong[model] for model in shared], float) for wrong in wrongs)
+    difference = (a - b) - (c - d)
+    over = statistics.over_seeds if len(shared) > 1 else _over_first
+    return Measurement(
+        estimate=over(difference, chance.alpha, chance.draws, chance.random()),
+        said=f"{names[0]} {a.mean():.1%}, {names[1]} {b.mean():.1%}, {names[2]} {c.mean():.1%}, {names[3]} {d.mean():.1%}",
+        used=tuple(f"evaluate/{name}/predictions.csv" for name in names),
+        stages=tuple(f"{stage}-{name}" for name in names for stage in ("train", "evaluate")),
+        seeds=len(shared),
+        pictures=difference.shape[1],
+        seeds_are_units=len(shared) > 1,
+    )
+
+
+def _over_first(differences: np.ndarray, alpha: float, draws: int, random: np.random.Generator) -> Estimate:
+    return statistics.over_pictures(differences[0], alpha, draws, random)
+
+
+def margin_over_hand_made(evidence: Evidence, block: Block, chance: Chance) -> Measurement:
+    """Error of hand-made features minus that of `against`: one classifier against every seed, on the same pictures."""
+    evidence.require_run(block.against, block.add)
+
+    def margin(metric: str) -> tuple[Estimate, str, int, int]:
+        baseline, labels = evidence.hand_made(metric)
+        by_model, their_labels = evidence.wrong(block.against, metric, block.against_patches)
+        if not np.array_equal(labels, their_labels):
+            raise MissingResult("hand-made features and networks were tested on different pictures", "`uv run dvc repro`")
+        networks = np.array([wrong for model, wrong in by_model.items() if model != files.AVERAGED], float)
+        over = statistics.over_seeds if len(networks) > 1 else _over_first
+        estimate = over(baseline - networks, chance.alpha, chance.draws, chance.random())
+        return estimate, f"{baseline.mean():.1%} against {networks.mean():.1%}", len(networks), len(labels)
+
+    estimate, said, seeds, pictures = margin(block.metric)
+    return Measurement(
+        estimate=estimate,
+        top5=margin("top5")[0] if block.metric == "top1" else None,
+        said=said,
+        used=("hand_made/predictions.csv", f"evaluate/{block.against}/predictions.csv"),
+        stages=("hand_made", f"train-{block.against}", f"evaluate-{block.against}"),
+        seeds=seeds,
+        pictures=pictures,
+        seeds_are_units=seeds > 1,
+    )
+
+
+def error_of_average(evidence: Evidence, block: Block, chance: Chance) -> Measurement:
+    """The error of the average of all seeds of `run`, with Wilson's interval; it must be of `block.models` networks."""
+    evidence.require_run(block.run, block.add)
+
+    def error(metric: str) -> tuple[Estimate, int]:
+        by_model, _ = evidence.wrong(block.run, metric, block.patches)
+        if len(by_model) - 1 != block.models or files.AVERAGED not in by_model:
+            remedy = f"give `{block.run}` {block.models} seeds, then `uv run dvc repro evaluate@{block.run}`"
+            raise MissingResult(f"{block.run} has no average of {block.models} networks", remedy)
+        wrong = by_model[files.AVERAGED]
+        estimate = statistics.over_pictures(wrong.astype(float), chance.alpha, chance.draws, chance.random())
+        low, high = statistics.wilson(int(wrong.sum()), wrong.size, 1 - chance.alpha)
+        return replace(estimate, low=low, high=high), wrong.size
+
+    estimate, pictures = error(block.metric)
+    return Measurement(
+        estimate=estimate,
+        top5=error("top5")[0] if block.metric == "top1" else None,
+        said=f"{estimate.value:.1%}",
+        used=(f"evaluate/{block.run}/predictions.csv",),
+        stages=(f"train-{block.run}", f"evaluate-{block.run}"),
+        seeds=block.models,
+        pictures=pictures,
+        seeds_are_units=False,
     )
 
 

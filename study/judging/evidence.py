@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,8 @@ class Evidence:
         """What a run takes here, going by the first one whose time is known."""
         for run in self.runs:
             if isinstance(seconds := self.provenance(f"train-{run}").get("seconds"), int | float):
-                return f" (about {max(seconds / 60, 1):.0f} minutes here, as `{run}` took)"
+                minutes = round(max(seconds / 60, 1))
+                return f" (about {minutes} minute{'s' * (minutes > 1)} here, as `{run}` took)"
         return ""
 
     def require_curve(self, curve: str) -> None:
@@ -179,9 +180,52 @@ class Evidence:
             raise MissingResult(f"the neighbours are those of {searched}, not of {run}", f"set retrieve.run to {run}")
         return table
 
+    def hand_made(self, metric: str) -> tuple[np.ndarray, np.ndarray]:
+        """Whether hand-made features misjudge each test picture: (bool (pictures,), labels (pictures,))."""
+        table = self._load("hand_made/predictions.csv", "hand_made", partial(_read_whole, columns=files.HAND_MADE))
+        if self._expected("hand_made/metrics.json", "pictures") != len(table):
+            raise self._cut_off("hand_made", "hand_made")
+        labels = table["label"].to_numpy()
+        given = table[list(files.HAND_MADE[2 : 3 if metric == "top1" else 7])].to_numpy()
+        return ~(given == labels[:, None]).any(axis=1), labels
+
+    def divergences(self, run: str) -> pd.DataFrame:
+        """A row a picture (files.DIVERGENCES and the means of masks), of the network of `run`."""
+        if self._expected("halve/metrics.json", "run") not in (run, None):
+            raise MissingResult(f"the halved outputs are not those of {run}", f"set halve.run to {run}")
+        if self._expected("halve/metrics.json", "pictures") == 0:
+            raise MissingResult(
+                f"the network of {run} has no dropout", "name a run with dropout in params.yaml and protocol.yaml"
+            )
+        table: pd.DataFrame = self._load("halve/divergences.csv", "halve", partial(_read_whole, columns=files.DIVERGENCES))
+        if self._expected("halve/metrics.json", "pictures") != len(table):
+            raise self._cut_off("halve", "halve")
+        return table
+
+    def cost(self, run: str) -> tuple[dict[str, Any], pd.DataFrame]:
+        """What a step of `run` costs: cost/metrics.json, and a row a round and way."""
+        table: pd.DataFrame = self._load("cost/rounds.csv", "cost", partial(_read_whole, columns=files.COSTS))
+        content = self._mapping("cost/metrics.json")
+        if content.get("rounds") != table["round"].nunique() or table.groupby("way").size().nunique() != 1:
+            raise self._cut_off("cost", "cost")
+        if content["run"] != run:
+            raise MissingResult(f"the steps timed are those of {content['run']}, not of {run}", f"set cost.run to {run}")
+        return content, table
+
     def provenance(self, stage: str) -> dict[str, Any]:
         """What made a stage's results; empty where nothing says."""
         return self._mapping(f"provenance/{stage}.json")
+
+    def made(self) -> dict[str, dict[str, Any]]:
+        """What made the results, by stage, of all that say it."""
+        names = sorted(path.stem for path in (self.folder / "provenance").glob("*.json"))
+        return {name: content for name in names if (content := self.provenance(name))}
+
+    def changed_outputs(self, stage: str) -> list[str]:
+        """Files that are no longer what a stage wrote, by the checksums in its provenance."""
+        outputs = self.provenance(stage).get("outputs")
+        names = outputs.items() if isinstance(outputs, dict) else ()
+        return [name for name, sha in names if not (self.folder / name).is_file() or self._changed(self.folder / name, sha)]
 
     def changed_inputs(self, stage: str) -> list[str]:
         """Files of this study that have changed since a stage read them, by the checksums in its provenance."""
@@ -200,6 +244,14 @@ class Evidence:
     def hashes(self, names: tuple[str, ...]) -> dict[str, str]:
         """SHA-256 of the files a verdict rests on, by their path under the study's folder."""
         return {name: files.sha256(self.folder / name) for name in names if (self.folder / name).is_file()}
+
+
+def _read_whole(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    table = pd.read_csv(path)
+    _require_columns(table, columns)
+    if table.empty or table[list(columns[:3])].isna().to_numpy().any():
+        raise ValueError("it is not whole")
+    return table
 
 
 def _read_predictions(path: Path) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Claims about Figures 3 and 4: kernels that specialise, neighbours in the last hidden layer."""
+"""Claims about one trained network: kernels that specialise (Figure 3), neighbours (Figure 4), halved outputs (section 4.2)."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def kernel_specialisation(evidence: Evidence, block: Block, chance: Chance) -> M
         stages=(f"train-{block.run}",),
         seeds=len(by_seed),
         seeds_are_units=False,
+        units="first-layer kernels",
     )
 
 
@@ -59,6 +60,26 @@ def _match(table: pd.DataFrame) -> pd.Series:
 def _far_in_pixels(table: pd.DataFrame) -> pd.Series:
     shares = {query: 1 - rows["neighbour"].isin(rows["pixel_neighbour"]).mean() for query, rows in table.groupby("query")}
     return pd.Series(shares) - 0.5
+
+
+def halved_outputs(evidence: Evidence, block: Block, chance: Chance) -> Measurement:
+    """How much nearer halved outputs are to the geometric mean of many masks than one mask is, in nats a picture."""
+    evidence.require_run(block.run, block.add)
+    table = evidence.divergences(block.run)
+    nearer = (table["geometric_1"] - table["halved"]).to_numpy(float)
+    far = table.mean()
+    as_good = next((n for n in (3, 10, 30, 100) if far[f"geometric_{n}"] <= far["halved"]), None)
+    like = f"the mean of {as_good} masks {far[f'geometric_{as_good}']:.3g}" if as_good else "nearer than the mean of 100 masks"
+    return Measurement(
+        estimate=statistics.over_pictures(nearer, chance.alpha, chance.draws, chance.random()),
+        said=f"halved outputs {far['halved']:.3g} nats from the mean of many masks, one mask {far['geometric_1']:.3g}, {like}",
+        used=("halve/divergences.csv",),
+        stages=(f"train-{block.run}", "halve"),
+        seeds=1,
+        pictures=len(table),
+        seeds_are_units=False,
+        in_points=False,
+    )
 
 
 neighbour_match = _over_queries(_match, "share of the query's class, features minus pixels")

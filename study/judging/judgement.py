@@ -48,7 +48,7 @@ def judge(
             block = protocol.claims[claim.id]
             status = _registered(evidence, claim.id, result, today, then)
             rows.append(_measured_row(evidence, claim, block, result, adjusted.get(claim.id), family, protocol, status))
-        elif isinstance(result, MissingResult):
+        elif isinstance(result, MissingResult) and claim.kind != "untestable":
             rows.append(row_of(claim, Verdict(word=verdicts.NOT_RUN, why=result.what, decide=result.remedy)))
         else:
             computed = count(claim.id).computed if claim.kind == "arithmetic" else None
@@ -69,12 +69,16 @@ def _comparison(block: Block) -> tuple[str, ...]:
 
 
 def _is_tested(name: str) -> bool:
-    return next(claim.kind for claim in CLAIMS if claim.id == name) != "value"
+    return next(claim.kind for claim in CLAIMS if claim.id == name) in ("effect", "absence", "figure")
+
+
+def _is_value(name: str) -> bool:
+    return next(claim.kind for claim in CLAIMS if claim.id == name) == "value"
 
 
 def _measure(evidence: Evidence, name: str, block: Block, protocol: Protocol, bootstrap: int) -> Measurement | MissingResult:
     try:
-        if not _is_tested(name) and not _at_paper_scale(evidence, block):
+        if _is_value(name) and not _at_paper_scale(evidence, block):
             raise MissingResult("a value is comparable on the paper's data only", _full_study(block))
         return MEASURES[block.measure](evidence, block, Chance(alpha=protocol.alpha, draws=bootstrap, claim=name))
     except MissingResult as missing:
@@ -111,6 +115,8 @@ def _withheld(evidence: Evidence, m: Measurement) -> str:
     if dirty:
         return f"provisional: the code of {', '.join(dirty)} was not committed; its numbers are shown, not judged"
     for stage in m.stages:
+        if changed := evidence.changed_outputs(stage):
+            return f"stale: {changed[0]} is not what {stage} wrote"
         if changed := evidence.changed_inputs(stage):
             return f"stale: {stage} read another {changed[0]} than there is now"
     return ""
@@ -126,13 +132,20 @@ def _measured_row(
     protocol: Protocol,
     status: str,
 ) -> Row:
-    if claim.kind == "value":
+    if claim.kind == "untestable":
+        verdict = verdicts.without_measurement(claim)
+    elif claim.kind == "value":
         verdict = verdicts.judge_value(claim, block, m)
+    elif claim.kind == "absence":
+        assert p_holm is not None
+        verdict = verdicts.judge_absence(block, m, p_holm, protocol)
     else:
         assert p_holm is not None
         verdict = verdicts.judge_effect(claim, block, m, p_holm, protocol, _at_paper_scale(evidence, block))
     decide = ""
-    if verdict.word == verdicts.INCONCLUSIVE:
+    if verdict.word == verdicts.INCONCLUSIVE and claim.kind == "absence":
+        decide = verdicts.what_decides_absence(block, m, protocol, max(family, 1))
+    elif verdict.word == verdicts.INCONCLUSIVE:
         decide = verdicts.what_decides(block, m, protocol, max(family, 1), _seconds_a_seed(evidence, m))
     if reason := _withheld(evidence, m):
         verdict = Verdict(word=verdicts.WITHHELD, why=reason)

@@ -29,7 +29,8 @@ class Chance:
 class Measurement:
     """`estimate` is positive where the paper is right; of a ratio it is the logarithm. `top5`: the same in top-5 error.
 
-    `used` are the files it rests on, under the study's folder; `stages` those whose provenance must be in order.
+    `used` are the files it rests on, under the study's folder; `stages` those whose provenance must be in order. `units`
+    says what is counted where seeds are not; `in_points`: sentences give the numbers in points of a hundred.
     """
 
     estimate: Estimate
@@ -41,6 +42,8 @@ class Measurement:
     top5: Estimate | None = None
     ratio: bool = False
     seeds_are_units: bool = True
+    units: str = "test pictures"
+    in_points: bool = True
 
 
 Measure = Callable[[Evidence, Block, Chance], Measurement]

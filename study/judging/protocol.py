@@ -8,7 +8,7 @@ from typing import Any
 
 from study.paper.claims import CLAIMS
 
-MEASURED_KINDS = ("effect", "value", "figure")
+MEASURED_KINDS = ("effect", "absence", "value", "figure")  # of the untestable ones a number may be reported
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +27,8 @@ class Block:
     `measure` names a measurement (study/judging/measurements.py), made on `run`, compared with `against`; for
     `times_ratio` these name curves. `smallest_effect` and `tolerance` are in the claim's unit (of a ratio: a factor):
     below the first an effect does not matter, within the second of the paper's number ours agrees with it. `seeds` is
-    the least number that a verdict needs. `add` says what to do where a study has no such run.
+    the least number that a verdict needs, `models` the number that an average is of. `add` says what to do where a study
+    has no such run.
     """
 
     measure: str
@@ -38,6 +39,7 @@ class Block:
     patches: str = "ten_patches"
     against_patches: str = "ten_patches"
     metric: str = "top1"
+    models: int = 1
     tolerance: float = 0.0
     test: str = ""
     stop: str = ""
@@ -69,7 +71,8 @@ def read_protocol(content: Any, measures: Mapping[str, Any]) -> Protocol:
         _require_number(content[key], key, low=0, high=1)
     _require_mapping(content["claims"], "claims")
     measured = {claim.id for claim in CLAIMS if claim.kind in MEASURED_KINDS}
-    if unknown := sorted(set(content["claims"]) - measured):
+    reportable = {claim.id for claim in CLAIMS if claim.kind == "untestable"}
+    if unknown := sorted(set(content["claims"]) - measured - reportable):
         raise ValueError(f"claims.{unknown[0]} is no claim that is measured; its name must be an id of study/paper")
     if missing := sorted(measured - set(content["claims"])):
         raise ValueError(f"claims lacks {missing[0]}; say how it is tested, or give it `measure: unmeasured`")
@@ -82,13 +85,14 @@ def _block(name: str, content: Any, stop: str, measures: Mapping[str, Any]) -> B
     _require_mapping(content, where)
     required = {field.name for field in fields(Block) if field.default is MISSING}
     _require_keys(content, required, {field.name for field in fields(Block)}, where)
-    given = {"stop": stop} | dict(content)
+    given: dict[str, Any] = {"stop": stop} | dict(content)
     if given["measure"] not in measures:
         raise ValueError(f"{where}.measure is {given['measure']!r}; choose one of {', '.join(sorted(measures))}")
     for key in ("smallest_effect", "tolerance"):
         _require_number(given.get(key, 0.0), f"{where}.{key}", low=0, high=1e9)
-    if not isinstance(given["seeds"], int) or given["seeds"] < 1:
-        raise ValueError(f"{where}.seeds is {given['seeds']!r}; it counts seeds, 1 or more")
+    for key in ("seeds", "models"):
+        if not isinstance(given.get(key, 1), int) or given.get(key, 1) < 1:
+            raise ValueError(f"{where}.{key} is {given[key]!r}; it is a count, 1 or more")
     for key, choices in CHOICES.items():
         if given.get(key, choices[0]) not in choices:
             raise ValueError(f"{where}.{key} is {given[key]!r}; choose one of {', '.join(choices)}")

@@ -4,9 +4,10 @@
 |---|---|
 | reproduced | the paper's data and scale; the effect has its direction and its size, or the value its tolerance |
 | direction reproduced (reduced scale) | other data or scale; an effect in the paper's direction |
+| | of a claimed absence: the difference is shown to be smaller than the smallest of interest |
 | inconclusive | neither an effect nor its absence is shown |
 | no effect at this scale | the effect is shown to be smaller than the smallest of interest |
-| contradicted | an effect in the other direction |
+| contradicted | an effect in the other direction; where an absence is claimed, a difference that matters |
 | outside the paper's interval | the paper's data and scale; the interval excludes the paper's number |
 | confirmed by arithmetic, refuted by arithmetic | it follows from the paper's own sizes, or does not |
 | not run | a result is missing, and named |
@@ -99,6 +100,17 @@ def judge_effect(claim: Claim, block: Block, measured: Measurement, p: float, pr
     return Verdict(word=INCONCLUSIVE, why=f"neither an effect nor its absence is shown: {tested}")
 
 
+def judge_absence(block: Block, measured: Measurement, p: float, protocol: Protocol) -> Verdict:
+    """A claim that something makes no difference, such as no cost: is it below the smallest that matters?"""
+    ours, margin = measured.estimate, smallest_of_interest(block, measured)
+    tested = f"{_range(measured)}, where less than {_amount(margin, measured)} does not matter, p = {p:.2g} after Holm"
+    if p >= protocol.alpha or ours.low <= margin <= ours.high:
+        return Verdict(word=INCONCLUSIVE, why=f"the interval reaches over the smallest difference that matters: {tested}")
+    if ours.low > margin:
+        return Verdict(word=CONTRADICTED, why=f"there is a difference that matters: {tested}")
+    return Verdict(word=DIRECTION, why=f"no difference that matters: {tested}; it is of this machine")
+
+
 def _judge_size(claim: Claim, block: Block, measured: Measurement, tested: str) -> Verdict:
     """At the paper's scale, with the direction seen."""
     ours = measured.estimate
@@ -134,10 +146,17 @@ def what_decides(block: Block, measured: Measurement, protocol: Protocol, family
     aim = f"to see an effect of {_amount(effect, measured)}"
     if not measured.seeds_are_units:
         needed = int(np.ceil(ours.units * (visible / effect) ** 2))
-        noun = "first-layer kernels" if measured.pictures is None else "test pictures"
-        return f"about {needed:,} {noun} in place of {ours.units:,}, {aim}"
+        return f"about {needed:,} {measured.units} in place of {ours.units:,}, {aim}"
     needs = _seeds_and_pictures(effect, measured, alpha, protocol.power, runs, seconds_a_seed)
     return f"{needs}, {aim}; then `uv run dvc repro`"
+
+
+def what_decides_absence(block: Block, measured: Measurement, protocol: Protocol, family: int) -> str:
+    """For an inconclusive absence: units with which the interval would no longer reach over the smallest of interest."""
+    ours, margin = measured.estimate, smallest_of_interest(block, measured)
+    visible = planning.smallest_visible(ours, protocol.alpha / family, protocol.power)
+    needed = int(np.ceil(ours.units * (visible / max(abs(ours.value - margin), margin / 10)) ** 2))
+    return f"about {needed:,} {measured.units} in place of {ours.units:,}; then `uv run dvc repro`"
 
 
 def _seeds_and_pictures(
@@ -159,7 +178,8 @@ def _seeds_and_pictures(
 
 def _seeds(seeds: int, measured: Measurement, runs: str, seconds_a_seed: float) -> str:
     more = seeds - measured.seeds
-    time = f" (about {max(more * seconds_a_seed / 60, 1):,.0f} minutes here)" if more and seconds_a_seed else ""
+    minutes = round(max(more * seconds_a_seed / 60, 1))
+    time = f" (about {_count(minutes, 'minute')} here)" if more and seconds_a_seed else ""
     return f"{_count(seeds, 'seed')} of {runs} in place of {measured.seeds}{time}"
 
 
@@ -167,7 +187,7 @@ def _amount(effect: float, measured: Measurement) -> str:
     """An effect on the estimate's scale, in words that fit the measurement."""
     if measured.ratio:
         return f"{np.exp(effect):.3g} times"
-    if measured.pictures is None:
+    if measured.pictures is None or not measured.in_points:
         return f"{effect:.3g}"
     return f"{100 * effect:.2g} point{'' if effect == 0.01 else 's'}"
 
@@ -176,10 +196,10 @@ def _range(measured: Measurement) -> str:
     ours = measured.estimate
     if measured.ratio:
         return f"{np.exp(ours.value):.3g} times ({np.exp(ours.low):.3g} to {np.exp(ours.high):.3g})"
-    if measured.pictures is None:
+    if measured.pictures is None or not measured.in_points:
         return f"{ours.value:.3g} ({ours.low:.3g} to {ours.high:.3g})"
     return f"{100 * ours.value:.2f} points ({100 * ours.low:.2f} to {100 * ours.high:.2f})"
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -12,24 +12,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from study.network.activations import ACTIVATIONS, ActivationName
-from study.network.geometry import overhang, windows
+from study.network.activations import ACTIVATIONS
+from study.network.geometry import overhang
 from study.network.normalisation import (
     BatchNormalisation,
     InTurn,
     NoNormalisation,
     ResponseNormalisation,
-    ResponseSettings,
     SpatialNormalisation,
     normalise,
 )
+from study.network.settings import CONVOLUTIONS, AlexNetSettings, sides
 
 FAN_IN = {
     "conv1": 363,
@@ -41,84 +39,12 @@ FAN_IN = {
     "fc7": 4096,
     "fc8": 4096,
 }  # of the paper's network: inputs to one neuron
-CONVOLUTIONS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 POSITIVE_BIAS = ("conv2", "conv4", "conv5", "fc6", "fc7")  # section 5: the others start at 0
 POOLS: dict[str, Callable[[], nn.Module]] = {
     "overlapping": lambda: nn.MaxPool2d(3, stride=2, ceil_mode=True),  # section 3.4: z = 3, s = 2
     "local": lambda: nn.MaxPool2d(2, stride=2, ceil_mode=True),  # z = s = 2
     "average": lambda: nn.AvgPool2d(3, stride=2, ceil_mode=True),
 }
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AlexNetSettings:
-    """Section 3 and the initialisation of section 5; the defaults are the text's. `crop` and `stride` are in pixels.
-
-    `kernels` and `neurons` count all columns together; `paddings` are those of conv2 to conv5. `communication` off keeps
-    the columns apart up to fc8 (the author's run 150). `without` takes one convolution out: the next layer reads what it
-    read, and the windows of conv1 and all poolings stay (assumption A13). `input_scale` multiplies the 0-255 pictures.
-    `deviation_conv345` is apart because the released configuration starts those layers at 0.03 (assumption A2).
-    `fan_in_scaling` lets deviations grow as layers get narrower than the paper's (assumption A3).
-    """
-
-    architecture: Literal["alexnet"] = "alexnet"
-    crop: int = 224
-    stride: int = 4
-    kernels: tuple[int, int, int, int, int] = (96, 256, 384, 384, 256)
-    neurons: tuple[int, int] = (4096, 4096)
-    paddings: tuple[int, int, int, int] = (2, 1, 1, 1)
-    columns: Literal[1, 2] = 2
-    communication: bool = True
-    without: Literal["nothing", "conv1", "conv2", "conv3", "conv4", "conv5"] = "nothing"
-    activation: ActivationName = "relu"
-    activation_1: Literal["before_normalisation", "after_pooling"] = "before_normalisation"
-    normalisation: Literal["response", "batch", "none"] = "response"
-    response: ResponseSettings = field(default_factory=ResponseSettings)
-    spatial_normalisation: bool = False
-    pooling: Literal["overlapping", "local", "average"] = "overlapping"
-    dropout: float = 0.5
-    input_scale: float = 1.0
-    deviation: float = 0.01
-    deviation_conv345: float = 0.01
-    fan_in_scaling: bool = False
-    bias: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}, but it is a probability below 1; the paper has 0.5")
-        for width in self.kernels + self.neurons:
-            if width < self.columns or width % self.columns:
-                raise ValueError(f"{width} kernels or neurons do not divide over {self.columns} columns; change them")
-        if self.deviation <= 0 or self.deviation_conv345 <= 0:
-            raise ValueError("a deviation of 0 leaves all kernels alike; the paper has 0.01")
-        if self.input_scale <= 0:
-            raise ValueError(f"input_scale is {self.input_scale}, but it multiplies the pictures; the paper has 1")
-        if min(self.paddings) < 0 or self.stride < 1:
-            raise ValueError("paddings are 0 or more and stride is 1 or more; the paper has 2, 1, 1, 1 and 4")
-        if min(sides(self)) < 1:
-            raise ValueError(f"crop is {self.crop} at stride {self.stride}: nothing is left after pool5; enlarge it")
-
-    @property
-    def convolutions(self) -> list[str]:
-        """The convolutional layers that are there, in order: the first two make layers 1 and 2 unless one is left out."""
-        return [name for name in CONVOLUTIONS if name != self.without]
-
-    @property
-    def below_pool2(self) -> list[str]:
-        return self.convolutions[: 1 if self.without in ("conv1", "conv2") else 2]
-
-
-def sides(settings: AlexNetSettings) -> tuple[int, ...]:
-    """Side of the maps after conv1, pool1, conv2, pool2, conv3, conv4, conv5 and pool5: 55, 27, 27, 13, 13, 13, 13, 6."""
-    pool = 2 if settings.pooling == "local" else 3
-    found = [windows(settings.crop, 11, settings.stride)]
-    found.append(windows(found[-1], pool, 2))
-    for name, window, padding in zip(CONVOLUTIONS[1:], (5, 3, 3, 3), settings.paddings, strict=True):
-        there = name in settings.convolutions and name != settings.convolutions[0]
-        found.append(windows(found[-1], window, 1, padding) if there else found[-1])
-        if name in ("conv2", "conv5"):
-            found.append(windows(found[-1], pool, 2))
-    return tuple(found)
 
 
 class Dropout(nn.Module):
@@ -260,11 +186,18 @@ class AlexNet(nn.Module):
         return self.classify(self.features(pictures))
 
     def features(self, pictures: Tensor) -> list[Tensor]:
-        """The last hidden layer after its ReLU, a tensor (B, n7) a column: what Figure 4 compares."""
+        """The last hidden layer after its ReLU, a tensor (B, n7) a place: what Figure 4 compares."""
+        return self.hidden(self.convolved(pictures))
+
+    def convolved(self, pictures: Tensor) -> list[Tensor]:
+        """Layers 1 to 5, as every place reads them."""
         maps = [self._layers_1_and_2(here, pictures) for here in self.places]
-        maps = [self._layers_3_to_5(here, x) for here, x in zip(self.places, self._across(maps), strict=True)]
-        both = [x.flatten(1) for x in self._across(maps)]  # B 9216 / B 256
-        both = self._across([self._each(here, Column.layer_6, x) for here, x in zip(self.places, both, strict=True)])
+        maps = [self._layers_3_to_5(here, x) for here, x in zip(self.places, self.across(maps), strict=True)]
+        return [x.flatten(1) for x in self.across(maps)]  # B 9216 / B 256
+
+    def hidden(self, both: list[Tensor]) -> list[Tensor]:
+        """Layers 6 and 7, the ones with dropout."""
+        both = self.across([self._each(here, Column.layer_6, x) for here, x in zip(self.places, both, strict=True)])
         return [self._each(here, Column.layer_7, x) for here, x in zip(self.places, both, strict=True)]
 
     def classify(self, features: list[Tensor]) -> Tensor:
@@ -306,7 +239,8 @@ class AlexNet(nn.Module):
         parts = [layer(column, own) for column, own in zip(here, given, strict=True)]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
-    def _across(self, parts: list[Tensor]) -> list[Tensor]:
+    def across(self, parts: list[Tensor]) -> list[Tensor]:
+        """A part a place; each place receives the others' where Figure 2 has arrows."""
         return self._exchange(parts) if self.settings.communication else parts
 
     def _exchange(self, parts: list[Tensor]) -> list[Tensor]:

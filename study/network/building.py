@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from study.machine import Machine
-from study.network.alexnet import AlexNet, AlexNetSettings
+from study.network.alexnet import AlexNet
 from study.network.four_layer import FourLayer, FourLayerSettings
+from study.network.settings import AlexNetSettings
 
 NetworkSettings = AlexNetSettings | FourLayerSettings
 Network = AlexNet | FourLayer

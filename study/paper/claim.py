@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["effect", "value", "figure", "arithmetic", "untestable"]
-Unit = Literal["error", "error difference", "times", "count", "share", "nats", ""]
+Kind = Literal["effect", "absence", "value", "figure", "arithmetic", "untestable"]
+Unit = Literal["error", "error difference", "times", "count", "share", "nats", "GiB", ""]
 
 SECTIONS = {
     "1": "Introduction",
@@ -30,9 +30,10 @@ SECTIONS = {
 class Claim:
     """One statement of the paper.
 
-    `kind`: an effect compares two conditions; a value is one number; a figure is a pattern shown in a figure;
-    arithmetic follows from the paper's own sizes; untestable has no measurement of ours, for the reason in `problems`.
-    `section` is the NIPS 2012 edition's, `cacm` that of the CACM 2017 edition (None: not looked up).
+    `kind`: an effect compares two conditions; an absence says that something makes no difference; a value is one number;
+    a figure is a pattern shown in a figure; arithmetic follows from the paper's own sizes; untestable is decided by no
+    measurement of ours, for the reason in `problems`, though a number may be reported.
+    `section` is the NIPS 2012 edition's, `cacm` that of the CACM 2017 edition.
     `value` is in `unit`: errors and shares are fractions. An effect is counted so that the paper says it is positive (a
     ratio: above 1); `top5` is the same statement in top-5 error, where the paper makes it. None: said without a number.
     `author_run` names the run in the released code's notes from which the number comes, with its own figures.
@@ -42,7 +43,6 @@ class Claim:
     title: str
     kind: Kind
     section: str
-    cacm: str | None = None
     quote: str
     metric: str
     unit: Unit
@@ -58,8 +58,16 @@ class Claim:
         assert self.section in SECTIONS, f"{self.id}: the paper has no section {self.section}"
 
     @property
-    def direction(self) -> Literal["positive", "equal", "none"]:
-        """What the paper says of the measured number: above zero (a ratio: above 1), equal to `value`, or nothing."""
+    def cacm(self) -> str:
+        """In the edition of Communications of the ACM 60(6), 2017, a prologue comes first and moves all sections by one (A20)."""
+        chapter, *rest = self.section.split(".")
+        return ".".join([str(int(chapter) + 1), *rest])
+
+    @property
+    def direction(self) -> Literal["positive", "zero", "equal", "none"]:
+        """What the paper says of the measured number: above zero (a ratio: above 1), zero, equal to `value`, or nothing."""
+        if self.kind == "absence":
+            return "zero"
         if self.kind in ("effect", "figure"):
             return "positive"
         return "none" if self.kind == "untestable" else "equal"

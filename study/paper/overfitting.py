@@ -21,12 +21,14 @@ AUGMENTATION = (
     Claim(
         id="augmentation-free",
         title="Augmentation costs no time",
-        kind="untestable",
+        kind="absence",
         section="4.1",
         quote="these data augmentation schemes are, in effect, computationally free",
-        metric="time of a step with and without augmentation",
-        unit="",
-        problems=("it depends on the machine: pictures were prepared on the CPU while the GPU trained",),
+        metric="share of a step's time that reading and augmenting its pictures takes",
+        unit="share",
+        data="the authors' machine",
+        protocol="steps on augmented batches against steps on one batch again and again, in turns",
+        problems=("it depends on the machine: the authors' CPU prepared pictures while the GPUs trained",),
     ),
     Claim(
         id="factor-2048",
@@ -98,6 +100,7 @@ DROPOUT = (
         metric="divergence from the geometric mean of 1,000 masks, one mask minus halved outputs",
         unit="nats",
         data="not said",
+        protocol="one trained network; a mean of masks that are others than those compared with it",
         problems=("how close counts as reasonable is not said",),
     ),
 )
