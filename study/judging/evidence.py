@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from study import files
+from study.judging import reading
 
 
 class MissingResult(Exception):
@@ -118,7 +118,7 @@ class Evidence:
 
     def wrong(self, run: str, metric: str, patches: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """By model, whether each test picture is misjudged: ({model: bool (pictures,)}, labels (pictures,))."""
-        table = self._load(f"evaluate/{run}/predictions.csv", f"evaluate@{run}", _read_predictions)
+        table = self._load(f"evaluate/{run}/predictions.csv", f"evaluate@{run}", reading.predictions)
         expected = self._expected(f"evaluate/{run}/metrics.json", "pictures")
         if expected != table["picture"].nunique():
             raise self._cut_off(f"evaluate/{run}", f"evaluate@{run}")
@@ -134,7 +134,7 @@ class Evidence:
 
     def curve(self, run: str, seed: str) -> pd.DataFrame:
         """The training of one seed (`seed-0`), a row an epoch."""
-        table: pd.DataFrame = self._load(f"train/{run}/{seed}/curve.csv", f"train@{run}", _read_curve)
+        table: pd.DataFrame = self._load(f"train/{run}/{seed}/curve.csv", f"train@{run}", reading.curve)
         if self._expected(f"train/{run}/metrics.json", "seeds", seed.removeprefix("seed-"), "epochs") != len(table):
             raise self._cut_off(f"train/{run}", f"train@{run}")
         return table
@@ -159,7 +159,7 @@ class Evidence:
         """First-layer kernels by seed: (kernels, height, width, RGB)."""
         found = sorted((self.folder / "train" / run).glob("seed-*/kernels.npy"))
         names = [path.relative_to(self.folder).as_posix() for path in found]
-        by_seed = {Path(name).parent.name: self._load(name, f"train@{run}", _read_kernels) for name in names}
+        by_seed = {Path(name).parent.name: self._load(name, f"train@{run}", reading.kernels) for name in names}
         if not by_seed:
             raise MissingResult(f"{self.folder}/train/{run} has no kernels.npy", f"`uv run dvc repro train@{run}`")
         return by_seed
@@ -167,13 +167,13 @@ class Evidence:
     def times(self, curve: str) -> dict[str, tuple[float | None, float]]:
         """By seed: epochs to the threshold (None: not reached) and the epochs that were trained."""
         times: dict[str, tuple[float | None, float]] = self._load(
-            f"converge/{curve}/metrics.json", f"converge@{curve}", _read_times
+            f"converge/{curve}/metrics.json", f"converge@{curve}", reading.times
         )
         return times
 
     def neighbours(self, run: str) -> pd.DataFrame:
         """A row a query and rank (files.NEIGHBOURS), found by the network of `run`."""
-        table: pd.DataFrame = self._load("retrieve/neighbours.csv", "retrieve", _read_neighbours)
+        table: pd.DataFrame = self._load("retrieve/neighbours.csv", "retrieve", reading.neighbours)
         if self._expected("retrieve/metrics.json", "queries") != table["query"].nunique():
             raise self._cut_off("retrieve", "retrieve")
         if (searched := self._expected("retrieve/metrics.json", "run")) != run:
@@ -182,7 +182,7 @@ class Evidence:
 
     def hand_made(self, metric: str) -> tuple[np.ndarray, np.ndarray]:
         """Whether hand-made features misjudge each test picture: (bool (pictures,), labels (pictures,))."""
-        table = self._load("hand_made/predictions.csv", "hand_made", partial(_read_whole, columns=files.HAND_MADE))
+        table = self._load("hand_made/predictions.csv", "hand_made", partial(reading.whole, columns=files.HAND_MADE))
         if self._expected("hand_made/metrics.json", "pictures") != len(table):
             raise self._cut_off("hand_made", "hand_made")
         labels = table["label"].to_numpy()
@@ -197,14 +197,14 @@ class Evidence:
             raise MissingResult(
                 f"the network of {run} has no dropout", "name a run with dropout in params.yaml and protocol.yaml"
             )
-        table: pd.DataFrame = self._load("halve/divergences.csv", "halve", partial(_read_whole, columns=files.DIVERGENCES))
+        table: pd.DataFrame = self._load("halve/divergences.csv", "halve", partial(reading.whole, columns=files.DIVERGENCES))
         if self._expected("halve/metrics.json", "pictures") != len(table):
             raise self._cut_off("halve", "halve")
         return table
 
     def cost(self, run: str) -> tuple[dict[str, Any], pd.DataFrame]:
         """What a step of `run` costs: cost/metrics.json, and a row a round and way."""
-        table: pd.DataFrame = self._load("cost/rounds.csv", "cost", partial(_read_whole, columns=files.COSTS))
+        table: pd.DataFrame = self._load("cost/rounds.csv", "cost", partial(reading.whole, columns=files.COSTS))
         content = self._mapping("cost/metrics.json")
         if content.get("rounds") != table["round"].nunique() or table.groupby("way").size().nunique() != 1:
             raise self._cut_off("cost", "cost")
@@ -244,59 +244,3 @@ class Evidence:
     def hashes(self, names: tuple[str, ...]) -> dict[str, str]:
         """SHA-256 of the files a verdict rests on, by their path under the study's folder."""
         return {name: files.sha256(self.folder / name) for name in names if (self.folder / name).is_file()}
-
-
-def _read_whole(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    table = pd.read_csv(path)
-    _require_columns(table, columns)
-    if table.empty or table[list(columns[:3])].isna().to_numpy().any():
-        raise ValueError("it is not whole")
-    return table
-
-
-def _read_predictions(path: Path) -> pd.DataFrame:
-    table = pd.read_csv(path)
-    _require_columns(table, files.PREDICTIONS)
-    counts = table.groupby("model")["picture"].agg(["size", "nunique"])
-    if table.empty or table["label"].isna().any() or counts.to_numpy().min() != counts.to_numpy().max():
-        raise ValueError("it is not whole: not every model has every picture once")
-    return table.sort_values(["model", "picture"])
-
-
-def _read_curve(path: Path) -> pd.DataFrame:
-    table = pd.read_csv(path)
-    _require_columns(table, files.CURVE)
-    if table.empty:
-        raise ValueError("it has no epoch")
-    return table
-
-
-def _read_neighbours(path: Path) -> pd.DataFrame:
-    table = pd.read_csv(path)
-    _require_columns(table, files.NEIGHBOURS)
-    if table.empty or table.isna().to_numpy().any() or table.groupby("query").size().nunique() != 1:
-        raise ValueError("it is not whole: not every query has every rank")
-    return table
-
-
-def _require_columns(table: pd.DataFrame, columns: tuple[str, ...]) -> None:
-    if missing := [column for column in columns if column not in table.columns]:
-        raise ValueError(f"it lacks the column {missing[0]}")
-
-
-def _read_kernels(path: Path) -> np.ndarray:
-    kernels: np.ndarray = np.load(path)
-    if kernels.ndim != 4 or not np.isfinite(kernels).all():
-        raise ValueError(f"kernels of shape {kernels.shape}, or not finite")
-    return kernels
-
-
-def _read_times(path: Path) -> dict[str, tuple[float | None, float]]:
-    seeds: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))["seeds"]
-    times = {}
-    for seed, said in seeds.items():
-        reached = said["epochs_to_threshold"]
-        times[seed] = (None if reached is None else float(reached), float(said["epochs"]))
-    if not times or any(limit <= 0 or (time is not None and time <= 0) for time, limit in times.values()):
-        raise ValueError("no seed, or a time that is not positive")
-    return times
