@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from study.data import arrays, folders, ilsvrc, pictures
+from study.data import cifar, folders, ilsvrc, mnist, pictures
 from study.data.packing import Item, Part, Source
 
 
@@ -26,9 +26,8 @@ class BuiltInSettings:
 
 SourceSettings = (
     BuiltInSettings
-    | arrays.Cifar10Settings
-    | arrays.Cifar100Settings
-    | arrays.MnistSettings
+    | cifar.CifarSettings
+    | mnist.MnistSettings
     | folders.ImagenetteSettings
     | folders.FolderSettings
     | ilsvrc.IlsvrcSettings
@@ -67,12 +66,10 @@ def obtain(settings: SourceSettings) -> Source:
     match settings:
         case BuiltInSettings():
             return BuiltIn(settings)
-        case arrays.Cifar10Settings():
-            return arrays.obtain_cifar10(settings)
-        case arrays.Cifar100Settings():
-            return arrays.obtain_cifar100(settings)
-        case arrays.MnistSettings():
-            return arrays.obtain_mnist(settings)
+        case cifar.CifarSettings():
+            return cifar.obtain_cifar(settings)
+        case mnist.MnistSettings():
+            return mnist.obtain_mnist(settings)
         case folders.ImagenetteSettings():
             return folders.obtain_imagenette(settings)
         case folders.FolderSettings():
