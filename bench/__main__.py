@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from bench import data, gpu, memory, normalisation, overheads, patches, step, table
+from bench import data, gpu, judging, memory, normalisation, overheads, patches, step, table
 from bench.table import Table
 from bench.timing import Scope
 
@@ -28,6 +28,7 @@ PARTS: dict[str, tuple[Part, int]] = {  # and the usual batch
     "memory": (memory.measure, 128),
     "data": (data.measure, 64),
     "patches": (patches.measure, 64),
+    "judging": (judging.measure, 64),
     "gpu": (gpu.measure, 128),
 }
 FEWEST_ROUNDS = 5  # of fewer the median says little

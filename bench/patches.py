@@ -1,6 +1,6 @@
 """Ten patches a picture as section 4.1 averages them: ours against torchvision's TenCrop loop and against the bare forward pass.
 
-And the judgement of a study, timed. Each way has a process of its own, with the same network and weights.
+Each way has a process of its own, with the same network and weights.
 """
 
 from __future__ import annotations
@@ -19,22 +19,14 @@ from bench.material import packed
 from bench.ours import Ours, declare
 from bench.table import Cell, Table
 from bench.timing import Elsewhere, Scope, Sides, clocked, in_turns
-from stages import judge as stage
-from stages.settings import StudySettings, load
 from study.data.feeding import NO_AUGMENTATION, Feed
 from study.data.packed import PackedSplit
-from study.judging.evidence import Evidence
-from study.judging.judgement import judge
-from study.judging.measurements import MEASURES
-from study.judging.protocol import read_protocol
-from study.judging.row import Row
 from study.measuring.evaluation import predict
 from study.network.alexnet import AlexNet
 
 PICTURES, BORDER = 16, 32  # pictures of 256 pixels for patches of 224
 DEVIATION = 0.02  # of all weights: with the paper's 0.01 every picture has the same probabilities, to some 5e-6
-AGREEMENT, AIM_LOOP, AIM_BARE, AIM_JUDGING = 1e-6, "3", "0.9", "20"
-STUDY, DRAWS = Path("pinned/sketch"), 10_000
+AGREEMENT, AIM_LOOP, AIM_BARE = 1e-6, "3", "0.9"
 LOOP, BARE, OURS = "TenCrop loop", "bare forward pass", "ours"
 
 
@@ -88,10 +80,6 @@ def ten_crops(network: torch.nn.Module, pictures: list[Image.Image], mean: np.nd
 
 
 def measure(scope: Scope) -> list[Table]:
-    return [_ten_patches(scope), _judging(scope)]
-
-
-def _ten_patches(scope: Scope) -> Table:
     with tempfile.TemporaryDirectory() as name:
         folder = packed(Path(name) / "packed", PICTURES, scope.network.crop + BORDER)
         with Elsewhere(our_sides, scope, folder) as ours, Elsewhere(ordinary_sides, scope, folder) as ordinary:
@@ -102,12 +90,13 @@ def _ten_patches(scope: Scope) -> Table:
         ratios = [times[other].over(took) for other in (LOOP, BARE)]
         rows.append((way, took.rate(PICTURES), *ratios, f"{AIM_LOOP}; {AIM_BARE}" if way == OURS else "–"))
     how = f"{scope.threads} threads, float32{' compiled' * scope.compiled}"
-    return Table(
+    made = Table(
         title=f"Ten patches of {PICTURES} pictures, CPU, {how}, {scope.rounds} rounds",
         columns=("way", "pictures/s", "x loop", "x bare", "aims"),
         rows=tuple(rows),
         notes=(agreed,),
     )
+    return [made]
 
 
 def same_probabilities(ours: np.ndarray, ordinary: np.ndarray) -> str:
@@ -116,20 +105,3 @@ def same_probabilities(ours: np.ndarray, ordinary: np.ndarray) -> str:
     if not apart <= AGREEMENT:
         raise RuntimeError(f"the two ways do not compute the same; their probabilities differ by {apart:.1e}")
     return f"The probabilities of the two ways differ by at most {apart:.1e}; those of two pictures by up to {between:.2g}."
-
-
-def judged(settings: StudySettings, folder: Path) -> list[Row]:
-    """The judge stage's work, but for writing its tables; nothing of an earlier call is remembered."""
-    stage.protocol_at.cache_clear()
-    today = stage.read_yaml(stage.PROTOCOL.read_text(encoding="utf-8"))
-    evidence = Evidence(folder=folder, study=settings.study, runs=tuple(settings.runs), curves=tuple(settings.curves))
-    protocol = read_protocol(today, MEASURES)
-    return judge(evidence, protocol, today, stage.protocol_at, DRAWS, settings.judge.confidence)
-
-
-def _judging(scope: Scope) -> Table:
-    settings = load(STUDY / "params.yaml")
-    measured = sum(row.ours is not None for row in judged(settings, STUDY))
-    times = in_turns({"judge": clocked(partial(judged, settings, STUDY), "cpu")}, scope.rounds)["judge"]
-    row = (STUDY.as_posix(), f"{DRAWS:,}", str(measured), times, AIM_JUDGING)
-    return Table(title="Judging a study", columns=("study", "bootstrap draws", "claims measured", "s", "aim"), rows=(row,))

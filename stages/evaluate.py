@@ -1,5 +1,8 @@
 """Top-1 and top-5 error of one run on the test set: ten patches, centre patch, every seed and their average."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 from stages.running import Bar, run_stage, side_by_side, the_name
 from stages.settings import StudySettings, load
 from study import files
@@ -11,27 +14,35 @@ from study.provenance import Record
 from study.training.run import Tell, load_network
 
 
-def predict_seed(settings: StudySettings, name: str, seed: int, tell: Tell) -> Prediction:
+def predict_seed(settings: StudySettings, name: str, seed: int, scratch: Path, tell: Tell) -> Path:
+    """The probabilities of one seed's network, in a folder of their own."""
     run, machine, index = settings.runs[name], set_up(settings.machine), read_index(settings.packed)
     feed = Feed(settings.packed, ("test",), run.network.crop, machine.devices[0], run.augmentation)
     trained = settings.results / "train" / name / files.seed_folder(seed)
     network = load_network(run, len(index["classes"]), trained, machine)
-    return predict(network, feed, settings.evaluate.batch, tell)
+    folder = scratch / files.seed_folder(seed)
+    predict(network, feed, settings.evaluate.batch, tell, folder)
+    return folder
 
 
 def evaluate(settings: StudySettings, record: Record, name: str) -> None:
     seeds, index = settings.runs[name].seeds, read_index(settings.packed)
     labels = PackedSplit(settings.packed, "test").labels
-    each = [(settings, name, seed) for seed in seeds]
-    with Bar(f"{name}, ten patches", len(labels) * len(seeds)) as bar:
-        made = side_by_side(predict_seed, each, settings.machine, bar)
-    predictions = {files.seed_folder(seed): one for seed, one in zip(seeds, made, strict=True)}
-    predictions[files.AVERAGED] = average(list(predictions.values()))
     folder = settings.results / "evaluate" / name
-    write_evaluation(folder, name, predictions, labels, index["class_names"])
+    files.WORK.mkdir(exist_ok=True)
+    with (
+        TemporaryDirectory(dir=files.WORK, ignore_cleanup_errors=True) as place,
+        Bar(f"{name}, ten patches", len(labels) * len(seeds)) as bar,
+    ):
+        scratch = Path(place)
+        each = [(settings, name, seed, scratch) for seed in seeds]
+        made = side_by_side(predict_seed, each, settings.machine, bar)
+        predictions = {kept.name: Prediction.kept(kept) for kept in made}
+        predictions[files.AVERAGED] = average(list(predictions.values()), scratch / files.AVERAGED)
+        write_evaluation(folder, name, predictions, labels, index["class_names"])
     error = files.read_json(folder / "metrics.json")["ten_patches"]
     print(f"{name}: top-1 {error['top1_error']:.1%}, top-5 {error['top5_error']:.1%} from ten patches", flush=True)
-    weights = (settings.results / "train" / name / folder / "weights.safetensors" for folder in predictions)
+    weights = (settings.results / "train" / name / files.seed_folder(seed) / "weights.safetensors" for seed in seeds)
     record.inputs(*weights)
     record.add(data_sha256=index["sha256"])
 

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench import batches, data, gpu, kernels, material, memory, normalisation, patches, step, table, timing
+from bench import batches, data, gpu, judging, kernels, material, memory, normalisation, patches, step, table, timing
 from bench.__main__ import PARTS
 from bench.ordinary import LEARNED, ordinary, take_weights
 from bench.ours import Ours, declare
@@ -149,8 +149,8 @@ def test_photographs_come_from_a_folder_or_a_tar(tmp_path: Path) -> None:
 
 
 def test_the_judgement_that_is_timed_is_the_pinned_one() -> None:
-    rows = patches.judged(load(patches.STUDY / "params.yaml"), patches.STUDY)
-    pinned = files.read_json(patches.STUDY / "judge/claims.json")["claims"]
+    rows = judging.judged(load(judging.STUDY / "params.yaml"), judging.STUDY)
+    pinned = files.read_json(judging.STUDY / "judge/claims.json")["claims"]
     assert [row.verdict for row in rows] == [claim["verdict"] for claim in pinned]
 
 

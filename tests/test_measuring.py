@@ -8,6 +8,7 @@ import torch
 
 from study import files
 from study.data.feeding import NO_AUGMENTATION, Feed
+from study.measuring import evaluation
 from study.measuring.evaluation import Prediction, average, best_five, measure, predict, write_evaluation, wrong
 from study.measuring.neighbours import features, nearest, pixels, table
 from study.measuring.neighbours import measure as measure_neighbours
@@ -47,6 +48,23 @@ def test_ten_patches_picture_by_picture(network: AlexNet, feed: Feed) -> None:
 def test_the_size_of_a_batch_changes_no_prediction(network: AlexNet, feed: Feed) -> None:
     one, other = (predict(network, feed, batch, lambda _: None) for batch in (1, 24))
     np.testing.assert_allclose(one.ten_patches, other.ten_patches, rtol=1e-4, atol=1e-6)
+
+
+def test_probabilities_kept_in_files_are_those_in_memory(network: AlexNet, feed: Feed, tmp_path: Path) -> None:
+    here, kept = (predict(network, feed, 7, lambda _: None, keep) for keep in (None, tmp_path / "one"))
+    mapped = Prediction.kept(tmp_path / "one")
+    assert isinstance(mapped.ten_patches, np.memmap) and isinstance(kept.centre_patch, np.memmap)
+    for view, probabilities in mapped.views().items():
+        assert np.array_equal(probabilities, here.views()[view])
+    both, in_files = average([here, kept]), average([here, kept], tmp_path / "two")
+    assert isinstance(in_files.ten_patches, np.memmap) and np.array_equal(both.ten_patches, in_files.ten_patches)
+
+
+def test_chunks_of_pictures_change_no_label(monkeypatch: pytest.MonkeyPatch) -> None:
+    probabilities = np.random.default_rng(0).random((25, 9))
+    whole = best_five(probabilities)
+    monkeypatch.setattr(evaluation, "CHUNK", 4)
+    assert np.array_equal(best_five(probabilities), whole) and whole.shape == (25, 5)
 
 
 def test_counts_of_errors() -> None:

@@ -39,12 +39,12 @@ Told = tuple[str, str]  # what was found, what was done
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """`picture` is uint8 (height, width, RGB), None where it is refused.
+    """`picture` is in mode RGB and loaded, None where the file is refused. It is Pillow's own: an array would be one more copy.
 
     `found` says what is unusual about the file, empty for an 8-bit RGB JPEG or PNG; `done` says what was done about it.
     """
 
-    picture: np.ndarray | None
+    picture: Image.Image | None
     found: str
     done: str
 
@@ -74,14 +74,14 @@ class _Unsupported(Exception):
     """A picture that can be read and is not taken; the message is what was found."""
 
 
-def _decoded(content: bytes, name: str, shorter: int | None) -> tuple[np.ndarray, list[Told]]:
+def _decoded(content: bytes, name: str, shorter: int | None) -> tuple[Image.Image, list[Told]]:
     with Image.open(io.BytesIO(content), formats=FORMATS) as image:
         if image.width * image.height > PIXELS:
             raise Image.DecompressionBombError
         told = _kind(image, name)
         if shorter is not None:
             _reduce(image, shorter)
-        picture, more = rgb(image)
+        picture, more = _upright_rgb(image)
         return picture, told + more + _frames(image)
 
 
@@ -113,10 +113,13 @@ def _reduce(image: Image.Image, shorter: int) -> None:
 
 
 def rgb(image: Image.Image) -> tuple[np.ndarray, list[Told]]:
-    """An opened picture as uint8 (height, width, RGB): upright, 8 bits, transparency on white. Raises what Pillow raises.
+    """An opened picture as uint8 (height, width, RGB): upright, 8 bits, transparency on white. Raises what Pillow raises."""
+    picture, told = _upright_rgb(image)
+    return np.array(picture), told
 
-    Pillow's own conversion would clip 16-bit grey, leave the picture lying, and show colours that are hidden.
-    """
+
+def _upright_rgb(image: Image.Image) -> tuple[Image.Image, list[Told]]:
+    """Pillow's own conversion would clip 16-bit grey, leave the picture lying, and show colours that are hidden."""
     stored = _orientation(image) if image.format == "TIFF" else None  # its loader turns the picture, and forgets that it did
     image.load()
     turn = stored or _orientation(image)
@@ -129,15 +132,15 @@ def rgb(image: Image.Image) -> tuple[np.ndarray, list[Told]]:
     if upright.has_transparency_data:
         seen = upright.convert("RGBA")
         upright = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
-    return np.array(upright if upright.mode == "RGB" else upright.convert("RGB")), told
+    return upright if upright.mode == "RGB" else upright.convert("RGB"), told
 
 
-def _eight_bits(image: Image.Image) -> np.ndarray:
+def _eight_bits(image: Image.Image) -> Image.Image:
     values = np.asarray(image)
     grey = np.rint(values / np.float32(257)).astype(np.uint8)
     if "transparency" in image.info:  # the one value that is transparent
         grey[values == image.info["transparency"]] = 255
-    return np.repeat(grey[:, :, None], 3, axis=2)
+    return Image.fromarray(grey).convert("RGB")
 
 
 def _orientation(image: Image.Image) -> int:

@@ -6,7 +6,7 @@ per-picture predictions are kept, so that two networks can be compared picture b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ import torch
 from study import files
 from study.data.feeding import PATCHES, Feed
 from study.network.building import Network
+
+VIEWS = ("ten_patches", "centre_patch")
+CHUNK = 1000  # pictures whose probabilities are in memory at a time
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +35,7 @@ class EvaluationSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prediction:
-    """Class probabilities of one model on the test set, (pictures, classes) each."""
+    """Class probabilities of one model on the test set, float32 (pictures, classes) each; in memory, or mapped from files."""
 
     ten_patches: np.ndarray
     centre_patch: np.ndarray
@@ -40,31 +43,59 @@ class Prediction:
     def views(self) -> dict[str, np.ndarray]:
         return {"ten_patches": self.ten_patches, "centre_patch": self.centre_patch}
 
+    @classmethod
+    def empty(cls, pictures: int, classes: int, keep: Path | None = None) -> Prediction:
+        """To be filled; in files of the folder `keep`, so that memory does not grow with the number of pictures."""
+        if keep is None:
+            made = [np.empty((pictures, classes), dtype=np.float32) for _ in VIEWS]
+        else:
+            keep.mkdir(parents=True, exist_ok=True)
+            paths = [keep / f"{view}.npy" for view in VIEWS]
+            made = [np.lib.format.open_memmap(path, "w+", np.float32, (pictures, classes)) for path in paths]
+        return cls(ten_patches=made[0], centre_patch=made[1])
+
+    @classmethod
+    def kept(cls, folder: Path) -> Prediction:
+        """What `empty` began in a folder."""
+        ten, centre = (np.load(folder / f"{view}.npy", mmap_mode="r") for view in VIEWS)
+        return cls(ten_patches=ten, centre_patch=centre)
+
 
 @torch.no_grad()
-def predict(network: Network, feed: Feed, batch: int, step: Callable[[int], None]) -> Prediction:
+def predict(network: Network, feed: Feed, batch: int, step: Callable[[int], None], keep: Path | None = None) -> Prediction:
     """Probabilities from ten patches and from the centre patch, which is the fifth of the ten; one pass gives both."""
     network.eval()
-    averaged, centre = [], []
+    made, done = None, 0
     for patches, labels in feed.test_batches(batch, 10):
         softmax = network(patches).float().softmax(dim=1).unflatten(0, (len(labels), PATCHES))
-        averaged.append(softmax.mean(dim=1).cpu())
-        centre.append(softmax[:, 4].cpu())
+        made = made or Prediction.empty(len(feed), softmax.shape[2], keep)
+        here = slice(done, done + len(labels))
+        made.ten_patches[here] = softmax.mean(dim=1).cpu().numpy()
+        made.centre_patch[here] = softmax[:, 4].cpu().numpy()
+        done += len(labels)
         step(len(labels))
-    return Prediction(ten_patches=torch.cat(averaged).numpy(), centre_patch=torch.cat(centre).numpy())
+    assert made is not None, "a packed set has a test picture of every class"
+    return made
 
 
-def average(predictions: Sequence[Prediction]) -> Prediction:
+def average(predictions: Sequence[Prediction], keep: Path | None = None) -> Prediction:
     """Several models as one: their probabilities averaged (Table 2)."""
-    return Prediction(
-        ten_patches=np.mean([p.ten_patches for p in predictions], axis=0),
-        centre_patch=np.mean([p.centre_patch for p in predictions], axis=0),
-    )
+    pictures, classes = predictions[0].ten_patches.shape
+    made = Prediction.empty(pictures, classes, keep)
+    for rows in _chunks(pictures):
+        for view, mean in made.views().items():
+            mean[rows] = np.mean([one.views()[view][rows] for one in predictions], axis=0)
+    return made
+
+
+def _chunks(pictures: int) -> Iterator[slice]:
+    yield from (slice(first, first + CHUNK) for first in range(0, pictures, CHUNK))
 
 
 def best_five(probabilities: np.ndarray) -> np.ndarray:
     """(pictures, 5 or fewer) labels, the likeliest first; equal probabilities in the order of the classes."""
-    return np.argsort(-probabilities, axis=1, kind="stable")[:, :5]
+    parts = [np.argsort(-probabilities[rows], axis=1, kind="stable")[:, :5] for rows in _chunks(len(probabilities))]
+    return np.concatenate(parts)
 
 
 def wrong(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, int]:
@@ -80,7 +111,7 @@ def measure(run: str, predictions: dict[str, Prediction], labels: np.ndarray) ->
         view: {
             f"{top}_error": float(np.mean([c[view][f"{top}_wrong"] for c in single]) / len(labels)) for top in ("top1", "top5")
         }
-        for view in ("ten_patches", "centre_patch")
+        for view in VIEWS
     }
     return {"run": run, "pictures": len(labels), **means, "models": counts}
 
@@ -89,17 +120,20 @@ def write_evaluation(
     folder: Path, run: str, predictions: dict[str, Prediction], labels: np.ndarray, classes: Sequence[str]
 ) -> None:
     """metrics.json, predictions.csv and classes.csv of one run."""
-    rows = []
-    for model, made in predictions.items():
-        ten, centre = best_five(made.ten_patches), best_five(made.centre_patch)
-        likeliest = made.ten_patches.max(axis=1)
-        for picture, label in enumerate(labels.tolist()):
-            five = [ten[picture].tolist(), centre[picture].tolist()]
-            padded = [labels_ + [""] * (5 - len(labels_)) for labels_ in five]
-            rows.append([model, picture, label, *padded[0], float(likeliest[picture]), *padded[1]])
-    files.write_csv(folder / "predictions.csv", files.PREDICTIONS, rows)
+    files.write_csv(folder / "predictions.csv", files.PREDICTIONS, _rows(predictions, labels))
     files.write_csv(folder / "classes.csv", files.CLASSES, _by_class(predictions, labels, classes))
     files.write_json(folder / "metrics.json", measure(run, predictions, labels))
+
+
+def _rows(predictions: dict[str, Prediction], labels: np.ndarray) -> Iterator[list[Any]]:
+    """Of files.PREDICTIONS, one at a time."""
+    for model, made in predictions.items():
+        ten, centre = best_five(made.ten_patches), best_five(made.centre_patch)
+        padding = [""] * (5 - ten.shape[1])
+        likeliest = made.ten_patches.max(axis=1)
+        for picture, label in enumerate(labels.tolist()):
+            row = [model, picture, label, *ten[picture].tolist(), *padding, float(likeliest[picture])]
+            yield [*row, *centre[picture].tolist(), *padding]
 
 
 def _by_class(predictions: dict[str, Prediction], labels: np.ndarray, classes: Sequence[str]) -> list[list[Any]]:

@@ -22,8 +22,9 @@ from study.data.packed import PackedSplit
 Batches = Iterable[tuple[Tensor, Tensor]]  # pictures uint8 (B, size, size, 3) and labels int64 (B,)
 
 CLIP = 0.2  # "L2-Hys": no entry of a block counts for more (Dalal and Triggs, section 6.4)
-SOFTENING = 1e-3  # beside a block's norm, gradients from 0 to 1: a quarter of a grey level; keeps 0 / 0 away
-UNVARIED = 1e-10  # features of a smaller variance are constant but for rounding, and are not stretched
+SOFTENING = 1e-3  # beside a block's norm, steepness from 0 to 1: a quarter of a grey level; keeps 0 / 0 away
+UNVARIED = 1e-8  # features of a smaller variance are as good as constant, and are not stretched
+SMALLEST = 1e-6  # a smaller decay would drown in the rounding of the sums
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,16 +41,12 @@ class HandMadeSettings:
     batch: int = 256
 
     def __post_init__(self) -> None:
-        if self.cells < 2 or self.orientations < 2:
-            raise ValueError(
-                f"cells is {self.cells} and orientations {self.orientations}; give 2 or more of each, 8 and 9 as a rule"
-            )
+        if min(self.cells, self.orientations) < 2:
+            raise ValueError(f"cells is {self.cells} and orientations {self.orientations}; give 2 or more of each")
         if not 1 <= self.colours <= 16:
-            raise ValueError(
-                f"colours is {self.colours}; it counts levels a channel, 1 to 16, of which the bins are the cube; choose 4"
-            )
-        if not self.decays or not all(decay > 0 for decay in self.decays):
-            raise ValueError(f"decays is {list(self.decays)}; give one or more numbers above 0, such as 0.01")
+            raise ValueError(f"colours is {self.colours}; it counts levels a channel, from 1 to 16; choose 4")
+        if not self.decays or not all(SMALLEST <= decay < math.inf for decay in self.decays):
+            raise ValueError(f"decays is {list(self.decays)}; give one or more numbers, each {SMALLEST} or more")
         if self.batch < 1:
             raise ValueError(f"batch is {self.batch}; it counts pictures, 1 or more")
 
@@ -74,9 +71,7 @@ def batches(split: PackedSplit, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
 def features(pictures: Tensor, settings: HandMadeSettings) -> Tensor:
     """uint8 (B, size, size, 3) -> float32 (B, F). Raises ValueError for pictures too small for the cells."""
     if pictures.shape[1] < 2 * settings.cells:
-        raise ValueError(
-            f"cells is {settings.cells}, but pictures are {pictures.shape[1]} pixels wide; a cell takes 2, so lower it"
-        )
+        raise ValueError(f"cells is {settings.cells}, but pictures are {pictures.shape[1]} pixels wide; a cell takes 2; lower it")
     return torch.cat([gradient_blocks(pictures, settings).flatten(1), colour_histogram(pictures, settings.colours)], dim=1)
 
 
@@ -93,7 +88,7 @@ def _of_unit_norm(blocks: Tensor) -> Tensor:
 
 def _gradients(pictures: Tensor) -> tuple[Tensor, Tensor]:
     """Slopes [-1, 0, 1] to the right and downwards, (B, size, size) each, of each pixel's steepest channel; 0 at the border."""
-    planes = pictures.permute(3, 0, 1, 2).contiguous().to(torch.float32) / 255
+    planes = pictures.permute(3, 0, 1, 2).contiguous().to(torch.float32)  # whole numbers: slopes and ties are exact
     across, down = torch.zeros_like(planes), torch.zeros_like(planes)
     across[..., 1:-1] = planes[..., 2:] - planes[..., :-2]
     down[..., 1:-1, :] = planes[..., 2:, :] - planes[..., :-2, :]
@@ -111,7 +106,7 @@ def _cell_histograms(right: Tensor, below: Tensor, settings: HandMadeSettings) -
 
     Each pixel is shared by the two bins beside its orientation, in proportion to its nearness.
     """
-    n, steepness = settings.orientations, (right.square() + below.square()).sqrt()
+    n, steepness = settings.orientations, (right.square() + below.square()).sqrt() / 255
     half_turned = torch.where(below < 0, -right, right)  # an edge and its negative have one orientation
     places = torch.atan2(below.abs(), half_turned) * (n / math.pi)  # from 0 to n, which is bin 0 again
     group = _grouping(right.shape[1], settings.cells)
@@ -144,10 +139,9 @@ def fit(training: Callable[[], Batches], validation: Callable[[], Batches], clas
 
     Raises ValueError without pictures in either.
     """
-    gram, cross = _sums(training(), classes, settings)
-    weights, biases = zip(*(_ridge(gram, cross, decay) for decay in settings.decays), strict=True)
-    errors = _errors(torch.stack(weights), torch.stack(biases), validation(), settings)
-    best = int(np.argmin(errors))  # the first of equals
+    weights, biases = _ridge(*_sums(training(), classes, settings), settings.decays)
+    errors = _errors(weights, biases, validation(), settings)
+    best = errors.index(min(errors))  # the first of equals
     by_decay = dict(zip(settings.decays, errors, strict=True))
     return Fitted(weights=weights[best], bias=biases[best], decay=settings.decays[best], validation_errors=by_decay)
 
@@ -167,20 +161,19 @@ def _sums(pictures: Batches, classes: int, settings: HandMadeSettings) -> tuple[
     return gram, cross
 
 
-def _ridge(gram: Tensor, cross: Tensor, decay: float) -> tuple[Tensor, Tensor]:
-    """Weights (F, classes) and bias (classes,) for features as they come. The constant feature is not penalised.
+def _ridge(gram: Tensor, cross: Tensor, decays: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+    """Weights (decays, F, classes) and biases (decays, classes) for features as they come; biases are not penalised.
 
-    With means and deviations out of the sums, the standardised features' Gram matrix is a rescaling of the given one.
+    Means and deviations are in the sums too: the standardised features' Gram matrix is the given one, rescaled.
     """
-    count, mean, shares = gram[-1, -1], gram[-1, :-1] / gram[-1, -1], cross[:, -1] / gram[-1, -1]
-    covariance = gram[:-1, :-1] / count - torch.outer(mean, mean)
-    variance = covariance.diagonal()
-    deviation = torch.where(variance > UNVARIED, variance, 1).sqrt()
+    mean, shares = gram[-1, :-1] / gram[-1, -1], cross[:, -1] / gram[-1, -1]
+    covariance = gram[:-1, :-1] / gram[-1, -1] - torch.outer(mean, mean)
+    deviation = torch.where(covariance.diagonal() > UNVARIED, covariance.diagonal(), 1).sqrt()
     standardised = covariance / torch.outer(deviation, deviation)
-    wanted = (cross[:, :-1].T / count - torch.outer(mean, shares)) / deviation[:, None]
-    penalty = decay * standardised.diagonal().mean().clamp(min=UNVARIED)
-    factor = torch.linalg.cholesky(standardised + penalty * torch.eye(len(mean), dtype=torch.float64))
-    weights = torch.cholesky_solve(wanted, factor) / deviation[:, None]
+    wanted = (cross[:, :-1].T / gram[-1, -1] - torch.outer(mean, shares)) / deviation[:, None]
+    identity = standardised.diagonal().mean().clamp(min=UNVARIED) * torch.eye(len(mean), dtype=torch.float64)
+    factors = [torch.linalg.cholesky(standardised + decay * identity) for decay in decays]
+    weights = torch.stack([torch.cholesky_solve(wanted, factor) for factor in factors]) / deviation[:, None]
     return weights, shares - mean @ weights
 
 
@@ -193,7 +186,7 @@ def _errors(weights: Tensor, biases: Tensor, pictures: Batches, settings: HandMa
         count += len(labels)
     if not count:
         raise ValueError("there are no validation pictures to choose the decay by; prepare some")
-    return (wrong / count).tolist()
+    return [number / count for number in wrong.tolist()]
 
 
 def predict(fitted: Fitted, pictures: Batches, settings: HandMadeSettings) -> np.ndarray:
@@ -207,13 +200,13 @@ def table(fitted: Fitted, scores: np.ndarray, labels: np.ndarray) -> tuple[list[
     five = np.argsort(-scores, axis=1, kind="stable")[:, :5]
     padding = [""] * (5 - five.shape[1])
     rows = [[i, int(label), *best.tolist(), *padding] for i, (label, best) in enumerate(zip(labels, five, strict=True))]
-    right = five == labels[:, None]
+    wrong = five != labels[:, None]
     metrics = {
         "pictures": len(labels),
         "features": len(fitted.weights),
         "decay": fitted.decay,
         "validation_errors": {str(decay): error for decay, error in fitted.validation_errors.items()},
-        "top1_error": float(1 - right[:, 0].mean()),
-        "top5_error": float(1 - right.any(axis=1).mean()),
+        "top1_error": float(wrong[:, 0].mean()),
+        "top5_error": float(wrong.all(axis=1).mean()),
     }
     return rows, metrics
