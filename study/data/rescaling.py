@@ -39,37 +39,39 @@ def rescale(picture: np.ndarray | Image.Image, size: int, how: FilterSettings) -
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     if image.size == (size, size):
         return np.asarray(picture)
-    wide, high = rescaled_size(*image.size, size)
-    if how.smooths:
-        return _smoothed(image, wide, high, size, how.kind)
+    width, height = image.size
+    wide, high = rescaled_size(width, height, size)
+    along_columns_first = height - high > max(0, 2 * (width - wide))  # Pillow's rule, for what is much taller than wide
+    if how.smooths and not along_columns_first:
+        return _square_alone(image, (wide, high), size, how.kind)
     if how.antialias:
         resized = image.resize((wide, high), FILTERS[how.kind])
     else:
-        steps = (image.width / wide, 0, 0, 0, image.height / high, 0)
+        steps = (width / wide, 0, 0, 0, height / high, 0)
         resized = image.transform((wide, high), Image.Transform.AFFINE, steps, FILTERS[how.kind])
     left, top = (wide - size) // 2, (high - size) // 2
     return np.asarray(resized.crop((left, top, left + size, top + size)))
 
 
 def rescaled_size(width: int, height: int, size: int) -> tuple[int, int]:
-    """Of the whole picture, whose shorter side becomes `size`."""
+    """The width and height of a picture whose shorter side becomes `size`."""
     scale = size / min(width, height)
     return max(size, round(width * scale)), max(size, round(height * scale))
 
 
-def _smoothed(image: Image.Image, wide: int, high: int, size: int, kind: str) -> np.ndarray:
-    """image.resize((wide, high)), its central square: the same bytes, without most of what lies outside of it.
+def _square_alone(image: Image.Image, whole: tuple[int, int], size: int, kind: str) -> np.ndarray:
+    """image.resize(whole), its central square: the same bytes, without most of the work for what is cut off.
 
-    Pillow rescales along the rows, rounds to bytes, then along the columns. So rows that no pixel of the square looks at need
-    not be rescaled at all, nor columns beside the square the second time; each step sees the whole length of its side, as the
-    filter's weights depend on it. (Pillow's `box` would save more, but is in float32: weights and then pixels differ.)
+    Pillow rescales along the rows, rounds to bytes, then along the columns. So rows that the square does not look at are left
+    out of the first step, and columns beside it out of the second; each step keeps the whole length of its side, on which the
+    weights depend. (Pillow's `box` would spare more, but its edges are float32: other weights, and some other bytes.)
     """
-    width, height = image.size
+    (width, height), (wide, high) = image.size, whole
     left, top = (wide - size) // 2, (high - size) // 2
     step = height / high
     reach = REACH[kind] * max(step, 1) + 1
     first, last = max(0, int(top * step - reach)), min(height, int((top + size) * step + reach) + 1)
     rows = image if last - first == height else image.crop((0, first, width, last))
-    rows = rows.resize((wide, rows.height), FILTERS[kind])
-    back = rows.crop((left, -first, left + size, height - first))  # at their place; black where nobody looks
-    return np.asarray(back.resize((size, high), FILTERS[kind]))[top : top + size]
+    rows = rows.resize((wide, last - first), FILTERS[kind])
+    columns = rows.crop((left, -first, left + size, height - first))  # at their place; black where nobody looks
+    return np.asarray(columns.resize((size, high), FILTERS[kind]))[top : top + size]

@@ -13,6 +13,14 @@ from study.judging.report import our_number, paper_number, summary
 from study.judging.row import Row
 from study.paper.released import DIFFERENCES
 
+KINDS = {
+    "effect": "effects",
+    "absence": "of something that makes no difference",
+    "figure": "patterns in a figure",
+    "value": "numbers",
+    "arithmetic": "that arithmetic decides",
+    "untestable": "that nothing of ours can decide",
+}
 MOST = 6  # sentences of one kind: a page holds no more
 EASY = (
     "Layer sizes, the update rule, the schedule and the tests are stated, so that every layer's size can be counted; the counts "
@@ -53,11 +61,10 @@ def one_page(study: str, scale: str, rows: Sequence[Row], made: Mapping[str, Map
 
 
 def _scope(rows: Sequence[Row], scale: str) -> str:
-    kinds = {kind: sum(row.kind == kind for row in rows) for kind in dict.fromkeys(row.kind for row in rows)}
-    counted = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    counted = ", ".join(f"{count} {words}" for kind, words in KINDS.items() if (count := sum(row.kind == kind for row in rows)))
     return (
-        f"All {len(rows)} statements of the paper that speak of a fact are claims ({counted}). This study tries them on {scale}. "
-        "Numbers of a reduced study never stand for the paper's: there only directions are judged."
+        f"The paper's statements of fact are {len(rows)} claims: {counted}. This study tries them on {scale}. Numbers of a "
+        "reduced study never stand for the paper's: there only directions are judged."
     )
 
 
@@ -78,25 +85,23 @@ def _methodology(rows: Sequence[Row], made: Mapping[str, Mapping[str, Any]], alp
 
 
 def _results(rows: Sequence[Row]) -> list[str]:
-    found = []
-    for word in (verdicts.REPRODUCED, verdicts.DIRECTION, verdicts.NO_EFFECT, verdicts.CONTRADICTED, verdicts.OUTSIDE):
-        found += _of_word(rows, word)
-    found += _of_word(rows, verdicts.REFUTED)
-    open_ones = [row for row in rows if row.verdict == verdicts.INCONCLUSIVE]
-    if open_ones:
-        first = "; ".join(f"{row.title} ({our_number(row)})" for row in open_ones[:MOST])
-        found.append(f"**{verdicts.INCONCLUSIVE}**: {first}{_more(open_ones)}. What would decide them stands in `open.md`.")
-    return found
+    shown = (verdicts.REPRODUCED, verdicts.DIRECTION, verdicts.NO_EFFECT, verdicts.CONTRADICTED, verdicts.OUTSIDE)
+    found = [_of_word(rows, word) for word in (*shown, verdicts.REFUTED, verdicts.INCONCLUSIVE)]
+    return [part for part in found if part] + ["What would decide the open ones stands in `open.md`, all claims in `claims.md`."]
 
 
-def _of_word(rows: Sequence[Row], word: str) -> list[str]:
+def _of_word(rows: Sequence[Row], word: str) -> str:
     of_word = [row for row in rows if row.verdict == word]
-    said = "; ".join(f"{row.title}: {our_number(row)}, the paper {paper_number(row)}" for row in of_word[:MOST])
-    return [f"**{word}**: {said}{_more(of_word)}."] if of_word else []
+    lines = [f"- {row.title}: {our_number(row)}; the paper: {_said(row)}" for row in of_word[:MOST]]
+    return "\n".join([f"**{word}**{_more(of_word)}", "", *lines]) if of_word else ""
+
+
+def _said(row: Row) -> str:
+    return paper_number(row) if row.paper is not None else "no number"
 
 
 def _more(rows: Sequence[Row]) -> str:
-    return f"; and {len(rows) - MOST} more" if len(rows) > MOST else ""
+    return f" ({len(rows)}, of which {MOST} are shown)" if len(rows) > MOST else ""
 
 
 def _differences() -> str:
