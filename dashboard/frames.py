@@ -216,7 +216,7 @@ def step_memory(study: Study) -> pd.DataFrame:
     """A row a network: GiB at the peak of a step, on one device and on each of two."""
 
     def rows(metrics: dict[str, Any]) -> list[tuple[Any, ...]]:
-        networks = {f"this study's `{metrics['run']}`": ("memory", metrics["batch"]), "the paper's": ("memory_of_the_paper", 128)}
+        networks = {f"this study's {metrics['run']}": ("memory", metrics["batch"]), "the paper's": ("memory_of_the_paper", 128)}
         return [
             (name, batch, *(" and ".join(f"{size / 2**30:.2f}" for size in metrics[key].get(n, [])) for n in ("1", "2")))
             for name, (key, batch) in networks.items()

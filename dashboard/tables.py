@@ -139,7 +139,7 @@ def paper_facts(claim: Any) -> dict[str, str]:
     """What the paper and others say of a claim, by heading; what is not said is left out."""
     return _said(
         {
-            "words": f"“{claim.quote}” (section {claim.section})",
+            "words": f"“{claim.quote}” (section {claim.section}{f'; {claim.cacm} in the edition of 2017' if claim.cacm else ''})",
             "number": _with_top5(stated(claim.paper, claim.unit), stated(claim.paper_top5, claim.unit)),
             "measure": claim.metric,
             "pictures": claim.paper_data,

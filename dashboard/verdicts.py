@@ -10,7 +10,7 @@ from dashboard.reading import Study, dictionary, dictionary_of, json_of
 from study.judging import standing
 
 CLAIMS = (  # a claim's row in judge/claims.json, as study/judging/judgement.py writes it
-    "id", "section", "kind", "title", "quote", "metric", "unit", "paper", "paper_top5", "paper_data",
+    "id", "section", "cacm", "kind", "title", "quote", "metric", "unit", "paper", "paper_top5", "paper_data",
     "paper_protocol", "author_run", "problems", "others", "verdict", "why", "decide", "ours", "low", "high",
     "bound", "ours_top5", "low_top5", "high_top5", "said", "p_holm", "visible", "pictures", "seeds", "scale",
     "test", "registered", "artifacts",
