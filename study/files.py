@@ -22,6 +22,7 @@
       halve/divergences.csv              the same, a row a test picture (DIVERGENCES)
       cost/metrics.json, rounds.csv      a step's seconds with and without augmentation (COSTS), its memory, what crosses
       hand_made/metrics.json, predictions.csv    a linear classifier on hand-made features of the same pictures (HAND_MADE)
+      foreign/metrics.json, predictions.csv, classes.csv, provenance.json    another network, tested as ours are (no stage)
       judge/claims.json, claims.csv, claims.md, claims.tex   a row a claim: numbers, uncertainty, scale, verdict
       judge/open.md, misread.md          what would settle the open claims; what readers often get wrong
       judge/report.md                    the reproduction report on one page
