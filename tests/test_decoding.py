@@ -1,4 +1,7 @@
-"""A file's bytes as RGB: each kind of unusual file, each refusal, the fraction of a JPEG, and that no bytes raise or warn."""
+"""A file's bytes as RGB: each kind of unusual file, each refusal, the fraction of a JPEG, and that no bytes raise or warn.
+
+And what rescaling makes of it: the bytes of Pillow's own rescaling, of which only the central square is kept.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from study.data import decoding
 from study.data.decoding import Decoded, decode
-from study.data.rescaling import FilterSettings, rescale
+from study.data.rescaling import FILTERS, FilterSettings, rescale, rescaled_size
 
 PHOTOGRAPHS = Path(__file__).parents[2] / "shared/data"
 SMOOTHING = [FilterSettings(kind="bilinear"), FilterSettings(kind="bicubic"), FilterSettings(kind="lanczos")]
@@ -82,8 +85,8 @@ def ycck_jpeg(image: Image.Image) -> bytes:
 def taken(content: bytes, name: str = "") -> tuple[np.ndarray, str, str]:
     decoded = decode(content, name)
     assert decoded.picture is not None, decoded.found
-    assert decoded.picture.dtype == np.uint8 and decoded.picture.ndim == 3 and decoded.picture.shape[2] == 3
-    return decoded.picture, decoded.found, decoded.done
+    assert decoded.picture.mode == "RGB"
+    return np.asarray(decoded.picture), decoded.found, decoded.done
 
 
 def with_alpha() -> Image.Image:
@@ -241,7 +244,7 @@ def test_a_png_may_lack_only_what_follows_its_pixels() -> None:
     whole = taken(content)[0]
     for cut in [*range(1, 40), len(content) // 2]:
         picture = decode(content[:-cut]).picture
-        assert picture is None or np.array_equal(picture, whole)
+        assert picture is None or np.array_equal(np.asarray(picture), whole)
     assert decode(content[:-40]).picture is None
 
 
@@ -370,7 +373,7 @@ def differences(content: bytes, shorter: int) -> list[float]:
     """Mean grey levels between the rescaled fraction and the rescaled whole, a filter each; none where it is not reduced."""
     whole, fraction = decode(content).picture, decode(content, "", shorter).picture
     assert whole is not None and fraction is not None
-    if whole.shape == fraction.shape:
+    if whole.size == fraction.size:
         return []
     pairs = [(rescale(whole, shorter, how).astype(int), rescale(fraction, shorter, how)) for how in SMOOTHING]
     return [float(np.abs(one - other).mean()) for one, other in pairs]
@@ -386,21 +389,21 @@ def test_a_fraction_rescaled_is_the_whole_rescaled(size: tuple[int, int], fracti
     found = differences(content, shorter)
     assert len(found) == 3 and max(found) <= 1
     picture = decode(content, "", shorter).picture
-    assert picture is not None and picture.shape == (size[1] // fraction, size[0] // fraction, 3)
+    assert picture is not None and picture.size == (size[0] // fraction, size[1] // fraction)
 
 
 def test_a_fraction_is_taken_only_where_it_is_alike() -> None:
     """Too near to the rescaled size, or with a part of a pixel at an edge: several grey levels, so the whole comes."""
-    shape = {}
+    decoded = {}
     for size, shorter in [((480, 360), 60), ((480, 360), 61), ((481, 360), 20), ((480, 364), 20), ((482, 362), 20)]:
         picture = decode(encoded(gradient(*size), "JPEG"), "", shorter).picture
         assert picture is not None
-        shape[*size, shorter] = picture.shape[1::-1]
-    assert shape[480, 360, 60] == (240, 180)
-    assert shape[480, 360, 61] == (480, 360)
-    assert shape[481, 360, 20] == (481, 360)
-    assert shape[480, 364, 20] == (120, 91)
-    assert shape[482, 362, 20] == (241, 181)
+        decoded[*size, shorter] = picture.size
+    assert decoded[480, 360, 60] == (240, 180)
+    assert decoded[480, 360, 61] == (480, 360)
+    assert decoded[481, 360, 20] == (481, 360)
+    assert decoded[480, 364, 20] == (120, 91)
+    assert decoded[482, 362, 20] == (241, 181)
 
 
 def test_other_formats_come_whole_and_a_fraction_is_made_upright() -> None:
@@ -408,7 +411,7 @@ def test_other_formats_come_whole_and_a_fraction_is_made_upright() -> None:
     for kind in ("PNG", "WEBP", "TIFF"):
         assert taken(encoded(Image.fromarray(upright), kind))[0].shape == (320, 480, 3)
     decoded = decode(turned(6, "JPEG", upright), "", 32)
-    assert decoded.picture is not None and decoded.picture.shape == (320 // 2, 480 // 2, 3)
+    assert decoded.picture is not None and decoded.picture.size == (480 // 2, 320 // 2)
     assert (decoded.found, decoded.done) == ("EXIF orientation 6", "made upright")
 
 
@@ -427,6 +430,36 @@ def test_fractions_of_photographs(archive: str) -> None:
     assert len(reduced) >= 10
     assert reduced.mean() < 0.5
     assert (reduced.max(axis=1) > 1).mean() <= 0.01
+
+
+def rescaled_whole(picture: np.ndarray, size: int, how: FilterSettings) -> np.ndarray:
+    """Section 2 as it reads: rescale the picture, then cut out the central square."""
+    whole = rescaled_size(picture.shape[1], picture.shape[0], size)
+    left, top = ((side - size) // 2 for side in whole)
+    return np.asarray(Image.fromarray(picture).resize(whole, FILTERS[how.kind]))[top : top + size, left : left + size]
+
+
+sides = st.integers(2, 11).flatmap(lambda power: st.integers(2**power // 2, 2**power))  # as many small ones as large ones
+
+
+@settings(max_examples=300, deadline=None)
+@given(sides, sides, st.sampled_from([8, 32, 63, 100]), st.sampled_from(SMOOTHING))
+def test_the_square_alone_is_the_whole_rescaled_and_cut(width: int, height: int, size: int, how: FilterSettings) -> None:
+    """Byte for byte. Also where Pillow takes the columns first: of a picture much taller than wide."""
+    assume(max(width, height) * size <= 3000 * min(width, height))
+    picture = np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    expected = rescaled_whole(picture, size, how)
+    assert np.array_equal(rescale(picture, size, how), expected)
+    assert np.array_equal(rescale(Image.fromarray(picture), size, how), expected)
+
+
+@pytest.mark.parametrize("ratio", [0.3, 0.5, 0.75, 1.0, 4 / 3, 1.9, 1.99, 2.0, 2.01, 2.02, 2.1, 3.0])
+@pytest.mark.parametrize("how", SMOOTHING, ids=lambda how: how.kind)
+def test_the_square_alone_at_the_papers_size(ratio: float, how: FilterSettings) -> None:
+    for shorter in (200, 256, 257, 320, 375, 500):
+        width, height = (shorter, round(shorter * ratio)) if ratio >= 1 else (round(shorter / ratio), shorter)
+        picture = np.random.default_rng(shorter).integers(0, 256, (height, width, 3), dtype=np.uint8)
+        assert np.array_equal(rescale(picture, 256, how), rescaled_whole(picture, 256, how)), (width, height)
 
 
 VALID = [
@@ -458,7 +491,7 @@ def test_no_bytes_raise_or_warn(make: Callable[[], bytes], seed: int, changes: i
     told = decode(bytes(content[: random.integers(len(content)) if cut else None]), "a.JPEG", shorter)
     assert (told.picture is None) == (told.done == "refused")
     assert (told.found == "") == (told.done == "")
-    assert told.picture is None or (told.picture.dtype == np.uint8 and told.picture.ndim == 3 and told.picture.shape[2] == 3)
+    assert told.picture is None or (told.picture.mode == "RGB" and rescale(told.picture, 8, SMOOTHING[0]).shape == (8, 8, 3))
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,5 +1,6 @@
-"""Photographs in folders and tars, as people have them: every layout found, labelled rightly, read where it lies."""
+"""Photographs in folders and tars, as people have them: found in every layout, labelled rightly, read where they lie, packed."""
 
+import io
 import shutil
 import tarfile
 from pathlib import Path
@@ -11,7 +12,7 @@ from study import files
 from study.data.fetching import VARIABLE
 from study.data.folders import FolderSettings, obtain_folder
 from study.data.ilsvrc import IlsvrcSettings, obtain_ilsvrc
-from study.data.packing import PackingSettings, pack
+from study.data.packing import PackingSettings, _products, pack, prepare
 from study.data.photographs import Photographs, list_tar
 from tests.ilsvrc_shaped import make, photograph, synsets
 
@@ -202,3 +203,33 @@ def test_a_thousand_classes_are_packed_and_reported(tmp_path: Path, monkeypatch:
     report = {name.split("/")[-1]: (found, done) for _, name, found, done in index["report"]}
     assert set(report) == {f"{synset}_0.JPEG" for synset in synsets(4)}
     assert all(done != "refused" for _, done in report.values())
+
+
+def test_a_shard_is_what_numpy_saves_of_the_prepared_pictures(tmp_path: Path) -> None:
+    """One picture of the first shard cannot be read: the shard is smaller for it."""
+    root = _tree(tmp_path / "mine")
+    folder, settings = (
+        FolderSettings(source="folder", place=str(root), validation=6),
+        PackingSettings(size=48, shard=25, rejects=1),
+    )
+    first, _ = obtain_folder(folder).splits["train"][0]
+    Path(first.path).write_bytes(b"no picture")
+    source = obtain_folder(folder)
+    index = pack(source, settings, tmp_path / "packed", 1, lambda _: None)
+    assert index["pictures"]["train"] == 53
+    for shard in index["shards"]:
+        split, start = shard["file"].removesuffix(".npy").split("-")
+        items = source.part(split, 25 * int(start), 25 * int(start) + 25)
+        prepared = [prepare(item, split, settings)[0] for item in items]
+        saved = io.BytesIO()
+        np.save(saved, np.stack([picture for picture in prepared if picture is not None]))
+        assert (tmp_path / "packed" / shard["file"]).read_bytes() == saved.getvalue()
+
+
+@pytest.mark.parametrize(("pictures", "size"), [(1, 8), (3, 17), (40, 64), (2, 256), (1, 300)])
+def test_sums_of_products_are_exact(pictures: int, size: int) -> None:
+    """Also where every byte is 255, and where the number of pixels divides by nothing."""
+    pixels = np.random.default_rng(size).integers(0, 256, (pictures, size, size, 3), dtype=np.uint8)
+    for some in (pixels, np.full_like(pixels, 255)):
+        exact = np.einsum("nhwa,nhwb->ab", some, some, dtype=np.int64)
+        assert _products(some) == exact.tolist()

@@ -6,6 +6,7 @@ byte whatever the number of workers. What a worker holds is one shard, so memory
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from multiprocessing import get_context
@@ -28,8 +30,14 @@ from study.data.packed import damage, read_index
 from study.data.rescaling import FilterSettings, rescale
 
 FORMAT = 2
+HEAD = 128  # bytes of an .npy file before its pixels: NumPy leaves room for any number of pictures
 PROBE = 24  # pictures that are prepared to reckon how long all of them will take
 TRAINING = "train"
+ROOM = {  # what helps where a file cannot be written to its end
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EFBIG: "allow larger files (ulimit -f), or make prepare.shard smaller,",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,15 +123,28 @@ def pack(source: Source, settings: PackingSettings, folder: Path, workers: int, 
     folder.mkdir(parents=True, exist_ok=True)
     beside = folder.with_name(f"{folder.name}.lock")  # not within: the folder is the same byte for byte wherever it was packed
     with files.held(beside, "these pictures are being packed"):
+        _drop(path for path in folder.glob(".*") if path.suffix[1:].isdigit())  # left half written by a process that was killed
         if (folder / "index.json").exists() and read_index(folder).get("made_from") == made_from:
             if not (damaged := damage(folder)):
                 return read_index(folder)
             tell(f"{folder / damaged[0]} is damaged: packing again what is wrong")
         (folder / "index.json").unlink(missing_ok=True)
         tell(forecast(source, settings, folder, workers))
-        shards = _pack_shards(source, settings, folder, made_from, workers, tell)
-        _refuse_rejects(shards, settings)
-        return _write_index(source, settings, folder, made_from, shards)
+        with _told_when_full(folder):
+            shards = _pack_shards(source, settings, folder, made_from, workers, tell)
+            _refuse_rejects(shards, settings)
+            return _write_index(source, settings, folder, made_from, shards)
+
+
+@contextmanager
+def _told_when_full(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        if problem.errno not in ROOM:
+            raise
+        told = f"{problem.strerror} while packing; {ROOM[problem.errno]} and run again, finished shards are kept"
+        raise OSError(problem.errno, told, str(folder)) from None
 
 
 def forecast(source: Source, settings: PackingSettings, folder: Path, workers: int) -> str:
@@ -168,7 +189,8 @@ def _pack_shard(settings: PackingSettings, folder: Path, made_from: str, name: s
     split = name.split("-")[0]
     if (finished := _finished(folder, name, made_from)) is not None:
         return finished
-    file, pixels = _room(settings.shard, settings.size)
+    file = np.empty(HEAD + settings.shard * settings.size**2 * 3, dtype=np.uint8)  # as it will be written, to spare a copy
+    pixels = file[HEAD:].reshape(settings.shard, settings.size, settings.size, 3)
     labels: list[int] = []
     report: list[Row] = []
     for item in part:
@@ -179,7 +201,8 @@ def _pack_shard(settings: PackingSettings, folder: Path, made_from: str, name: s
             pixels[len(labels)] = picture
             labels.append(item.label)
     pixels = pixels[: len(labels)]
-    sha256 = _write(folder / name, _written(file, pixels))
+    file[:HEAD] = _head(len(labels), settings.size)
+    sha256 = _write(folder / name, file[: HEAD + pixels.nbytes].data)
     if split == TRAINING:
         _save(folder / f".{name}.sum.npy", pixels.sum(axis=0, dtype=np.uint32))
     finished = {"file": name, "split": split, "pictures": len(labels), "sha256": sha256, "made_from": made_from}
@@ -188,36 +211,18 @@ def _pack_shard(settings: PackingSettings, folder: Path, made_from: str, name: s
     return finished
 
 
-def _room(shard: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """A shard's file as it will be written, uint8 (bytes,), and within it the room for its pictures, (shard, size, size, 3).
-
-    So what is filled is written and hashed where it is; a copy would double what a worker holds.
-    """
-    head = len(_head(shard, size))
-    file = np.empty(head + shard * size * size * 3, dtype=np.uint8)
-    return file, file[head:].reshape(shard, size, size, 3)
-
-
-def _head(pictures: int, size: int) -> bytes:
-    """As np.save begins a file. NumPy keeps its length the same for every number of pictures."""
+def _head(pictures: int, size: int) -> np.ndarray:
+    """What np.save writes before so many pictures: uint8 (HEAD,)."""
     head = io.BytesIO()
-    about = {"descr": "|u1", "fortran_order": False, "shape": (pictures, size, size, 3)}
-    np.lib.format.write_array_header_1_0(head, about)
-    return head.getvalue()
-
-
-def _written(file: np.ndarray, pixels: np.ndarray) -> memoryview:
-    """The file with as many pictures as there are."""
-    head = _head(len(pixels), pixels.shape[1])
-    file[: len(head)] = np.frombuffer(head, dtype=np.uint8)
-    return file[: len(head) + pixels.nbytes].data
+    np.lib.format.write_array_header_1_0(head, {"descr": "|u1", "fortran_order": False, "shape": (pictures, size, size, 3)})
+    return np.frombuffer(head.getvalue(), dtype=np.uint8)
 
 
 def _products(pixels: np.ndarray) -> list[list[int]]:
     """Sums of products of colours over all pixels, (3, 3), exact.
 
-    Matrix products are fast in floats alone, and in float32 most of all: sums stay below 2^24 if they are of 256 products.
-    They are wide enough to be fast with 4 pixels a row; of those, products of a pixel with itself count.
+    Matrix products are fast in floats alone, and fastest in float32, which is exact below 2^24: of 256 products of bytes, no
+    more. Four pixels stand in a row, since wider ones are faster; products of a pixel with its neighbours are left out again.
     """
     values, sums = pixels.reshape(-1), np.zeros((12, 12))
     some = np.zeros((64, 256, 12), dtype=np.float32)  # 65,536 pixels, as many as the paper's pictures have
@@ -271,10 +276,15 @@ def _write_index(
     }
     index["sha256"] = _hash([shard["sha256"] for shard in shards])
     files.write_json(folder / "index.json", index)
-    for shard in shards:
-        (folder / f".{shard['file']}.json").unlink(missing_ok=True)
-        (folder / f".{shard['file']}.sum.npy").unlink(missing_ok=True)
+    kept = {shard["file"] for shard in shards}
+    _drop(folder.glob(".*.npy.*"))
+    _drop(path for path in folder.glob("*-[0-9]*.npy") if path.name not in kept)  # of other settings, that did not end
     return index
+
+
+def _drop(paths: Iterable[Path]) -> None:
+    for path in list(paths):
+        path.unlink(missing_ok=True)
 
 
 def _mean_and_covariance(folder: Path, settings: PackingSettings, shards: list[dict[str, Any]]) -> dict[str, Any]:
