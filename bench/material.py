@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from study.data.items import Item, Part
 from study.data.packed import PackedSplit
-from study.data.packing import Item, PackingSettings, Part, pack
+from study.data.packing import PackingSettings, pack
 from study.data.photographs import LABELS, WORDS, File, Photographs, list_folder, list_tar
 from study.data.rescaling import FilterSettings, rescale
 

@@ -18,8 +18,8 @@ from study import files
 from study.data import cifar, fetching, mnist
 from study.data.cifar import OFFICIAL, CifarFiles, CifarSettings, obtain_cifar
 from study.data.fetching import VARIABLE, RawFile
+from study.data.items import Item
 from study.data.mnist import MnistSettings, obtain_mnist
-from study.data.packing import Item
 
 NEARBY = Path(__file__).parents[2] / "shared" / "data"
 SETTINGS = CifarSettings(source="cifar10")

@@ -16,8 +16,9 @@ import torch
 from study import files
 from study.data import packing
 from study.data.feeding import NO_AUGMENTATION, AugmentationSettings, Feed, colour_axes
+from study.data.items import Item, Part
 from study.data.packed import PackedSplit, damage
-from study.data.packing import Item, PackingSettings, Part, pack
+from study.data.packing import PackingSettings, pack
 from study.data.pictures import CLASSES, PictureSettings, index_of, picture
 from study.data.rescaling import FilterSettings, rescale
 from study.data.sources import BuiltIn, BuiltInSettings

@@ -21,8 +21,9 @@ import pytest
 
 from study import files
 from study.data import packing
+from study.data.items import Item, Part
 from study.data.packed import read_index
-from study.data.packing import Item, PackingSettings, Part, pack
+from study.data.packing import PackingSettings, pack
 from tests.ilsvrc_shaped import photograph
 
 PACKING = PackingSettings(size=64, shard=4, rejects=1)

@@ -12,7 +12,8 @@ from study import files
 from study.data.fetching import VARIABLE
 from study.data.folders import FolderSettings, obtain_folder
 from study.data.ilsvrc import IlsvrcSettings, obtain_ilsvrc
-from study.data.packing import PackingSettings, _products, pack, prepare
+from study.data.moments import products_of_colours
+from study.data.packing import PackingSettings, pack, prepare
 from study.data.photographs import Photographs, list_tar
 from tests.ilsvrc_shaped import make, photograph, synsets
 
@@ -232,4 +233,4 @@ def test_sums_of_products_are_exact(pictures: int, size: int) -> None:
     pixels = np.random.default_rng(size).integers(0, 256, (pictures, size, size, 3), dtype=np.uint8)
     for some in (pixels, np.full_like(pixels, 255)):
         exact = np.einsum("nhwa,nhwb->ab", some, some, dtype=np.int64)
-        assert _products(some) == exact.tolist()
+        assert products_of_colours(some) == exact.tolist()

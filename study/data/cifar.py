@@ -16,7 +16,7 @@ import numpy as np
 from study import files
 from study.data.archives import members
 from study.data.fetching import RawFile, find_or_fetch, places
-from study.data.packing import Item, Part
+from study.data.items import Item, Part
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

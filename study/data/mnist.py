@@ -13,7 +13,7 @@ import numpy as np
 
 from study import files
 from study.data.fetching import RawFile, find_or_fetch
-from study.data.packing import Item, Part
+from study.data.items import Item, Part
 
 MNIST_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 MNIST_MD5 = {

@@ -20,12 +20,14 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from study import files
 from study.data.decoding import decode
+from study.data.items import Item, Source
+from study.data.moments import colours, products_of_colours
 from study.data.packed import damage, read_index
 from study.data.rescaling import FilterSettings, rescale
 
@@ -62,39 +64,6 @@ class PackingSettings:
 
     def filter_of(self, split: str) -> FilterSettings:
         return self.filter if split == TRAINING or self.test_filter is None else self.test_filter
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A picture of a source: a file's bytes, or uint8 (h, w, RGB); `name` says where it stands."""
-
-    name: str
-    content: bytes | np.ndarray
-    label: int
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Rows `start` to `stop` of a split, loaded where it is iterated."""
-
-    load: Callable[[str, int, int], Iterator[Item]]
-    split: str
-    start: int
-    stop: int
-
-    def __iter__(self) -> Iterator[Item]:
-        return self.load(self.split, self.start, self.stop)
-
-
-class Source(Protocol):
-    """Where pictures come from (study/data/sources.py). Workers receive parts, which must pickle and be small."""
-
-    @property
-    def classes(self) -> tuple[str, ...]: ...
-    @property
-    def counts(self) -> dict[str, int]: ...
-    def part(self, split: str, start: int, stop: int) -> Iterable[Item]: ...
-    def receipt(self) -> dict[str, Any]: ...
 
 
 Row = tuple[str, str, str, str]  # split, picture, what was found, what was done
@@ -206,7 +175,7 @@ def _pack_shard(settings: PackingSettings, folder: Path, made_from: str, name: s
     if split == TRAINING:
         _save(folder / f".{name}.sum.npy", pixels.sum(axis=0, dtype=np.uint32))
     finished = {"file": name, "split": split, "pictures": len(labels), "sha256": sha256, "made_from": made_from}
-    finished |= {"labels": labels, "report": report, "products": _products(pixels) if split == TRAINING else None}
+    finished |= {"labels": labels, "report": report, "products": products_of_colours(pixels) if split == TRAINING else None}
     files.write_json(folder / f".{name}.json", finished)
     return finished
 
@@ -216,21 +185,6 @@ def _head(pictures: int, size: int) -> np.ndarray:
     head = io.BytesIO()
     np.lib.format.write_array_header_1_0(head, {"descr": "|u1", "fortran_order": False, "shape": (pictures, size, size, 3)})
     return np.frombuffer(head.getvalue(), dtype=np.uint8)
-
-
-def _products(pixels: np.ndarray) -> list[list[int]]:
-    """Sums of products of colours over all pixels, (3, 3), exact.
-
-    Matrix products are fast in floats alone, and fastest in float32, which is exact below 2^24: of 256 products of bytes, no
-    more. Four pixels stand in a row, since wider ones are faster; products of a pixel with its neighbours are left out again.
-    """
-    values, sums = pixels.reshape(-1), np.zeros((12, 12))
-    some = np.zeros((64, 256, 12), dtype=np.float32)  # 65,536 pixels, as many as the paper's pictures have
-    for start in range(0, values.size, some.size):
-        taken = values[start : start + some.size]
-        some.reshape(-1)[: taken.size], some.reshape(-1)[taken.size :] = taken, 0
-        sums += np.matmul(some.transpose(0, 2, 1), some).sum(axis=0, dtype=np.float64)
-    return np.einsum("iaib->ab", sums.reshape(4, 3, 4, 3)).astype(np.int64).tolist()
 
 
 def _finished(folder: Path, name: str, made_from: str) -> dict[str, Any] | None:
@@ -297,13 +251,7 @@ def _mean_and_covariance(folder: Path, settings: PackingSettings, shards: list[d
     _save(folder / "mean.npy", np.asarray(total / pictures, dtype=np.float32))
     pixels = pictures * settings.size**2
     products = np.sum([shard["products"] for shard in training], axis=0, dtype=np.int64)
-    rgb = total.sum(axis=(0, 1)) / pixels
-    eigenvalues, eigenvectors = np.linalg.eigh(products / pixels - np.outer(rgb, rgb))
-    return {
-        "mean_rgb": rgb.tolist(),
-        "eigenvalues": eigenvalues[::-1].tolist(),
-        "eigenvectors": eigenvectors[:, ::-1].tolist(),
-    }
+    return colours(total.sum(axis=(0, 1)) / pixels, products / pixels)
 
 
 def _save(path: Path, array: np.ndarray) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from study.data import cifar, folders, ilsvrc, mnist, pictures
-from study.data.packing import Item, Part, Source
+from study.data.items import Item, Part, Source
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
