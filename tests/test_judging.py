@@ -241,11 +241,10 @@ class TestOrigin:
         provenance(evidence.folder, "evaluate-one_column", outputs={name: "0" * 64})
         row = judged(replace(evidence, _read={}), bootstrap=200)["two-columns"]
         assert row.verdict == verdicts.WITHHELD and row.why == f"stale: {name} is not what evaluate-one_column wrote"
-        provenance(
-            evidence.folder, "evaluate-one_column", outputs={name: as_written, "evaluate/one_column/classes.csv": "0" * 64}
-        )
+        lacking = {name: as_written, "train/one_column/seed-0/weights.safetensors": "0" * 64}
+        provenance(evidence.folder, "evaluate-one_column", outputs=lacking)
         row = judged(replace(evidence, _read={}), bootstrap=200)["two-columns"]
-        assert row.verdict == verdicts.WITHHELD, "a file that is gone counts too"
+        assert row.verdict == verdicts.DIRECTION, "a pinned study has no weights"
 
     def test_artifacts_are_hashed(self, evidence):
         artifacts = judged(evidence, bootstrap=200)["two-columns"].artifacts

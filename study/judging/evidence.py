@@ -222,10 +222,10 @@ class Evidence:
         return {name: content for name in names if (content := self.provenance(name))}
 
     def changed_outputs(self, stage: str) -> list[str]:
-        """Files that are no longer what a stage wrote, by the checksums in its provenance."""
+        """Files that are no longer what a stage wrote, by the checksums in its provenance; a pinned study lacks large ones."""
         outputs = self.provenance(stage).get("outputs")
         names = outputs.items() if isinstance(outputs, dict) else ()
-        return [name for name, sha in names if not (self.folder / name).is_file() or self._changed(self.folder / name, sha)]
+        return [name for name, sha in names if self._changed(self.folder / name, sha)]
 
     def changed_inputs(self, stage: str) -> list[str]:
         """Files of this study that have changed since a stage read them, by the checksums in its provenance."""
