@@ -94,8 +94,8 @@ def _find(place: str) -> Path:
         if path.is_file() and path.name.lower().endswith(COMPRESSED):
             return unpack(path, kept / path.name.split(".")[0])
     raise ValueError(
-        f"{place} is not there: looked for {', '.join(map(str, looked_in))}, as a folder or archive; set download.place "
-        "to one that holds train/<class>/ and val/<class>/"
+        f"{place} is not there: looked for {', '.join(dict.fromkeys(map(str, looked_in)))}, as a folder or archive; set "
+        "download.place to one that holds train/<class>/ and val/<class>/"
     )
 
 
