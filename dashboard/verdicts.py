@@ -35,8 +35,8 @@ def claims(study: Study) -> pd.DataFrame:
 
 def outdated(study: Study) -> str:
     """What has changed since a working study was judged; empty where nothing has, and for a pinned one."""
-    inputs = dictionary(dictionary_of(study, "judge/provenance.json").get("inputs"))
-    changed = [] if study.pinned else standing.changed_makers(Path(), study.folder.name, inputs)
+    then = dictionary(dictionary_of(study, "judge/provenance.json").get("made_by"))
+    changed = [] if study.pinned else standing.changed_makers(Path(), study.folder.name, then)
     more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
     return f"{changed[0]}{more} changed after these verdicts were given" if changed else ""
 

@@ -18,7 +18,7 @@ from study.judging.judgement import judge
 from study.judging.measurements import MEASURES
 from study.judging.one_page import one_page
 from study.judging.protocol import read_protocol
-from study.judging.standing import makers
+from study.judging.standing import fingerprints
 from study.provenance import Record
 
 PROTOCOL = Path("protocol.yaml")
@@ -66,7 +66,7 @@ def judge_study(settings: StudySettings, record: Record) -> None:
         files.write_bytes(folder / name, text.encode())
     files.write_json(folder / "metrics.json", report.counts(rows) | evidence.headline())
     print(report.summary(rows), flush=True)
-    record.inputs(*makers(Path()))
+    record.add(made_by=fingerprints(Path()))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard import frames, pictures, query, reading, showing, tables, verdicts
 from dashboard.reading import Study
 from study import files
+from study.judging.standing import fingerprints
 from study.judging.verdicts import WORDS
 from study.paper.claims import CLAIMS
 from tests.fabricated import study as fabricated_study
@@ -139,8 +140,8 @@ def test_a_verdict_whose_file_has_changed_is_withheld(root: Path) -> None:
 
 def test_a_working_study_that_is_stale_says_so_and_a_pinned_one_is_judged_at_its_own_commit(root: Path) -> None:
     (root / "params.yaml").write_text("study: invented\n")
-    inputs = {"params.yaml": files.sha256(root / "params.yaml"), "study/network/alexnet.py": "0" * 64}
-    files.write_json(root / "results/invented/judge/provenance.json", {"inputs": inputs})
+    then = fingerprints(root) | {"study/network/alexnet.py": "0" * 64}
+    files.write_json(root / "results/invented/judge/provenance.json", {"made_by": then})
     shutil.copytree(root / "results/invented", root / "pinned/kept")
     assert "study/network/alexnet.py changed after these verdicts were given" in "".join(
         w.value for w in opened("claims").warning

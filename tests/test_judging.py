@@ -387,7 +387,7 @@ def test_the_stage_writes_what_it_promises(tmp_path, with_effects, monkeypatch):
         curves=dict.fromkeys(("relu", "tanh")),
         judge=SimpleNamespace(bootstrap=500, confidence=0.95),
     )
-    stage.judge_study(settings, SimpleNamespace(inputs=lambda *paths: None))
+    stage.judge_study(settings, SimpleNamespace(add=lambda **facts: None))
     folder = with_effects.folder / "judge"
     claims = files.read_json(folder / "claims.json")["claims"]
     assert [row["id"] for row in claims] == [one.id for one in CLAIMS]

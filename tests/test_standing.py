@@ -5,54 +5,82 @@ from pathlib import Path
 import pytest
 
 from study import files
-from study.judging.standing import SETTINGS, changed_artifacts, changed_makers, makers
+from study.judging.standing import changed_artifacts, changed_makers, fingerprints
 from tests.project import ROOT
+from tests.test_pipeline import FRAME, STAGES, _declared
+
+DVC_YAML = """stages:
+  train:
+    cmd: python -m stages.train
+    deps:
+      - data/packed/x
+      - protocol.yaml
+      - stages/train.py
+      - study/paper
+"""
+MADE = ("stages/train.py", "study/paper/claims.py", "protocol.yaml")
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A project of one module, with its settings."""
-    for name in ("study/network/alexnet.py", "stages/train.py", *SETTINGS):
+    """A project of one stage, with its settings."""
+    for name in (*MADE, "stages/running.py"):
         files.write_bytes(tmp_path / name, name.encode())
-    files.write_bytes(tmp_path / "params.yaml", b"machine: {}\nstudy: sketch\n")
+    files.write_bytes(tmp_path / "dvc.yaml", DVC_YAML.encode())
+    files.write_bytes(tmp_path / "params.yaml", b"machine: {threads: 1}   # one\n\nstudy: sketch\n")
+    files.write_bytes(tmp_path / "pyproject.toml", b'[project]\nname = "a"\ndependencies = ["torch==1"]\n')
     return tmp_path
 
 
-def _hashes(root: Path) -> dict[str, str]:
-    return {path.relative_to(root).as_posix(): files.sha256(path) for path in makers(root)}
-
-
-def test_makers_are_the_code_and_the_settings() -> None:
-    names = {path.relative_to(ROOT).as_posix() for path in makers(ROOT)}
-    assert {"study/network/alexnet.py", "stages/train.py", *SETTINGS} <= names
-    assert not [name for name in names if name.startswith(("tests", "dashboard", "bench"))]
+def test_what_makes_results_is_what_counts_for_dvc() -> None:
+    names = {name for name in fingerprints(ROOT) if not name.endswith("__init__.py")}
+    code = set().union(*(_declared(stage) for stage in STAGES))
+    assert names == code | {"params.yaml", "protocol.yaml", "pyproject.toml"} and not names & FRAME
 
 
 def test_nothing_has_changed(root: Path) -> None:
-    assert changed_makers(root, "sketch", _hashes(root)) == []
+    assert set(fingerprints(root)) == {*MADE, "params.yaml", "pyproject.toml"}
+    assert changed_makers(root, "sketch", fingerprints(root)) == []
 
 
-@pytest.mark.parametrize("name", ["study/network/alexnet.py", "params.yaml", "protocol.yaml"])
-def test_a_changed_maker_is_named(root: Path, name: str) -> None:
-    before = _hashes(root)
-    files.write_bytes(root / name, (root / name).read_bytes() + b"# more\n")
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [(name, b"other") for name in MADE]
+    + [
+        ("params.yaml", b"machine: {threads: 2}\nstudy: sketch\n"),
+        ("pyproject.toml", b'[project]\ndependencies = ["torch==2"]\n'),
+    ],
+)
+def test_a_changed_maker_is_named(root: Path, name: str, content: bytes) -> None:
+    before = fingerprints(root)
+    files.write_bytes(root / name, content)
     assert changed_makers(root, "sketch", before) == [name]
+    (root / name).unlink()
+    assert changed_makers(root, "sketch", before) == [name], "or is gone"
 
 
-def test_a_maker_that_is_gone_is_named(root: Path) -> None:
-    before = _hashes(root)
-    (root / "study/network/alexnet.py").unlink()
-    assert changed_makers(root, "sketch", before) == ["study/network/alexnet.py"]
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("stages/running.py", b"another frame"),
+        ("params.yaml", b"# said otherwise\nmachine: {threads: 1}\nstudy: sketch  # the default\n"),
+        ("pyproject.toml", b'[project]\nname = "b"\ndependencies = ["torch==1"]\n[tool.ruff]\nline-length = 80\n'),
+    ],
+)
+def test_what_a_second_repro_would_not_run_for_does_not_count(root: Path, name: str, content: bytes) -> None:
+    before = fingerprints(root)
+    files.write_bytes(root / name, content)
+    assert changed_makers(root, "sketch", before) == []
 
 
 def test_another_study_being_chosen_says_nothing_of_this_one(root: Path) -> None:
-    before = _hashes(root)
+    before = fingerprints(root)
     files.write_bytes(root / "params.yaml", b"study: cifar10\n")
     assert changed_makers(root, "sketch", before) == [] and changed_makers(root, "cifar10", before) == ["params.yaml"]
 
 
-def test_only_a_project_s_own_files_are_looked_at(root: Path) -> None:
-    assert changed_makers(root, "sketch", {"../elsewhere": "0" * 64, "data/x": "0" * 64}) == []
+def test_results_that_say_nothing_of_their_makers_are_not_accused(tmp_path: Path) -> None:
+    assert changed_makers(tmp_path, "sketch", {}) == []
 
 
 def test_artifacts_that_are_other_or_gone_are_named(tmp_path: Path) -> None:

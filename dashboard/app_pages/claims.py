@@ -21,7 +21,10 @@ st.markdown(f"**The paper:** ImageNet, 1,000 classes, 1.2 million training pictu
 st.markdown(f"**Here:** {showing.plain(max(scales, key=len, default='nothing is measured yet'))}.")
 
 if stale := verdicts.outdated(study):
-    st.warning(f"{showing.plain(stale)}. What was measured is withheld until `uv run dvc repro` has brought it up to date.")
+    st.warning(
+        f"{showing.plain(stale)}. What was measured is withheld until `uv run dvc repro` has brought "
+        "it up to date (where that finds nothing to do: `uv run dvc repro -sf judge`)."
+    )
 
 with st.container(horizontal=True):
     for group, count in tables.answer(claims).items():

@@ -1,24 +1,49 @@
 """Whether verdicts that were given still stand: on the files they rest on, and for a working study on today's code and settings.
 
-A pinned study was judged at its own commit, so only its own files count. The module needs nothing but the standard library.
+What counts as code and settings is what counts for DVC: the deps in dvc.yaml, params.yaml, the pinned packages. A pinned study
+was judged at its own commit, so only its own files count. The module needs nothing but the standard library.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from study import files
 
-CODE = ("study", "stages")
-SETTINGS = ("params.yaml", "protocol.yaml", "dvc.yaml", "pyproject.toml")
+PARAMS = "params.yaml"
 
 
-def makers(root: Path) -> list[Path]:
-    """The files below the project's root that results are made by."""
-    code = [path for folder in CODE for path in (root / folder).rglob("*.py")]
-    return sorted(code) + [root / name for name in SETTINGS]
+def fingerprints(root: Path) -> dict[str, str]:
+    """SHA-256 by name of all that makes results below the project's root."""
+    found = {path.relative_to(root).as_posix(): files.sha256(path) for path in _code(root)}
+    if (root / PARAMS).is_file():
+        found[PARAMS] = _of_text("\n".join(_lines(root / PARAMS)))
+    if (root / "pyproject.toml").is_file():
+        project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
+        found["pyproject.toml"] = _of_text("\n".join(project.get("dependencies", [])))
+    return found
+
+
+def _code(root: Path) -> Iterator[Path]:
+    """Files of the project among dvc.yaml's deps, a folder with all its modules."""
+    text = (root / "dvc.yaml").read_text(encoding="utf-8") if (root / "dvc.yaml").is_file() else ""
+    for name in sorted(set(re.findall(r"^\s*- ((?:study/|stages/|protocol)\S+)$", text, re.MULTILINE))):
+        path = root / name
+        yield from sorted(path.glob("*.py")) if path.is_dir() else [path] if path.is_file() else []
+
+
+def _lines(path: Path) -> list[str]:
+    """Without comments and empty lines: the order and indentation of YAML matter, these do not."""
+    lines = (re.sub(r"(^|\s)#.*", "", line).rstrip() for line in path.read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if line]
+
+
+def _of_text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def changed_artifacts(folder: Path, artifacts: Mapping[str, str]) -> list[str]:
@@ -27,21 +52,12 @@ def changed_artifacts(folder: Path, artifacts: Mapping[str, str]) -> list[str]:
     return [name for name, path in paths.items() if not path.is_file() or files.sha256(path) != artifacts[name]]
 
 
-def changed_makers(root: Path, study: str, inputs: Mapping[str, str]) -> list[str]:
-    """Of the files that made a study's verdicts, with their SHA-256, those that have changed since or are gone.
+def changed_makers(root: Path, study: str, then: Mapping[str, str]) -> list[str]:
+    """What of the `fingerprints` at the judgement of a study has changed since or is gone.
 
     params.yaml counts while it is this study's; when another one is chosen it says nothing of this one.
     """
-    here = {name: root / name for name in inputs if name.startswith(CODE) or name in SETTINGS}
-    if _chosen(root) != study:
-        here.pop("params.yaml", None)
-    return [name for name, path in here.items() if not path.is_file() or files.sha256(path) != inputs[name]]
-
-
-def _chosen(root: Path) -> str | None:
-    """The study that params.yaml names."""
-    try:
-        found = re.search(r"^study:\s*(\S+)", (root / "params.yaml").read_text(encoding="utf-8"), re.MULTILINE)
-    except OSError:
-        return None
-    return found[1] if found else None
+    now = fingerprints(root) if then else {}
+    chosen = re.search(r"^study:\s*(\S+)", (root / PARAMS).read_text(encoding="utf-8"), re.MULTILINE) if PARAMS in now else None
+    skipped = {PARAMS} if chosen and chosen[1] != study else set()
+    return [name for name, fingerprint in then.items() if name not in skipped and now.get(name) != fingerprint]
