@@ -112,7 +112,7 @@ def test_a_change_of_machine_is_never_served_from_the_cache(miniature: Path, tmp
     params["machine"]["threads"] = 2
     write_params(clone, params)
     runs = {f"{stage}@{name}" for stage in ("train", "evaluate") for name in ("base", "no_normalisation")}
-    assert _stages_to_run(clone) == runs | {"converge@relu", "converge@tanh", "retrieve", "judge"}
+    assert _stages_to_run(clone) == runs | {"converge@relu", "converge@tanh", "retrieve", "halve", "cost", "hand_made", "judge"}
 
 
 def _stages_to_run(folder: Path) -> set[str]:

@@ -15,11 +15,11 @@ st.caption(
     "A point a round of steps: on one batch again and again, on pictures that are only read, and on pictures that are cropped, "
     "reflected and recoloured. On the machine named under Provenance."
 )
-median = rounds.groupby("way")["seconds"].median()
-if {"one batch again", "read", "augmented"} <= set(median.index):
+by_way = rounds.pivot_table(index="round", columns="way", values="seconds")
+if {"one batch again", "read", "augmented"} <= set(by_way.columns):
     with st.container(horizontal=True):
         for title, way in (("Reading takes", "read"), ("Reading and augmenting take", "augmented")):
-            share = 1 - median["one batch again"] / median[way]
+            share = (1 - by_way["one batch again"] / by_way[way]).mean()
             st.metric(title, f"{share:.1%} of a step", border=True, width="content")
 showing.chart(charts.step_times(rounds), rounds, "step-times", "Milliseconds a training step, by where its pictures come from")
 
