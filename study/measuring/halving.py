@@ -95,7 +95,7 @@ def _mean(network: AlexNet, given: list[Tensor], masks: range, stream: tuple[int
 
 def _few(network: AlexNet, given: list[Tensor], stream: tuple[int, int], step: Callable[[int], None]) -> dict[str, Tensor]:
     """Geometric and arithmetic means of the first 1, 3, 10, 30, 100 masks: log probabilities each."""
-    found, logs, plain = {}, torch.zeros(1), torch.zeros(1)
+    found, logs, plain = {}, torch.zeros(()), torch.zeros(())  # without a shape they add up on any device
     for mask in range(FEW[-1]):
         one = _masked(network, given, mask, stream)
         logs, plain = logs + one, plain + one.exp()
