@@ -1,7 +1,7 @@
 """Top-1 and top-5 error of one run on the test set: ten patches, centre patch, every seed and their average."""
 
+import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from stages.running import Bar, run_stage, side_by_side, the_name
 from stages.settings import StudySettings, load
@@ -29,17 +29,16 @@ def evaluate(settings: StudySettings, record: Record, name: str) -> None:
     seeds, index = settings.runs[name].seeds, read_index(settings.packed)
     labels = PackedSplit(settings.packed, "test").labels
     folder = settings.results / "evaluate" / name
-    files.WORK.mkdir(exist_ok=True)
-    with (
-        TemporaryDirectory(dir=files.WORK, ignore_cleanup_errors=True) as place,
-        Bar(f"{name}, ten patches", len(labels) * len(seeds)) as bar,
-    ):
-        scratch = Path(place)
+    scratch = files.WORK / f"evaluate-{settings.study}-{name}"
+    shutil.rmtree(scratch, ignore_errors=True)  # of an evaluation that was ended
+    with Bar(f"{name}, ten patches", len(labels) * len(seeds)) as bar:
         each = [(settings, name, seed, scratch) for seed in seeds]
         made = side_by_side(predict_seed, each, settings.machine, bar)
         predictions = {kept.name: Prediction.kept(kept) for kept in made}
         predictions[files.AVERAGED] = average(list(predictions.values()), scratch / files.AVERAGED)
         write_evaluation(folder, name, predictions, labels, index["class_names"])
+    del predictions  # which map the files
+    shutil.rmtree(scratch, ignore_errors=True)
     error = files.read_json(folder / "metrics.json")["ten_patches"]
     print(f"{name}: top-1 {error['top1_error']:.1%}, top-5 {error['top5_error']:.1%} from ten patches", flush=True)
     weights = (settings.results / "train" / name / files.seed_folder(seed) / "weights.safetensors" for seed in seeds)

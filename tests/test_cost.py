@@ -85,3 +85,14 @@ def test_crossing_is_timed_where_columns_have_places_of_their_own(tiny_run: RunS
     network = AlexNet(tiny_run.network, 24, [torch.device("cpu")] * 2)
     parts = [torch.full((1, 2), float(number)) for number in range(2)]
     assert all(torch.equal(here, torch.tensor([[0.0, 0.0, 1.0, 1.0]])) for here in network.across(parts))
+
+
+def test_memory_is_counted_in_float32_whatever_the_study_computes_in() -> None:
+    small = AlexNetSettings(crop=55, stride=2, kernels=(8, 8, 8, 8, 8), neurons=(16, 16))
+    counted = peak_of_a_step(small, 10, 4, 1)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert peak_of_a_step(small, 10, 4, 1) == counted
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert peak_of_a_step(replace(small, normalisation="batch"), 10, 4, 1)[0] > 0

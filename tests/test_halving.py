@@ -90,3 +90,13 @@ def test_progress_counts_masks(feed: Feed) -> None:
     told: list[int] = []
     halve(_network(), feed, SETTINGS, told.append)
     assert np.sum(told) == pytest.approx(3 * (100 + FEW[-1]), abs=3)
+
+
+def test_batch_normalisation_keeps_what_it_learned(feed: Feed) -> None:
+    """Masks are drawn as in training; its statistics stay those of the test."""
+    network = _network(normalisation="batch")
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    once, _ = halve(network, feed, replace(SETTINGS, batch=24), lambda _: None)
+    twice, _ = halve(network, feed, SETTINGS, lambda _: None)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert [row[2] > 0 for row in once] == [row[2] > 0 for row in twice]

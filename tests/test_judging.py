@@ -506,3 +506,26 @@ def test_where_the_code_differs_is_what_its_recipe_does():
     assert cited <= rows and rows - cited == {"A1"}, "the geometry is the code's in both recipes"
     register = Path("LOG.md").read_text()
     assert all(f"| {number} |" in register for number in rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("halve/divergences.csv", "picture,label,halved\n0,1,0.1\n"),
+        ("cost/rounds.csv", "round,way,seconds\n0,augmented,0.1\n"),
+        (
+            "cost/rounds.csv",
+            "round,way,seconds\n" + "".join(f"{n},{way},0\n" for n in range(30) for way in ("one batch again", "augmented")),
+        ),
+        ("hand_made/predictions.csv", "picture,label,first\n0,1,2\n"),
+        ("provenance/hand_made.json", '{"inputs": [1], "commit": [2], "outputs": 3}'),
+        ("converge/relu/metrics.json", '{"seeds": [1]}'),
+    ],
+)
+def test_results_of_another_form_are_not_run_and_the_table_can_be_written(tmp_path, name, content):
+    evidence = invent(tmp_path / "sketch", planted=True, pictures=48)
+    (evidence.folder / name).write_text(content)
+    rows = judged(evidence, bootstrap=200)
+    assert rows["two-columns"].verdict == verdicts.DIRECTION, "the others stand"
+    files.write_json(tmp_path / "claims.json", report.as_json("sketch", evidence.scale, list(rows.values())))
+    evidence.headline()

@@ -12,8 +12,8 @@ if rounds.empty:
     showing.stop(study, "Nothing is measured yet. `uv run dvc repro cost` does.")
 st.header("Augmentation: computationally free?")
 st.caption(
-    "A point a round of steps: on one batch again and again, on pictures that are only read, and on pictures that are cropped, "
-    "reflected and recoloured. On the machine named under Provenance."
+    "A point a round of steps: on one batch again and again, on pictures that are only read (from memory), and on pictures that "
+    "are cropped, reflected and recoloured. On the machine named under Provenance."
 )
 by_way = rounds.pivot_table(index="round", columns="way", values="seconds")
 if {"one batch again", "read", "augmented"} <= set(by_way.columns):

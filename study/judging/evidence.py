@@ -69,7 +69,7 @@ class Evidence:
         """Ten-patch errors by run and epochs to the threshold by curve and seed, of what is there: for `dvc metrics show`."""
         errors = {run: self._expected(f"evaluate/{run}/metrics.json", "ten_patches") for run in self.runs}
         seeds = {curve: self._expected(f"converge/{curve}/metrics.json", "seeds") for curve in self.curves}
-        epochs = {curve: {s: one.get("epochs_to_threshold") for s, one in of.items()} for curve, of in seeds.items() if of}
+        epochs = {curve: _reached(of) for curve, of in seeds.items() if isinstance(of, dict)}
         return {"errors": {run: error for run, error in errors.items() if error}, "epochs_to_threshold": epochs}
 
     def require_run(self, run: str, add: str) -> None:
@@ -230,7 +230,8 @@ class Evidence:
     def changed_inputs(self, stage: str) -> list[str]:
         """Files of this study that have changed since a stage read them, by the checksums in its provenance."""
         inputs = self.provenance(stage).get("inputs")
-        names = {path.split(f"results/{self.study}/")[-1]: sha for path, sha in (inputs or {}).items()}
+        inputs = inputs if isinstance(inputs, dict) else {}
+        names = {path.split(f"results/{self.study}/")[-1]: sha for path, sha in inputs.items()}
         return [name for name, sha in names.items() if self._changed(self.folder / name, sha)]
 
     def _changed(self, path: Path, sha: str) -> bool:
@@ -244,3 +245,7 @@ class Evidence:
     def hashes(self, names: tuple[str, ...]) -> dict[str, str]:
         """SHA-256 of the files a verdict rests on, by their path under the study's folder."""
         return {name: files.sha256(self.folder / name) for name in names if (self.folder / name).is_file()}
+
+
+def _reached(seeds: dict[str, Any]) -> dict[str, Any]:
+    return {seed: one.get("epochs_to_threshold") for seed, one in seeds.items() if isinstance(one, dict)}

@@ -80,9 +80,14 @@ def _measure(evidence: Evidence, name: str, block: Block, protocol: Protocol, bo
     try:
         if _is_value(name) and not _at_paper_scale(evidence, block):
             raise MissingResult("a value is comparable on the paper's data only", _full_study(block))
-        return MEASURES[block.measure](evidence, block, Chance(alpha=protocol.alpha, draws=bootstrap, claim=name))
+        found = MEASURES[block.measure](evidence, block, Chance(alpha=protocol.alpha, draws=bootstrap, claim=name))
     except MissingResult as missing:
         return missing
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError, ZeroDivisionError) as problem:  # of a file's content
+        return MissingResult(f"a result it rests on is not of the form it should be ({problem!r})", "`uv run dvc repro`")
+    if np.isnan(found.estimate.value) or np.isnan(found.estimate.p):
+        return MissingResult("a result it rests on is no number", "`uv run dvc repro`")
+    return found
 
 
 def _full_study(block: Block) -> str:
@@ -96,13 +101,13 @@ def _at_paper_scale(evidence: Evidence, block: Block) -> bool:
     scale = block.paper_scale
     if scale is None or evidence.study != scale.study or evidence.training_pictures < scale.training_pictures:
         return False
-    return scale.parameters is None or evidence.parameters(block.against or block.run) == scale.parameters
+    return scale.parameters is None or evidence.parameters(_first_run(block)) == scale.parameters
 
 
 def _registered(evidence: Evidence, name: str, m: Measurement, today: Mapping[str, Any], then: History) -> str:
     """The weakest answer over the stages that a measurement rests on."""
-    commits = {evidence.provenance(stage).get("commit") for stage in m.stages}
-    answers = {registered(name, today, then(commit) if isinstance(commit, str) and commit else None) for commit in commits}
+    commits = {str(evidence.provenance(stage).get("commit") or "") for stage in m.stages}
+    answers = {registered(name, today, then(commit) if commit else None) for commit in commits}
     for answer in ("not checked", "exploratory"):
         if answer in answers:
             return answer
@@ -184,9 +189,14 @@ def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
+def _first_run(block: Block) -> str:
+    """The run whose size stands for the claim's."""
+    return next(iter((block.against or block.run).split()), "")
+
+
 def _width(evidence: Evidence, block: Block) -> str:
     """The network's size beside the data, such as `, 24 of the paper's 96 kernels in conv1, 1,234,567 parameters`."""
-    run = block.against or block.run
+    run = _first_run(block)
     kernels = evidence.first_kernels(run)
     parameters = evidence.parameters(run)
     width = f", {kernels} of the paper's {numbers.KERNELS[0]} kernels in conv1" if kernels else ""

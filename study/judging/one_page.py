@@ -70,17 +70,16 @@ def _scope(rows: Sequence[Row], scale: str) -> str:
 
 def _methodology(rows: Sequence[Row], made: Mapping[str, Mapping[str, Any]], alpha: float) -> str:
     trained = sorted(stage.removeprefix("train-") for stage in made if stage.startswith("train-"))
-    seconds = sum(float(one.get("seconds", 0)) for one in made.values())
-    seeds = max((row.seeds or 0 for row in rows), default=0)
-    machines = dict.fromkeys(f"{one['processor']}, {one['cores']} cores" for one in made.values() if one.get("processor"))
+    seconds = sum(float(one.get("seconds") or 0) for one in made.values())
+    machines = dict.fromkeys(f"{one['processor']}, {one.get('cores')} cores" for one in made.values() if one.get("processor"))
     commits = dict.fromkeys(str(one["commit"])[:10] for one in made.values() if one.get("commit"))
     registered = sum(row.registered == "pre-registered" for row in rows)
     return (
-        f"Runs: {', '.join(f'`{name}`' for name in trained) or 'none'}, up to {seeds} seeds each; each differs from `base` by a "
-        f"line or two of settings. Code at {', '.join(commits) or 'no commit'}; {seconds / 60:.0f} minutes of stages in all, on "
+        f"Runs: {', '.join(f'`{name}`' for name in trained) or 'none'}; a run differs from the others by a line or two of "
+        f"settings. Code at {', '.join(commits) or 'no commit'}; {seconds / 60:.0f} minutes of stages in all, on "
         f"{'; '.join(machines) or 'an unknown machine'}. The tests stand in `protocol.yaml`; {registered} claims were tested as "
         "it said before their runs. A seed is the unit, paired; pictures are a second source of chance; the family is held to "
-        f"{alpha:g} by Holm's rule; an absence must be shown by two one-sided tests."
+        f'{alpha:g} by Holm\'s rule; "no effect" is said only after two one-sided tests.'
     )
 
 

@@ -17,7 +17,8 @@ def augmentation_share(evidence: Evidence, block: Block, chance: Chance) -> Meas
     """Share of a step's time beyond that of a step on one batch again and again; rounds of steps are the unit."""
     cost, table = evidence.cost()
     by_way = {way: rows.sort_values("round")["seconds"].to_numpy(float) for way, rows in table.groupby("way")}
-    shares = 1 - by_way["one batch again"] / by_way["augmented"]
+    with np.errstate(divide="ignore", invalid="ignore"):  # a clock that stood still makes no number, and no verdict
+        shares = 1 - by_way["one batch again"] / by_way["augmented"]
     estimate = statistics.over_units(shares, chance.alpha, resolution=1e-4)
     against_margin = statistics.over_units(shares - block.smallest_effect, chance.alpha, resolution=1e-4)
     milliseconds = {way: f"{1000 * seconds:.4g}" for way, seconds in cost["seconds"].items()}

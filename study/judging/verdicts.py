@@ -135,7 +135,7 @@ def smallest_of_interest(block: Block, measured: Measurement) -> float:
 def what_decides(block: Block, measured: Measurement, protocol: Protocol, family: int, seconds_a_seed: float) -> str:
     """For an inconclusive claim: seeds and pictures with which the smallest effect of interest would be seen."""
     ours, alpha = measured.estimate, protocol.alpha / family
-    runs = " and ".join(f"`{run}`" for run in dict.fromkeys((*block.run.split(), block.against)) if run)
+    runs = " and ".join(f"`{run}`" for run in dict.fromkeys((*block.run.split(), *block.against.split())) if run)
     if not np.isfinite(ours.low) or not np.isfinite(ours.high):
         return f"more epochs for {runs}, until every seed is there; then `uv run dvc repro`"
     if measured.seeds < block.seeds:
@@ -155,8 +155,11 @@ def what_decides_absence(block: Block, measured: Measurement, protocol: Protocol
     """For an inconclusive absence: units with which the interval would no longer reach over the smallest of interest."""
     ours, margin = measured.estimate, smallest_of_interest(block, measured)
     visible = planning.smallest_visible(ours, protocol.alpha / family, protocol.power)
-    needed = int(np.ceil(ours.units * (visible / max(abs(ours.value - margin), margin / 10)) ** 2))
-    return f"about {needed:,} {measured.units} in place of {ours.units:,}; then `uv run dvc repro`"
+    apart = abs(ours.value - margin)
+    needed = ours.units * (visible / apart) ** 2 if apart else np.inf
+    if not ours.units < needed < 1000 * ours.units:
+        return f"it lies at the margin of {_amount(margin, measured)} itself; more {measured.units} hardly help"
+    return f"about {int(np.ceil(needed)):,} {measured.units} in place of {ours.units:,}; then `uv run dvc repro`"
 
 
 def _seeds_and_pictures(

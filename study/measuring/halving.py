@@ -57,9 +57,9 @@ def halve(network: Network, feed: Feed, settings: HalvingSettings, step: Callabl
     rows: list[list[Any]] = []
     wrong = dict.fromkeys(COLUMNS[2:], 0) | {"many": 0}
     for number, (pictures, labels) in enumerate(feed.test_batches(settings.batch)):
-        labels = labels[: settings.pictures - len(rows)]
-        given = network.convolved(pictures[: len(labels)])
+        labels = labels[: settings.pictures - len(rows)].cpu()
         network.eval()
+        given = network.convolved(pictures[: len(labels)])
         made = {"halved": _log_softmax(network, given)}
         network.train()
         made |= _few(network, given, (settings.seed, number), step)
@@ -75,7 +75,8 @@ def halve(network: Network, feed: Feed, settings: HalvingSettings, step: Callabl
 
 
 def _log_softmax(network: AlexNet, given: list[Tensor]) -> Tensor:
-    return network.classify(network.hidden(given)).double().log_softmax(dim=1)
+    """In float64, which not every device has, so on the CPU."""
+    return network.classify(network.hidden(given)).cpu().double().log_softmax(dim=1)
 
 
 def _masked(network: AlexNet, given: list[Tensor], mask: int, stream: tuple[int, int]) -> Tensor:
@@ -95,7 +96,7 @@ def _mean(network: AlexNet, given: list[Tensor], masks: range, stream: tuple[int
 
 def _few(network: AlexNet, given: list[Tensor], stream: tuple[int, int], step: Callable[[int], None]) -> dict[str, Tensor]:
     """Geometric and arithmetic means of the first 1, 3, 10, 30, 100 masks: log probabilities each."""
-    found, logs, plain = {}, torch.zeros(()), torch.zeros(())  # without a shape they add up on any device
+    found, logs, plain = {}, torch.zeros(()), torch.zeros(())
     for mask in range(FEW[-1]):
         one = _masked(network, given, mask, stream)
         logs, plain = logs + one, plain + one.exp()

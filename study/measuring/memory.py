@@ -61,7 +61,7 @@ def peak_of_a_step(settings: AlexNetSettings, classes: int, batch: int, devices:
         rule = Momentum(network, LearningSettings())
         rule.start_epoch(1, divisions=0)
         size = (batch, 3, settings.crop, settings.crop)
-        pictures = torch.empty(size, device=names[0]).contiguous(memory_format=torch.channels_last)
+        pictures = torch.empty(size, dtype=torch.float32, device=names[0]).contiguous(memory_format=torch.channels_last)
         labels = torch.zeros(batch, dtype=torch.int64, device=names[0])
         for _ in range(STEPS):
             _step(network, rule, pictures, labels)
@@ -75,8 +75,10 @@ def _place(network: AlexNet, devices: Sequence[torch.device]) -> None:
         column.device = devices[number % len(devices)]
         for layer in column.modules():
             for name, weight in list(layer.named_parameters(recurse=False)):
-                there = torch.empty_strided(weight.shape, weight.stride(), device=column.device)
+                there = torch.empty_strided(weight.shape, weight.stride(), dtype=torch.float32, device=column.device)
                 setattr(layer, name, nn.Parameter(there))
+            for name, buffer in list(layer.named_buffers(recurse=False)):
+                setattr(layer, name, torch.empty(buffer.shape, dtype=buffer.dtype, device=column.device))
 
 
 def _step(network: AlexNet, rule: Momentum, pictures: torch.Tensor, labels: torch.Tensor) -> None:
