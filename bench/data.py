@@ -27,10 +27,10 @@ from bench import batches, material
 from bench.table import Measured, Table
 from bench.timing import Elsewhere, Scope, Sides, clocked, in_turns
 from study.data.feeding import AugmentationSettings, Feed
-from study.data.items import Item
 from study.data.packed import PackedSplit, damage
 from study.data.packing import PackingSettings, pack, prepare
-from study.data.photographs import File
+from study.sources.items import Item
+from study.sources.photographs import File
 
 PICTURES, SMALL, FOR_QUARTER = 2560, 50_000, 640  # packed at 256 pixels (0.5 GB), as many as CIFAR-10's, and at 64
 JPEGS, SHARDS = 480, 10  # packed by one worker and by all, in so many shards a worker

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from study.data.items import Item, Part
 from study.data.packed import PackedSplit
 from study.data.packing import PackingSettings, pack
-from study.data.photographs import LABELS, WORDS, File, Photographs, list_folder, list_tar
 from study.data.rescaling import FilterSettings, rescale
+from study.sources.items import Item, Part
+from study.sources.photographs import LABELS, WORDS, File, Photographs, list_folder, list_tar
 
 SIZE = (375, 500)  # height and width of ImageNet's commonest photographs
 TEXTURES = 16  # that are drawn; the pictures of a large set are these, shifted

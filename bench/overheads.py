@@ -14,7 +14,7 @@ from bench.ours import Ours, declare
 from bench.table import Cell, Measured, Table
 from bench.timing import Scope, clocked, in_turns
 from stages.running import Bar
-from study import files
+from study import storage
 from study.machine import set_up
 from study.training.checkpoint import Checkpoints
 from study.training.loop import ALONE, SAVE_EVERY, Progress, _save
@@ -58,8 +58,8 @@ def _row(what: str, cost: Measured, whole_name: str, whole: Measured) -> tuple[C
 @contextmanager
 def _saving(ours: Ours) -> Iterator[Callable[[], float]]:
     """Real saves of the whole state, velocities too, on the disk that trainings use, and thrown away."""
-    files.WORK.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=files.WORK) as folder:
+    storage.WORK.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=storage.WORK) as folder:
         checkpoints = Checkpoints("bench")
         checkpoints.folder = Path(folder)
         yield partial(_save_once, ours, checkpoints, Progress())

@@ -24,7 +24,7 @@ FIGURE1 = {  # as printed
     "relu": ("ReLU", BLUE, "solid"),
     "tanh": ("tanh", VERMILION, "dash"),
 }
-QUANTITIES = {  # columns of files.CURVE, with the unit on the axis
+QUANTITIES = {  # columns of outputs.CURVE, with the unit on the axis
     "validation_error": ("validation error", "%"),
     "validation_top5_error": ("validation top-5 error", "%"),
     "training_error": ("training error", "%"),

@@ -16,6 +16,7 @@ import pandas as pd
 from dashboard.reading import Study, array_of, dictionary_of, made_of, table_of
 from study import files
 from study.measuring import kernels as kernels_of_figure3
+from study.training import outputs
 
 VIEWS = {"ten_patches": "ten patches", "centre_patch": "centre patch"}
 MEASURES = {"top1": "top-1", "top5": "top-5"}
@@ -106,25 +107,25 @@ def class_errors(study: Study, run: str) -> pd.DataFrame:
 
 
 def curves(study: Study) -> pd.DataFrame:
-    """Training curves of all runs: `run`, `seed`, then the columns of files.CURVE."""
+    """Training curves of all runs: `run`, `seed`, then the columns of outputs.CURVE."""
     return _stacked(
         [
-            table_of(study, f"train/{run}/{files.seed_folder(seed)}/curve.csv", files.CURVE).assign(run=run, seed=seed)
+            table_of(study, f"train/{run}/{outputs.seed_folder(seed)}/curve.csv", outputs.CURVE).assign(run=run, seed=seed)
             for run in runs(study, "train")
             for seed in seeds(study, run)
         ],
-        ("run", "seed", *files.CURVE),
+        ("run", "seed", *outputs.CURVE),
     )
 
 
 def convergence(study: Study) -> pd.DataFrame:
-    """Figure 1: `curve` (relu, tanh), then the columns of files.CONVERGENCE; the chosen rate alone once it is known."""
+    """Figure 1: `curve` (relu, tanh), then the columns of outputs.CONVERGENCE; the chosen rate alone once it is known."""
     tables = []
     for curve in runs(study, "converge"):
-        table = table_of(study, f"converge/{curve}/curves.csv", files.CONVERGENCE).assign(curve=curve)
+        table = table_of(study, f"converge/{curve}/curves.csv", outputs.CONVERGENCE).assign(curve=curve)
         chosen = made_of(study, f"converge/{curve}/metrics.json", lambda metrics: float(metrics["chosen_rate"]), None)
         tables.append(table if chosen is None else table[np.isclose(table["rate"].astype(float), chosen)])
-    return _stacked(tables, ("curve", *files.CONVERGENCE))
+    return _stacked(tables, ("curve", *outputs.CONVERGENCE))
 
 
 def _of_curves(study: Study, make: Callable[[dict[str, Any]], list[tuple[Any, ...]]], columns: Sequence[str]) -> pd.DataFrame:
@@ -168,7 +169,7 @@ def colourfulness(study: Study, run: str) -> pd.DataFrame:
     """A row a first-layer kernel of a run of two columns: seed, column, share of energy off the grey axis (0 to 1)."""
     tables = []
     for seed in seeds(study, run):
-        kernels = array_of(study, f"train/{run}/{files.seed_folder(seed)}/kernels.npy")
+        kernels = array_of(study, f"train/{run}/{outputs.seed_folder(seed)}/kernels.npy")
         if kernels is None or kernels.ndim != 4 or len(kernels) % 2:
             continue
         column = np.repeat([1, 2], len(kernels) // 2)

@@ -9,9 +9,10 @@ import numpy as np
 
 from dashboard import frames
 from dashboard.reading import Study
-from study import files
-from study.data import pictures
+from study import storage
+from study.data import packed
 from study.data.packed import PackedSplit
+from study.sources import pictures
 
 
 def picture_of(study: Study, split: str, row: int) -> np.ndarray | None:
@@ -33,9 +34,9 @@ def label_of(study: Study, split: str, row: int) -> int:
 
 def packed_folder(study: Study) -> Path | None:
     """Where the very set lies that the study was made from, recognised by its content's hash."""
-    folder = files.PACKED / str(frames.source(study).get("source"))
+    folder = packed.PACKED / str(frames.source(study).get("source"))
     try:
-        same = files.read_json(folder / "index.json")["sha256"] == frames.packed(study)["sha256"]
+        same = storage.read_json(folder / "index.json")["sha256"] == frames.packed(study)["sha256"]
     except (OSError, ValueError, KeyError):
         return None
     return folder if same else None
@@ -47,8 +48,8 @@ def remark(study: Study) -> str:
         return ""
     if _maker_settings(study) is None:
         return "The pictures of this study are not on this machine; `uv run dvc repro prepare` fetches and packs them."
-    if frames.source(study).get("maker") != files.sha256(Path(pictures.__file__)):
-        return "The pictures are drawn again by another study/data/pictures.py than the study's; they may differ."
+    if frames.source(study).get("maker") != storage.sha256(Path(pictures.__file__)):
+        return "The pictures are drawn again by another study/sources/pictures.py than the study's; they may differ."
     return ""
 
 

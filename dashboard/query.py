@@ -1,7 +1,7 @@
 """A picture that a visitor drops: from its bytes to RGB, or to one sentence that says why not; then to its features.
 
 The bytes are hostile until decoded. Limits are checked from the header before any pixel is decoded, the decoder is one
-of three, and nothing of the file is kept or served again. What becomes of its colours is as in study/data/decoding.py.
+of three, and nothing of the file is kept or served again. What becomes of its colours is as in study/sources/decoding.py.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from PIL import Image
 
 from dashboard import pictures, reading
 from dashboard.reading import Study
-from study import files
-from study.data.decoding import rgb
+from study import storage
+from study.sources.decoding import rgb
 
 if TYPE_CHECKING:
     from study.network.building import Network
@@ -91,7 +91,7 @@ def nearest_to(picture: np.ndarray, study: Study, k: int) -> tuple[np.ndarray, n
     if sentence := lacking(study):
         return sentence
     weights, sha256, run = _weights(study)
-    if files.sha256(weights) != sha256:
+    if storage.sha256(weights) != sha256:
         return "The weights are not those that made the features; `uv run dvc repro` brings both in order."
     stored = reading.array_of(study, STORED)
     if stored is None:
@@ -114,7 +114,7 @@ def features_of(picture: np.ndarray, study: Study) -> np.ndarray:
     weights, sha256, run = _weights(study)
     packed = pictures.packed_folder(study)
     assert packed is not None
-    index = files.read_json(packed / "index.json")
+    index = storage.read_json(packed / "index.json")
     network = _network(weights, sha256, json.dumps(run), len(index["classes"]))
     mean = np.load(packed / "mean.npy", allow_pickle=False)
     size, crop = len(mean), network.settings.crop

@@ -4,11 +4,12 @@ from typing import Any
 
 from stages.running import Bar, run_stage, side_by_side, the_name
 from stages.settings import StudySettings, load
-from study import files
+from study import storage
 from study.checking import plain
 from study.data.packed import read_index
 from study.measuring.convergence import fastest, mean_curve, measure, train_curve
 from study.provenance import Record
+from study.training import outputs
 
 
 def converge(settings: StudySettings, record: Record, name: str) -> None:
@@ -28,9 +29,9 @@ def converge(settings: StudySettings, record: Record, name: str) -> None:
     done = trials | (trained(f"rate {rate:g}", left) if left else {})
     tried = tried or {rate: done[first, rate]["errors"]}
     by_seed = {seed: done[seed, rate]["errors"] for seed in curve.seeds}
-    files.write_csv(folder / "curves.csv", files.CONVERGENCE, [row for one in done.values() for row in one["rows"]])
-    files.write_csv(folder / "figure1.csv", ("epoch", "training_error"), mean_curve(by_seed))
-    files.write_json(folder / "metrics.json", measure(curve, tried, by_seed))
+    storage.write_csv(folder / "curves.csv", outputs.CONVERGENCE, [row for one in done.values() for row in one["rows"]])
+    storage.write_csv(folder / "figure1.csv", ("epoch", "training_error"), mean_curve(by_seed))
+    storage.write_json(folder / "metrics.json", measure(curve, tried, by_seed))
     seconds = {seed: done[seed, rate]["epoch_seconds"] for seed in curve.seeds}
     record.add(curve=plain(curve), data_sha256=index["sha256"], epoch_seconds=seconds)
 

@@ -2,7 +2,7 @@
 
 from stages.running import Bar, run_stage
 from stages.settings import StudySettings
-from study import files
+from study import files, storage
 from study.data.packed import read_index
 from study.measuring.cost import WAYS, measure, time_steps
 from study.provenance import Record
@@ -14,8 +14,8 @@ def cost(settings: StudySettings, record: Record) -> None:
     with Bar(f"steps of {wanted.run}", wanted.epochs * wanted.steps * run.learning.batch) as bar:
         rows = time_steps(run, settings.machine, settings.packed, wanted, bar.tell)
     metrics = measure(run, settings.machine, len(read_index(settings.packed)["classes"]), wanted, rows)
-    files.write_csv(folder / "rounds.csv", files.COSTS, rows)
-    files.write_json(folder / "metrics.json", metrics)
+    storage.write_csv(folder / "rounds.csv", files.COSTS, rows)
+    storage.write_json(folder / "metrics.json", metrics)
     seconds = ", ".join(f"{way} {1000 * metrics['seconds'][way]:.1f}" for way in WAYS)
     print(f"a step of {metrics['batch']} pictures, in milliseconds: {seconds}", flush=True)
     record.add(data_sha256=read_index(settings.packed)["sha256"])

@@ -2,15 +2,15 @@
 
 from stages.running import run_stage
 from stages.settings import StudySettings
-from study import files
-from study.data.sources import obtain
+from study import storage
 from study.provenance import Record
+from study.sources.choosing import obtain
 
 
 def download(settings: StudySettings, record: Record) -> None:
     source = obtain(settings.download)
     receipt = source.receipt()
-    files.write_json(settings.results / "download" / "source.json", receipt)
+    storage.write_json(settings.results / "download" / "source.json", receipt)
     print(f"{receipt['title']}: {sum(source.counts.values()):,} pictures, verified", flush=True)
 
 

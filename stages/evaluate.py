@@ -5,12 +5,13 @@ from pathlib import Path
 
 from stages.running import Bar, run_stage, side_by_side, the_name
 from stages.settings import StudySettings, load
-from study import files
+from study import files, storage
 from study.data.feeding import Feed
 from study.data.packed import PackedSplit, read_index
 from study.machine import set_up
 from study.measuring.evaluation import Prediction, average, predict, write_evaluation
 from study.provenance import Record
+from study.training import outputs
 from study.training.run import Tell, load_network
 
 
@@ -18,9 +19,9 @@ def predict_seed(settings: StudySettings, name: str, seed: int, scratch: Path, t
     """The probabilities of one seed's network, in a folder of their own."""
     run, machine, index = settings.runs[name], set_up(settings.machine), read_index(settings.packed)
     feed = Feed(settings.packed, ("test",), run.network.crop, machine.devices[0], run.augmentation)
-    trained = settings.results / "train" / name / files.seed_folder(seed)
+    trained = settings.results / "train" / name / outputs.seed_folder(seed)
     network = load_network(run, len(index["classes"]), trained, machine)
-    folder = scratch / files.seed_folder(seed)
+    folder = scratch / outputs.seed_folder(seed)
     predict(network, feed, settings.evaluate.batch, tell, folder)
     return folder
 
@@ -29,7 +30,7 @@ def evaluate(settings: StudySettings, record: Record, name: str) -> None:
     seeds, index = settings.runs[name].seeds, read_index(settings.packed)
     labels = PackedSplit(settings.packed, "test").labels
     folder = settings.results / "evaluate" / name
-    scratch = files.WORK / f"evaluate-{settings.study}-{name}"
+    scratch = storage.WORK / f"evaluate-{settings.study}-{name}"
     shutil.rmtree(scratch, ignore_errors=True)  # of an evaluation that was ended
     with Bar(f"{name}, ten patches", len(labels) * len(seeds)) as bar:
         each = [(settings, name, seed, scratch) for seed in seeds]
@@ -39,9 +40,9 @@ def evaluate(settings: StudySettings, record: Record, name: str) -> None:
         write_evaluation(folder, name, predictions, labels, index["class_names"])
     del predictions  # which map the files
     shutil.rmtree(scratch, ignore_errors=True)
-    error = files.read_json(folder / "metrics.json")["ten_patches"]
+    error = storage.read_json(folder / "metrics.json")["ten_patches"]
     print(f"{name}: top-1 {error['top1_error']:.1%}, top-5 {error['top5_error']:.1%} from ten patches", flush=True)
-    weights = (settings.results / "train" / name / files.seed_folder(seed) / "weights.safetensors" for seed in seeds)
+    weights = (settings.results / "train" / name / outputs.seed_folder(seed) / "weights.safetensors" for seed in seeds)
     record.inputs(*weights)
     record.add(data_sha256=index["sha256"])
 

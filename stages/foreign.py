@@ -11,7 +11,7 @@ from typing import Any
 
 from stages.running import Bar
 from stages.settings import StudySettings, load
-from study import files
+from study import storage
 from study.checking import SettingsError, plain
 from study.data.packed import PackedSplit, read_index
 from study.machine import peak_memory, set_up
@@ -34,17 +34,17 @@ def evaluate(settings: StudySettings, weights: Path) -> list[str]:
         made = foreign.predict_foreign(network, settings.packed, machine, settings.evaluate.batch, bar.tell)
     (folder / "provenance.json").unlink(missing_ok=True)  # of an earlier evaluation
     write_evaluation(folder, "foreign", {MODEL: made}, labels, index["class_names"])
-    sha256 = files.sha256(weights)
+    sha256 = storage.sha256(weights)
     record.add(weights={"file": weights.name, "sha256": sha256}, data_sha256=index["sha256"])
     record.outputs(settings.results, folder)
     record.write(folder / "provenance.json", peak_memory())
-    return [*_what(settings, weights.name, sha256, index["classes"]), *_table(files.read_json(folder / "metrics.json"))]
+    return [*_what(settings, weights.name, sha256, index["classes"]), *_table(storage.read_json(folder / "metrics.json"))]
 
 
 def _what(settings: StudySettings, name: str, sha256: str, classes: list[str]) -> list[str]:
     """Which weights, which pictures, which classes."""
     receipt, known = settings.results / "download" / "source.json", foreign.TORCHVISION
-    title = files.read_json(receipt)["title"] if receipt.exists() else "no source.json says what they are"
+    title = storage.read_json(receipt)["title"] if receipt.exists() else "no source.json says what they are"
     pictures = len(PackedSplit(settings.packed, "test"))
     weights = "torchvision's own file" if sha256.startswith(known.sha256) else "not torchvision's own file"
     theirs = "ILSVRC-2012's" if foreign.are_ilsvrc_2012(classes) else "not ILSVRC-2012's, taken in the order of the packed set"

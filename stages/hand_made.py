@@ -4,7 +4,7 @@ from functools import partial
 
 from stages.running import run_stage
 from stages.settings import StudySettings
-from study import files
+from study import files, storage
 from study.data.packed import PackedSplit, read_index
 from study.machine import set_up
 from study.measuring.hand_made import batches, fit, predict, table
@@ -19,8 +19,8 @@ def hand_made(settings: StudySettings, record: Record) -> None:
     of_train, of_validation = (partial(batches, split, wanted.batch) for split in (train, validation))
     fitted = fit(of_train, of_validation, len(index["classes"]), wanted)
     rows, metrics = table(fitted, predict(fitted, batches(test, wanted.batch), wanted), test.labels)
-    files.write_csv(folder / "predictions.csv", files.HAND_MADE, rows)
-    files.write_json(folder / "metrics.json", metrics)
+    storage.write_csv(folder / "predictions.csv", files.HAND_MADE, rows)
+    storage.write_json(folder / "metrics.json", metrics)
     print(f"hand-made features: top-1 {metrics['top1_error']:.1%}, top-5 {metrics['top5_error']:.1%}", flush=True)
     record.add(data_sha256=index["sha256"])
 

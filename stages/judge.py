@@ -11,7 +11,7 @@ from ruamel.yaml.error import YAMLError
 
 from stages.running import run_stage
 from stages.settings import StudySettings
-from study import files
+from study import storage
 from study.judging import report
 from study.judging.evidence import Evidence
 from study.judging.judgement import judge
@@ -53,8 +53,8 @@ def judge_study(settings: StudySettings, record: Record) -> None:
     evidence = Evidence(folder=results, study=settings.study, runs=tuple(settings.runs), curves=tuple(settings.curves))
     rows = judge(evidence, protocol, today, protocol_at, wanted.bootstrap, wanted.confidence)
     folder = results / "judge"
-    files.write_json(folder / "claims.json", report.as_json(settings.study, evidence.scale, rows))
-    files.write_csv(folder / "claims.csv", report.COLUMNS, report.as_csv(rows))
+    storage.write_json(folder / "claims.json", report.as_json(settings.study, evidence.scale, rows))
+    storage.write_csv(folder / "claims.csv", report.COLUMNS, report.as_csv(rows))
     texts = {
         "claims.md": report.as_markdown(settings.study, rows),
         "claims.tex": report.as_latex(rows),
@@ -63,8 +63,8 @@ def judge_study(settings: StudySettings, record: Record) -> None:
         "report.md": one_page(settings.study, evidence.scale, rows, evidence.made(), protocol.alpha),
     }
     for name, text in texts.items():
-        files.write_bytes(folder / name, text.encode())
-    files.write_json(folder / "metrics.json", report.counts(rows) | evidence.headline())
+        storage.write_bytes(folder / name, text.encode())
+    storage.write_json(folder / "metrics.json", report.counts(rows) | evidence.headline())
     print(report.summary(rows), flush=True)
     record.add(made_by=fingerprints(Path()))
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from stages.settings import PARAMS, load
-from study import files
+from study import files, storage
 
 LASTING = {".json", ".csv", ".md", ".tex", ".png"}
 README = Path("README.md")
@@ -35,7 +35,7 @@ def pin(results: Path, folder: Path) -> None:
         shutil.copyfile(path, copy)
     shutil.copyfile(PARAMS, folder / "params.yaml")
     kept = sorted(path for path in folder.rglob("*") if path.is_file())
-    files.write_json(folder / "manifest.json", {path.relative_to(folder).as_posix(): files.sha256(path) for path in kept})
+    storage.write_json(folder / "manifest.json", {path.relative_to(folder).as_posix(): storage.sha256(path) for path in kept})
 
 
 def with_table(readme: str, name: str, table: str) -> str:

@@ -4,10 +4,10 @@ import os
 
 from stages.running import Bar, run_stage
 from stages.settings import StudySettings
-from study import files
-from study.data.packing import pack
-from study.data.sources import obtain
+from study import storage
+from study.data.packing import PICTURES, pack
 from study.provenance import Record
+from study.sources.choosing import obtain
 
 
 def prepare(settings: StudySettings, record: Record) -> None:
@@ -17,8 +17,8 @@ def prepare(settings: StudySettings, record: Record) -> None:
         index = pack(source, settings.prepare, settings.packed, os.cpu_count() or 1, bar.tell)
     told = ("size", "filter", "classes", "class_names", "pictures", "mean_rgb", "eigenvalues", "eigenvectors", "sha256")
     facts = {"title": receipt["title"], "synthetic": receipt["synthetic"]} | {name: index[name] for name in told}
-    files.write_json(folder / "packed.json", facts)
-    files.write_csv(folder / "pictures.csv", files.PICTURES, index["report"])
+    storage.write_json(folder / "packed.json", facts)
+    storage.write_csv(folder / "pictures.csv", PICTURES, index["report"])
     counted = ", ".join(f"{number:,} {split}" for split, number in index["pictures"].items())
     print(f"packed {counted} pictures of {index['size']} pixels, {len(index['classes'])} classes; "
           f"{len(index['report']):,} unusual ones are in {folder / 'pictures.csv'}", flush=True)  # fmt: skip

@@ -15,8 +15,8 @@ from ruamel.yaml.error import YAMLError
 
 from study import files
 from study.checking import SettingsError, checked
+from study.data.packed import PACKED
 from study.data.packing import PackingSettings
-from study.data.sources import BuiltInSettings, SourceSettings
 from study.machine import MachineSettings
 from study.measuring.convergence import CurveSettings
 from study.measuring.cost import CostSettings
@@ -24,6 +24,7 @@ from study.measuring.evaluation import EvaluationSettings
 from study.measuring.halving import HalvingSettings
 from study.measuring.hand_made import HandMadeSettings
 from study.measuring.neighbours import RetrievalSettings
+from study.sources.choosing import BuiltInSettings, SourceSettings
 from study.training.recipes import RECIPES
 from study.training.run import RunSettings
 
@@ -71,7 +72,7 @@ class StudySettings:
 
     @property
     def packed(self) -> Path:
-        return files.PACKED / self.study
+        return PACKED / self.study
 
 
 def read_params(path: Path = PARAMS) -> dict[str, Any]:

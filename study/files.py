@@ -3,9 +3,9 @@
     results/<study>/                     the working area (in DVC's cache, not in Git); pinned/<name>/ has the same tree
       download/source.json               what the pictures are, with the checksums of their files
       prepare/packed.json                the packed set: counts, classes, mean, colour covariance, content hash
-      prepare/pictures.csv               a row a picture file that is unusual: what was found, what was done (PICTURES)
+      prepare/pictures.csv               a row a picture file that is unusual: what was found and done (study/data/packing.py)
       train/<run>/metrics.json           one entry a seed: epochs, last errors, finished or diverged
-      train/<run>/seed-<s>/curve.csv     a row an epoch (CURVE)
+      train/<run>/seed-<s>/curve.csv     a row an epoch (study/training/outputs.py)
       train/<run>/seed-<s>/weights.safetensors
       train/<run>/seed-<s>/kernels.npy   first-layer kernels, float32 (kernels, height, width, RGB); column 1 first
       train/<run>/seed-<s>/kernels.png   the same as a picture (Figure 3)
@@ -13,7 +13,7 @@
       evaluate/<run>/predictions.csv     a row a model and test picture (PREDICTIONS), so that tests can be paired
       evaluate/<run>/classes.csv         error by class (CLASSES)
       converge/<curve>/metrics.json      rates tried, rate chosen, epochs to the threshold by seed (null: not reached)
-      converge/<curve>/curves.csv        a row a seed and epoch (CONVERGENCE)
+      converge/<curve>/curves.csv        a row a seed and epoch (study/training/outputs.py)
       converge/<curve>/figure1.csv       epoch, training_error: the mean over seeds, for DVC's plot of Figure 1
       retrieve/metrics.json              how often neighbours share the query's class: features, pixels, chance
       retrieve/neighbours.csv            a row a query and rank (NEIGHBOURS)
@@ -35,33 +35,11 @@ Errors are fractions from 0 to 1 in every file. Pictures and labels are numbered
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import json
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 RESULTS = Path("results")
 PINNED = Path("pinned")
-PACKED = Path("data/packed")
-RAW = Path("data/raw")
-WORK = Path(".work")
 
-PICTURES = ("split", "picture", "found", "done")
-CURVE = (
-    "epoch",
-    "iteration",
-    "rate",
-    "training_loss",
-    "training_error",
-    "validation_loss",
-    "validation_error",
-    "validation_top5_error",
-)
-CONVERGENCE = ("seed", "rate", "epoch", "iteration", "training_loss", "training_error")
 PREDICTIONS = (
     ("model", "picture", "label")
     + tuple(f"ten_{rank}" for rank in range(1, 6))
@@ -77,82 +55,6 @@ NEIGHBOURS = ("query", "label", "rank", "neighbour", "neighbour_label", "distanc
 AVERAGED = "averaged"  # the `model` of a prediction made by averaging the models of all seeds
 
 
-def seed_folder(seed: int) -> str:
-    return f"seed-{seed}"
-
-
 def provenance(results: Path, stage: str) -> Path:
     """Where a stage (`evaluate-base`) says what made its results. `judge` reads the folder, so its own is not there."""
     return results / "judge" / "provenance.json" if stage == "judge" else results / "provenance" / f"{stage}.json"
-
-
-def write_bytes(path: Path, content: bytes | memoryview) -> None:
-    """Write a file whole or not at all: to a neighbour first, then renamed over it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(partial, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-@contextmanager
-def held(lock: Path, what: str) -> Iterator[None]:
-    """Hold `lock` for this process. Raises ValueError, saying `what` and by whom, where another process holds it."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with open(lock, "a+") as file:
-        if not _take(file):
-            file.seek(0)
-            raise ValueError(f"{what} by process {file.read() or '?'}; wait for it, or end it")
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
-
-
-def _take(file: Any) -> bool:
-    """An exclusive lock that the system drops when the process ends, however it ends."""
-    if os.name == "nt":
-        import msvcrt
-
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        except OSError:
-            return False
-        return True
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
-def write_json(path: Path, content: Any) -> None:
-    write_bytes(path, (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
-
-
-def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A header, then the rows; floats with six significant digits, so that a table can be read by eye."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(partial, "w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(columns)
-        for row in rows:
-            table.writerow([f"{value:.6g}" if isinstance(value, float) else value for value in row])
-    os.replace(partial, path)
-
-
-def sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from study import files
+from study import storage
 
 CODE = ("study", "stages", "dvc.yaml", "pyproject.toml")
 PACKAGES = ("torch", "torchvision", "numpy", "pillow", "pandas", "scipy", "statsmodels", "safetensors")
@@ -71,14 +71,14 @@ class Record:
 
     def inputs(self, *paths: Path) -> None:
         """Hash the files that a stage read; a packed set is told by the hash in its index."""
-        found = {path.as_posix(): files.sha256(path) for path in paths if path.is_file()}
+        found = {path.as_posix(): storage.sha256(path) for path in paths if path.is_file()}
         self.content["inputs"] = self.content.get("inputs", {}) | found
 
     def outputs(self, results: Path, folder: Path) -> None:
         """Hash what a stage wrote below its folder, by paths under the study's, so that a change afterwards is seen."""
         found = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-        self.add(outputs={path.relative_to(results).as_posix(): files.sha256(path) for path in found})
+        self.add(outputs={path.relative_to(results).as_posix(): storage.sha256(path) for path in found})
 
     def write(self, path: Path, peak_memory: int) -> None:
         self.add(seconds=round(time.time() - self.began, 1), peak_memory_bytes=peak_memory)
-        files.write_json(path, self.content)
+        storage.write_json(path, self.content)

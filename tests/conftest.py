@@ -7,10 +7,10 @@ import torch
 
 from study.data.feeding import AugmentationSettings
 from study.data.packing import PackingSettings, pack
-from study.data.pictures import PictureSettings
-from study.data.sources import BuiltIn, BuiltInSettings
 from study.machine import MachineSettings
 from study.network.settings import AlexNetSettings
+from study.sources.choosing import BuiltIn, BuiltInSettings
+from study.sources.pictures import PictureSettings
 from study.training.run import RunSettings
 from study.training.update import LearningSettings, RateSettings
 from tests.project import make_miniature

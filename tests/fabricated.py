@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from study import files
+from study import files, storage
 from study.checking import plain
 from study.data.feeding import NO_AUGMENTATION, Feed
+from study.data.packed import PACKED
 from study.data.packing import PackingSettings, pack
-from study.data.pictures import CLASSES, PictureSettings
-from study.data.sources import BuiltIn, BuiltInSettings
 from study.judging.verdicts import WORDS
 from study.measuring.convergence import CurveSettings, mean_curve, measure
 from study.measuring.evaluation import Prediction, average, write_evaluation
@@ -27,6 +26,9 @@ from study.network.four_layer import FourLayerSettings
 from study.network.settings import AlexNetSettings
 from study.paper.claims import CLAIMS
 from study.provenance import Record
+from study.sources.choosing import BuiltIn, BuiltInSettings
+from study.sources.pictures import CLASSES, PictureSettings
+from study.training import outputs
 from study.training.loop import Progress
 from study.training.run import RunSettings, write_training
 
@@ -38,13 +40,13 @@ CPU = torch.device("cpu")
 
 def study(root: Path, name: str = "invented") -> Path:
     """Write a study under `root`/results and its packed pictures under `root`/data; returns the study's folder."""
-    folder, packed = root / files.RESULTS / name, root / files.PACKED / "sketch"
+    folder, packed = root / files.RESULTS / name, root / PACKED / "sketch"
     source = BuiltIn(BuiltInSettings(source="sketch", pictures=PICTURES))
     index = pack(source, PackingSettings(size=64), packed, 1, lambda *done: None)
-    files.write_json(folder / "download/source.json", source.receipt())
+    storage.write_json(folder / "download/source.json", source.receipt())
     told = ("size", "classes", "pictures", "mean_rgb", "sha256")
     facts = {"title": "built-in synthetic pictures", "synthetic": True} | {key: index[key] for key in told}
-    files.write_json(folder / "prepare/packed.json", facts)
+    storage.write_json(folder / "prepare/packed.json", facts)
     random = np.random.default_rng(0)
     for number, run in enumerate(("base", "one_column")):
         _train(folder, run, columns=2 - number)
@@ -54,9 +56,9 @@ def study(root: Path, name: str = "invented") -> Path:
     _retrieve(folder, packed)
     _halve(folder)
     _cost(folder, random)
-    files.write_json(folder / "hand_made/metrics.json", {"pictures": 240, "top1_error": 0.485, "top5_error": 0.212})
-    files.write_json(folder / "judge/claims.json", claims(folder))
-    files.write_bytes(folder / "judge/report.md", b"# Reproduction report: invented\n")
+    storage.write_json(folder / "hand_made/metrics.json", {"pictures": 240, "top1_error": 0.485, "top5_error": 0.212})
+    storage.write_json(folder / "judge/claims.json", claims(folder))
+    storage.write_bytes(folder / "judge/report.md", b"# Reproduction report: invented\n")
     return folder
 
 
@@ -75,7 +77,7 @@ def _train(folder: Path, run: str, columns: int) -> None:
         for epoch in range(1, 7):
             error = 0.95 * 0.8**epoch + 0.02 * seed
             progress.curve.append([epoch, 3 * epoch, 0.01, 3 * error, error, 3 * error + 0.1, error + 0.05, error / 2])
-        write_training(folder / "train" / run / files.seed_folder(seed), trained, progress)
+        write_training(folder / "train" / run / outputs.seed_folder(seed), trained, progress)
     _record(folder, f"train-{run}", run=plain(RunSettings(network=network, seeds=SEEDS)))
 
 
@@ -86,7 +88,7 @@ def _evaluate(folder: Path, run: str, random: np.random.Generator, right: float)
         logits = random.normal(0, 3, (2, len(labels), COUNT))
         logits[:, np.arange(len(labels)), labels] += right
         softmax = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
-        predictions[files.seed_folder(seed)] = Prediction(ten_patches=softmax[0], centre_patch=softmax[1])
+        predictions[outputs.seed_folder(seed)] = Prediction(ten_patches=softmax[0], centre_patch=softmax[1])
     predictions[files.AVERAGED] = average(list(predictions.values()))
     write_evaluation(folder / "evaluate" / run, run, predictions, labels, CLASSES)
     _record(folder, f"evaluate-{run}")
@@ -100,9 +102,9 @@ def _converge(folder: Path, curve: str, rate: float, speed: float) -> None:
     rows = [[1, each, epoch, 3 * epoch, 2 * error, error] for each, e in tried.items() for epoch, error in enumerate(e, 1)] + [
         [2, rate, epoch, 3 * epoch, 2 * error, error] for epoch, error in enumerate(errors[2], 1)
     ]
-    files.write_csv(folder / "converge" / curve / "curves.csv", files.CONVERGENCE, rows)
-    files.write_csv(folder / "converge" / curve / "figure1.csv", ("epoch", "training_error"), mean_curve(errors))
-    files.write_json(folder / "converge" / curve / "metrics.json", measure(settings, tried, errors))
+    storage.write_csv(folder / "converge" / curve / "curves.csv", outputs.CONVERGENCE, rows)
+    storage.write_csv(folder / "converge" / curve / "figure1.csv", ("epoch", "training_error"), mean_curve(errors))
+    storage.write_json(folder / "converge" / curve / "metrics.json", measure(settings, tried, errors))
     _record(folder, f"converge-{curve}")
 
 
@@ -114,29 +116,31 @@ def _retrieve(folder: Path, packed: Path) -> None:
     by_features, distances = nearest(asked, stored, 6)
     by_pixels, _ = nearest(pixels(test, 48), pixels(train, 48), 6)
     labels, known = test.labels.numpy(), train.labels.numpy()
-    files.write_csv(folder / "retrieve/neighbours.csv", files.NEIGHBOURS, table(labels, known, by_features, distances, by_pixels))
+    storage.write_csv(
+        folder / "retrieve/neighbours.csv", files.NEIGHBOURS, table(labels, known, by_features, distances, by_pixels)
+    )
     np.save(folder / "retrieve/features-train.npy", stored)
     np.save(folder / "retrieve/features-test.npy", asked)
-    files.write_json(folder / "retrieve/metrics.json", matches("base", labels, known[by_features], known[by_pixels]))
+    storage.write_json(folder / "retrieve/metrics.json", matches("base", labels, known[by_features], known[by_pixels]))
     weights = folder / "train/base/seed-1/weights.safetensors"
-    _record(folder, "retrieve", inputs={"results/invented/train/base/seed-1/weights.safetensors": files.sha256(weights)})
+    _record(folder, "retrieve", inputs={"results/invented/train/base/seed-1/weights.safetensors": storage.sha256(weights)})
 
 
 def _halve(folder: Path) -> None:
     divergence = {"halved": 0.01} | {f"{mean}_{n}": 0.1 / n for mean in ("geometric", "arithmetic") for n in (1, 3, 10, 30, 100)}
     errors = dict.fromkeys([*divergence, "many"], 0.3)
     content = {"run": "base", "seed": 1, "pictures": 24, "masks": 1000, "divergence": divergence, "top1_error": errors}
-    files.write_json(folder / "halve/metrics.json", content)
+    storage.write_json(folder / "halve/metrics.json", content)
     _record(folder, "halve")
 
 
 def _cost(folder: Path, random: np.random.Generator) -> None:
     ways = {"one batch again": 0.03, "read": 0.031, "augmented": 0.032}
     rows = [[n, way, each * float(random.uniform(0.99, 1.01))] for n in range(10) for way, each in ways.items()]
-    files.write_csv(folder / "cost/rounds.csv", files.COSTS, rows)
+    storage.write_csv(folder / "cost/rounds.csv", files.COSTS, rows)
     peaks = {"1": [30528844], "2": [16372508, 15210640]}
     content = {"run": "base", "batch": 32, "rounds": 10, "seconds": ways, "devices": ["cpu"], "exchange": None}
-    files.write_json(folder / "cost/metrics.json", content | {"memory": peaks, "memory_of_the_paper": peaks})
+    storage.write_json(folder / "cost/metrics.json", content | {"memory": peaks, "memory_of_the_paper": peaks})
     _record(folder, "cost")
 
 
@@ -160,6 +164,6 @@ def claims(folder: Path) -> list[dict[str, Any]]:
         if claim.kind == "effect":
             row |= {"ours": 0.01 * number, "low": 0.01 * number - 0.02, "high": 0.01 * number + 0.02, "bound": ""}
             row |= {"pictures": 240, "seeds": 2, "scale": "built-in synthetic pictures, 64 px", "p_holm": 0.04}
-            row |= {"registered": "exploratory", "artifacts": {rests_on: files.sha256(folder / rests_on)}}
+            row |= {"registered": "exploratory", "artifacts": {rests_on: storage.sha256(folder / rests_on)}}
         rows.append(row)
     return rows

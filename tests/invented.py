@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from study import files
+from study import files, storage
 from study.judging.evidence import Evidence
+from study.training import outputs
 
 RUNS = ("base", "no_normalisation", "local_pooling", "one_column", "no_dropout")
 SEEDS = (0, 1, 2)
@@ -14,13 +15,13 @@ COMMIT = "0" * 40
 def invent(folder, *, planted, pictures=1000, study="sketch", training=8000, slow_epochs=None):
     """Write results in the real formats: `planted` with all of the paper's effects, otherwise with none of them."""
     random = np.random.default_rng(0)
-    files.write_json(folder / "download/source.json", {"title": "built-in synthetic pictures", "synthetic": True})
+    storage.write_json(folder / "download/source.json", {"title": "built-in synthetic pictures", "synthetic": True})
     about = {
         "size": 64,
         "classes": [f"class {c}" for c in range(CLASSES)],
         "pictures": {"train": training, "test": pictures},
     }
-    files.write_json(folder / "prepare/packed.json", about)
+    storage.write_json(folder / "prepare/packed.json", about)
     for run in RUNS:
         worse = 1.0 if planted and run != "base" else 0.0
         _trained(folder / "train" / run, random, planted, without_dropout=planted and run == "no_dropout")
@@ -30,7 +31,7 @@ def invent(folder, *, planted, pictures=1000, study="sketch", training=8000, slo
     for curve, epochs in (("relu", 6.0), ("tanh", slow_epochs if slow_epochs else 36.0 if planted else 6.1)):
         times = {str(seed): {"epochs_to_threshold": epochs * (1 + 0.01 * seed), "epochs": 60} for seed in SEEDS}
         content = {"activation": curve, "threshold": 0.25, "chosen_rate": 0.01, "tried": [], "seeds": times}
-        files.write_json(folder / "converge" / curve / "metrics.json", content)
+        storage.write_json(folder / "converge" / curve / "metrics.json", content)
         provenance(folder, f"converge-{curve}", seconds=60)
     _retrieved(folder / "retrieve", random, planted)
     provenance(folder, "retrieve", seconds=5)
@@ -43,18 +44,18 @@ def invent(folder, *, planted, pictures=1000, study="sketch", training=8000, slo
 
 
 def provenance(folder, name, **facts):
-    files.write_json(folder / "provenance" / f"{name}.json", {"stage": name, "commit": COMMIT, "dirty": False} | facts)
+    storage.write_json(folder / "provenance" / f"{name}.json", {"stage": name, "commit": COMMIT, "dirty": False} | facts)
 
 
 def _trained(folder, random, planted, *, without_dropout):
     seeds = {str(seed): {"epochs": 12, "status": "finished"} for seed in SEEDS}
-    files.write_json(folder / "metrics.json", {"run": folder.name, "parameters": 1_234_567, "seeds": seeds})
+    storage.write_json(folder / "metrics.json", {"run": folder.name, "parameters": 1_234_567, "seeds": seeds})
     for seed in SEEDS:
         rise = (0.4 if without_dropout else 0.0) + 0.01 * random.random()
         loss = np.concatenate([np.linspace(3, 1, 6), np.linspace(1, 1 + rise, 7)[1:]])
         error = np.concatenate([np.linspace(0.9, 0.3, 3 if without_dropout else 6), np.full(9 if without_dropout else 6, 0.3)])
         rows = [(e + 1, 250 * (e + 1), 0.01, loss[e], 0.25, loss[e], error[e], error[e] / 3) for e in range(12)]
-        files.write_csv(folder / f"seed-{seed}" / "curve.csv", files.CURVE, rows)
+        storage.write_csv(folder / f"seed-{seed}" / "curve.csv", outputs.CURVE, rows)
         grey = random.normal(size=(24, 11, 11, 1)).repeat(3, axis=3)
         colour = random.normal(size=(24, 11, 11, 3))
         share = np.where(np.arange(24) < 12, 0.1, 0.9) if planted else np.full(24, 0.5)
@@ -68,7 +69,7 @@ def _evaluated(folder, run, random, pictures, worse, planted):
     common = np.random.default_rng(7).normal(size=pictures)
     labels = np.arange(pictures) % CLASSES
     rows = []
-    for model in (*(files.seed_folder(seed) for seed in SEEDS), files.AVERAGED):
+    for model in (*(outputs.seed_folder(seed) for seed in SEEDS), files.AVERAGED):
         own = common + 0.4 * random.normal(size=pictures) + worse
         ten_wrong = own - (0.5 if planted and model == files.AVERAGED else 0) > 0.9
         centre_wrong = own + (0.5 if planted else 0.05 * random.normal(size=pictures)) > 0.9
@@ -76,10 +77,10 @@ def _evaluated(folder, run, random, pictures, worse, planted):
         for picture, label in enumerate(labels.tolist()):
             ten, centre = (_five(label, wrong, far_off[picture]) for wrong in (ten_wrong[picture], centre_wrong[picture]))
             rows.append([model, picture, label, *ten, 0.5, *centre])
-    files.write_csv(folder / "predictions.csv", files.PREDICTIONS, rows)
+    storage.write_csv(folder / "predictions.csv", files.PREDICTIONS, rows)
     single = [row for row in rows if row[0] != files.AVERAGED]
     errors = {"top1_error": sum(row[2] != row[3] for row in single) / len(single)}
-    files.write_json(folder / "metrics.json", {"run": run, "pictures": pictures, "ten_patches": errors})
+    storage.write_json(folder / "metrics.json", {"run": run, "pictures": pictures, "ten_patches": errors})
 
 
 def _five(label, wrong, far_off):
@@ -98,8 +99,8 @@ def _retrieved(folder, random, planted):
             near, near_pixels = 6 * query + rank, (6 * query + rank if not planted and rank % 2 else 5000 + rank)
             found = [label if same else label + 1, near_pixels, label if same_pixels else label + 1]
             rows.append([query, label, rank, near, found[0], 1.5, found[1], found[2]])
-    files.write_csv(folder / "neighbours.csv", files.NEIGHBOURS, rows)
-    files.write_json(folder / "metrics.json", {"run": "base", "queries": 200, "neighbours": 6})
+    storage.write_csv(folder / "neighbours.csv", files.NEIGHBOURS, rows)
+    storage.write_json(folder / "metrics.json", {"run": "base", "queries": 200, "neighbours": 6})
 
 
 def _halved(folder, random, planted):
@@ -110,19 +111,19 @@ def _halved(folder, random, planted):
         one = float(random.uniform(0.1, 0.3))
         halved = one / 10 if planted else one + float(random.normal(0, 0.001))
         rows.append([picture, picture % CLASSES, halved, *(one / int(name.split("_")[1]) for name in means)])
-    files.write_csv(folder / "divergences.csv", (*files.DIVERGENCES, *means), rows)
-    files.write_json(folder / "metrics.json", {"run": "base", "pictures": len(rows)})
+    storage.write_csv(folder / "divergences.csv", (*files.DIVERGENCES, *means), rows)
+    storage.write_json(folder / "metrics.json", {"run": "base", "pictures": len(rows)})
 
 
 def _timed(folder, random, planted):
     """Thirty rounds of steps; planted: augmentation costs 1%, otherwise 20%."""
     cost = {"one batch again": 1.0, "read": 1.005, "augmented": 1.01 if planted else 1.25}
     rows = [[n, way, 0.03 * each * (1 + 0.001 * random.random())] for n in range(30) for way, each in cost.items()]
-    files.write_csv(folder / "rounds.csv", files.COSTS, rows)
+    storage.write_csv(folder / "rounds.csv", files.COSTS, rows)
     memory = {"1": [1866172780], "2": [1010545532, 933474160]}
     seconds = {way: 0.03 * each for way, each in cost.items()}
     content = {"run": "base", "batch": 32, "rounds": 30, "seconds": seconds, "devices": ["cpu"]}
-    files.write_json(folder / "metrics.json", content | {"memory_of_the_paper": memory, "exchange": None})
+    storage.write_json(folder / "metrics.json", content | {"memory_of_the_paper": memory, "exchange": None})
 
 
 def _hand_made(folder, random, pictures, planted):
@@ -132,5 +133,5 @@ def _hand_made(folder, random, pictures, planted):
         label = picture % CLASSES
         wrong = random.random() < (0.7 if planted else 0.2)
         rows.append([picture, label, *_five(label, wrong, far_off=random.random() < 0.3)])
-    files.write_csv(folder / "predictions.csv", files.HAND_MADE, rows)
-    files.write_json(folder / "metrics.json", {"pictures": pictures})
+    storage.write_csv(folder / "predictions.csv", files.HAND_MADE, rows)
+    storage.write_json(folder / "metrics.json", {"pictures": pictures})

@@ -19,7 +19,7 @@ from bench.ours import Ours, declare
 from bench.table import Measured, Table
 from bench.timing import Elsewhere, Scope, Sides, in_turns
 from stages.settings import load
-from study import files
+from study import storage
 from study.data.feeding import NO_AUGMENTATION, Feed
 from study.data.packed import PackedSplit, read_index
 from study.measuring.memory import Alive
@@ -59,7 +59,7 @@ class Here(Elsewhere):
 
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(files, "WORK", tmp_path)
+    monkeypatch.setattr(storage, "WORK", tmp_path)
     monkeypatch.setattr(timing, "WARM_UP", 0)
     monkeypatch.setattr(patches, "PICTURES", 3)
     tiny = {"PICTURES": 8, "SMALL": 64, "FOR_QUARTER": 8, "JPEGS": 12, "TIMED_JPEGS": 4, "PACKINGS": 1}
@@ -150,7 +150,7 @@ def test_photographs_come_from_a_folder_or_a_tar(tmp_path: Path) -> None:
 
 def test_the_judgement_that_is_timed_is_the_pinned_one() -> None:
     rows = judging.judged(load(judging.STUDY / "params.yaml"), judging.STUDY)
-    pinned = files.read_json(judging.STUDY / "judge/claims.json")["claims"]
+    pinned = storage.read_json(judging.STUDY / "judge/claims.json")["claims"]
     assert [row.verdict for row in rows] == [claim["verdict"] for claim in pinned]
 
 

@@ -14,12 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from study import files
-from study.data import cifar, fetching, mnist
-from study.data.cifar import OFFICIAL, CifarFiles, CifarSettings, obtain_cifar
-from study.data.fetching import VARIABLE, RawFile
-from study.data.items import Item
-from study.data.mnist import MnistSettings, obtain_mnist
+from study.sources import cifar, fetching, mnist
+from study.sources.cifar import OFFICIAL, CifarFiles, CifarSettings, obtain_cifar
+from study.sources.fetching import VARIABLE, RawFile
+from study.sources.items import Item
+from study.sources.mnist import MnistSettings, obtain_mnist
 
 NEARBY = Path(__file__).parents[2] / "shared" / "data"
 SETTINGS = CifarSettings(source="cifar10")
@@ -32,7 +31,7 @@ GREY = RANDOM.integers(0, 256, (60, 28, 28), dtype=np.uint8)
 @pytest.fixture
 def mine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """One's own directory of raw files, still empty. Nothing is fetched: there is no server."""
-    monkeypatch.setattr(files, "RAW", tmp_path / "raw")
+    monkeypatch.setattr(fetching, "RAW", tmp_path / "raw")
     monkeypatch.setattr(fetching, "WAIT", 0)
     monkeypatch.setattr(mnist, "MNIST_URL", "http://127.0.0.1:9/")
     folder = tmp_path / "mine"
@@ -276,7 +275,7 @@ def test_the_addresses_and_checksums_are_torchvisions() -> None:
 
 @pytest.mark.skipif(not (os.environ.get(VARIABLE) or NEARBY.exists()), reason="CIFAR-10 is not at hand: set STUDY_DATA")
 def test_the_real_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "RAW", tmp_path)
+    monkeypatch.setattr(fetching, "RAW", tmp_path)
     monkeypatch.setenv(VARIABLE, os.environ.get(VARIABLE) or str(NEARBY))
     source = obtain_cifar(SETTINGS)
     assert source.counts == {"train": 45000, "validation": 5000, "test": 10000}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from study import files
+from study import storage
 from study.data.feeding import NO_AUGMENTATION, Feed
 from study.measuring.cost import WAYS, CostSettings, InTurns, _crossing, exchange, measure, time_steps
 from study.measuring.memory import peak_of_a_step
@@ -29,7 +29,7 @@ def test_every_round_times_every_way(
     assert [row[:2] for row in rows] == [[number, way] for number in range(3) for way in WAYS]
     assert all(0 < row[2] < 5 for row in rows)
     assert sum(told) == SETTINGS.epochs * 2 * tiny_run.learning.batch
-    assert not (tmp_path / files.WORK).exists(), "nothing is saved while the clock runs"
+    assert not (tmp_path / storage.WORK).exists(), "nothing is saved while the clock runs"
     made = measure(tiny_run, MACHINE, 24, SETTINGS, rows)
     assert set(made["seconds"]) == set(WAYS) and made["exchange"] is None
 

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import frames, pictures, query, reading, showing, tables, verdicts
 from dashboard.reading import Study
-from study import files
+from study import storage
 from study.judging.standing import fingerprints
 from study.judging.verdicts import WORDS
 from study.paper.claims import CLAIMS
@@ -85,8 +85,8 @@ def test_with_results_a_page_calls_synthetic_pictures_synthetic(page: str, root:
 @pytest.mark.parametrize("page", PAGES)
 def test_a_link_names_the_study_that_is_shown(page: str, root: Path) -> None:
     shutil.copytree(root / "results/invented", root / "pinned/kept")
-    files.write_json(root / "pinned/kept/prepare/packed.json", {"title": "other pictures", "synthetic": False})
-    files.write_json(root / "pinned/kept/download/source.json", {"source": "other", "synthetic": False})
+    storage.write_json(root / "pinned/kept/prepare/packed.json", {"title": "other pictures", "synthetic": False})
+    storage.write_json(root / "pinned/kept/download/source.json", {"source": "other", "synthetic": False})
     app = opened(page, study="pinned/kept")
     assert app.selectbox(key="study").value == "pinned/kept"
     assert "other pictures" in told(app)
@@ -141,7 +141,7 @@ def test_a_verdict_whose_file_has_changed_is_withheld(root: Path) -> None:
 def test_a_working_study_that_is_stale_says_so_and_a_pinned_one_is_judged_at_its_own_commit(root: Path) -> None:
     (root / "params.yaml").write_text("study: invented\n")
     then = fingerprints(root) | {"study/network/alexnet.py": "0" * 64}
-    files.write_json(root / "results/invented/judge/provenance.json", {"made_by": then})
+    storage.write_json(root / "results/invented/judge/provenance.json", {"made_by": then})
     shutil.copytree(root / "results/invented", root / "pinned/kept")
     assert "study/network/alexnet.py changed after these verdicts were given" in "".join(
         w.value for w in opened("claims").warning
@@ -308,20 +308,20 @@ def test_pictures_of_another_set_are_never_shown(root: Path) -> None:
 def test_another_version_of_the_maker_is_remarked(root: Path) -> None:
     shutil.rmtree(root / "data")
     receipt = frames.source(here(root)) | {"maker": "0" * 64}
-    files.write_json(root / "results/invented/download/source.json", receipt)
+    storage.write_json(root / "results/invented/download/source.json", receipt)
     assert "may differ" in told(opened("similar"))
 
 
 def test_pictures_that_cannot_be_drawn_are_missed_in_one_sentence(root: Path) -> None:
     shutil.rmtree(root / "data")
-    files.write_json(root / "results/invented/download/source.json", {"source": "cifar10", "title": "CIFAR-10"})
+    storage.write_json(root / "results/invented/download/source.json", {"source": "cifar10", "title": "CIFAR-10"})
     assert pictures.picture_of(here(root), "test", 0) is None
     assert "not on this machine" in told(opened("similar"))
 
 
 def test_changed_code_is_said_aloud(root: Path) -> None:
     path = root / "results/invented/provenance/train-base.json"
-    files.write_json(path, files.read_json(path) | {"commit": "0123456789abcdef", "dirty": True})
+    storage.write_json(path, storage.read_json(path) | {"commit": "0123456789abcdef", "dirty": True})
     app = opened("provenance")
     assert "differs from their commit" in told(app)
     table = app.dataframe[0].value.set_index("stage")

@@ -21,9 +21,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from study.data import decoding
-from study.data.decoding import Decoded, decode
 from study.data.rescaling import FILTERS, FilterSettings, rescale, rescaled_size
+from study.sources import decoding
+from study.sources.decoding import Decoded, decode
 
 PHOTOGRAPHS = Path(__file__).parents[2] / "shared/data"
 SMOOTHING = [FilterSettings(kind="bilinear"), FilterSettings(kind="bicubic"), FilterSettings(kind="lanczos")]
@@ -507,5 +507,5 @@ def test_warnings_of_others_are_as_they_were() -> None:
 
 
 def test_decoding_needs_no_torch() -> None:
-    line = "import sys, dashboard.query, study.data.decoding; assert 'torch' not in sys.modules"
+    line = "import sys, dashboard.query, study.sources.decoding; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", line], check=True, cwd=Path(__file__).parents[1])

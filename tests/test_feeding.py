@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 import torch
 
-from study import files
+from study import storage
 from study.data import packing
 from study.data.feeding import NO_AUGMENTATION, AugmentationSettings, Feed, colour_axes
-from study.data.items import Item, Part
 from study.data.packed import PackedSplit, damage
 from study.data.packing import PackingSettings, pack
-from study.data.pictures import CLASSES, PictureSettings, index_of, picture
 from study.data.rescaling import FilterSettings, rescale
-from study.data.sources import BuiltIn, BuiltInSettings
+from study.sources.choosing import BuiltIn, BuiltInSettings
+from study.sources.items import Item, Part
+from study.sources.pictures import CLASSES, PictureSettings, index_of, picture
 from study.training.replicas import Replicas
 from tests.ilsvrc_shaped import photograph
 
@@ -121,7 +121,7 @@ class _Breaking:
 
 def test_mean_and_covariance(packed: Path) -> None:
     pixels = PackedSplit(packed, "train").take(np.arange(50)).astype(np.float64)
-    index = files.read_json(packed / "index.json")
+    index = storage.read_json(packed / "index.json")
     np.testing.assert_allclose(np.load(packed / "mean.npy"), pixels.mean(axis=0), rtol=1e-6)
     covariance = np.cov(pixels.reshape(-1, 3).T, bias=True)
     vectors, values = np.array(index["eigenvectors"]), np.array(index["eigenvalues"])
@@ -174,7 +174,7 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_packed(tmp_path:
 
 def test_two_preparations_at_once(tmp_path: Path) -> None:
     with (
-        files.held(tmp_path.with_name(f"{tmp_path.name}.lock"), "these pictures are being packed"),
+        storage.held(tmp_path.with_name(f"{tmp_path.name}.lock"), "these pictures are being packed"),
         pytest.raises(ValueError, match=f"these pictures are being packed by process {os.getpid()}; wait for it"),
     ):
         pack(SOURCE, PACKING, tmp_path, 1, lambda _: None)
@@ -297,7 +297,7 @@ def packing_generator(seed: int, epoch: int) -> torch.Generator:
 
 def test_colour_changes_follow_the_covariance(packed: Path) -> None:
     """alpha of 1 along a component changes the colour by its eigenvalue on the 0-1 scale (A5), or by its root."""
-    index = files.read_json(packed / "index.json")
+    index = storage.read_json(packed / "index.json")
     vectors, values = torch.tensor(index["eigenvectors"]), torch.tensor(index["eigenvalues"])
     axes = colour_axes(packed, "eigenvalues")
     torch.testing.assert_close(axes, vectors * values / 255, rtol=1e-5, atol=1e-5)

@@ -20,9 +20,9 @@ import numpy as np
 import pytest
 import requests
 
-from study.data import fetching
-from study.data.archives import members, unpack
-from study.data.fetching import VARIABLE, RawFile, find_or_fetch, places
+from study.sources import fetching
+from study.sources.archives import members, unpack
+from study.sources.fetching import VARIABLE, RawFile, find_or_fetch, places
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 MD5 = f"md5:{hashlib.md5(CONTENT).hexdigest()}"
@@ -211,7 +211,7 @@ def test_a_redirect_to_http_is_refused_in_one_sentence(tmp_path: Path, monkeypat
 
 def test_a_mirror_has_files_under_their_own_names(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, server.url + "mirrored/")
-    monkeypatch.setattr(fetching.files, "RAW", tmp_path)
+    monkeypatch.setattr(fetching, "RAW", tmp_path)
     path = find_or_fetch("Pictures", RawFile(name="a #b.bin", url="https://one.org/other", known_hash=MD5), tmp_path / "set")
     assert path == tmp_path / "set" / "a #b.bin" and server.asked == [("/mirrored/a%20%23b.bin", None)]
     assert places("set") == [tmp_path / "set"]
@@ -222,7 +222,7 @@ def test_my_own_file_is_taken_where_it_lies(server: Server, tmp_path: Path, monk
     mine.mkdir()
     (mine / NAME).write_bytes(CONTENT)
     monkeypatch.setenv(VARIABLE, str(mine))
-    monkeypatch.setattr(fetching.files, "RAW", tmp_path / "raw")
+    monkeypatch.setattr(fetching, "RAW", tmp_path / "raw")
     assert fetch(server, kept) == mine / NAME and places("set") == [mine, kept]
     assert server.asked == [] and left_in(mine) == [NAME] and left_in(kept) == [f".{NAME}.verified.json"]
 
@@ -407,7 +407,7 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
 KILLED = """
 import os, sys
 from pathlib import Path
-from study.data.archives import unpack
+from study.sources.archives import unpack
 unpack(Path("a.gz"), Path("out"), lambda name: os._exit(9) if name == "set/deep/b.bin" else True)
 """
 

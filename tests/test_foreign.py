@@ -16,13 +16,13 @@ from torchvision.transforms import v2
 
 from stages import foreign as command
 from stages.settings import merged, read_params
-from study import files
+from study import files, storage
 from study.data.feeding import NO_AUGMENTATION, Feed
-from study.data.folders import FolderSettings, obtain_folder
 from study.data.packed import PackedSplit
 from study.data.packing import PackingSettings, pack
 from study.machine import Machine, set_up
 from study.measuring import foreign
+from study.sources.folders import FolderSettings, obtain_folder
 from tests.conftest import MACHINE
 from tests.ilsvrc_shaped import photograph, synsets
 from tests.project import ROOT, copy_project, run, write_params
@@ -63,9 +63,9 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("foreign")
     for label in range(COUNT):
         for number in range(5):
-            files.write_bytes(folder / f"raw/train/c{label}/{number}.jpg", photograph(number, label))
+            storage.write_bytes(folder / f"raw/train/c{label}/{number}.jpg", photograph(number, label))
         for number in range(2):
-            files.write_bytes(folder / f"raw/val/c{label}/{number}.jpg", photograph(100 + number, label))
+            storage.write_bytes(folder / f"raw/val/c{label}/{number}.jpg", photograph(100 + number, label))
     source = obtain_folder(FolderSettings(source="folder", place=str(folder / "raw"), title="stripes", validation=3))
     pack(source, PackingSettings(size=256), folder / "packed", 1, lambda _: None)
     return folder / "packed"
@@ -246,7 +246,7 @@ def project(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_params(folder, merged(params, {"study": "stripes", "prepare": {"size": 256}, "evaluate": {"batch": 5}}))
     (folder / "data" / "packed").mkdir(parents=True)
     (folder / "data" / "packed" / "stripes").symlink_to(packed)
-    files.write_json(folder / "results/stripes/download/source.json", {"title": "stripes of all kinds"})
+    storage.write_json(folder / "results/stripes/download/source.json", {"title": "stripes of all kinds"})
     return folder
 
 
@@ -254,22 +254,22 @@ def test_the_command_writes_and_says_what_came_out(
     project: Path, plain: dict[str, np.ndarray], weights: Path, packed: Path
 ) -> None:
     written = project / "results" / "stripes" / "foreign"
-    files.write_json(written / "provenance.json", {"of": "an earlier evaluation"})
+    storage.write_json(written / "provenance.json", {"of": "an earlier evaluation"})
     said = run(sys.executable, "-m", "stages.foreign", str(weights), cwd=project).stdout.splitlines()
     labels = PackedSplit(packed, "test").labels
     expected = {view: (probabilities.argmax(axis=1) != labels).mean() for view, probabilities in plain.items()}
-    metrics = files.read_json(written / "metrics.json")
+    metrics = storage.read_json(written / "metrics.json")
     assert metrics["pictures"] == 6 and set(metrics["models"]) == {"alexnet"}
     for view, top1_error in expected.items():
         assert metrics[view] == {"top1_error": pytest.approx(top1_error), "top5_error": 0.0}, "3 classes are within the best five"
     rows = (written / "predictions.csv").read_text().splitlines()
     assert rows[0].split(",") == list(files.PREDICTIONS) and len(rows) == 7
-    hashed = files.sha256(weights)
-    record = files.read_json(written / "provenance.json")
+    hashed = storage.sha256(weights)
+    record = storage.read_json(written / "provenance.json")
     assert record["weights"] == {"file": weights.name, "sha256": hashed} and str(weights.parent) not in str(record)
-    assert record["data_sha256"] == files.read_json(packed / "index.json")["sha256"]
+    assert record["data_sha256"] == storage.read_json(packed / "index.json")["sha256"]
     outputs = {f"foreign/{name}" for name in ("metrics.json", "predictions.csv", "classes.csv")}
-    assert record["outputs"] == {name: files.sha256(written.parent / name) for name in outputs}
+    assert record["outputs"] == {name: storage.sha256(written.parent / name) for name in outputs}
     centre, ten = expected["centre_patch"], expected["ten_patches"]
     assert said == [
         f"weights: own-alexnet.pth, not torchvision's own file (SHA-256 {hashed[:8]}...)",
@@ -286,10 +286,10 @@ def test_the_command_writes_and_says_what_came_out(
 def test_torchvisions_file_and_classes_are_recognised(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], weights: Path, packed: Path
 ) -> None:
-    classes = files.read_json(packed / "index.json")["classes"]
+    classes = storage.read_json(packed / "index.json")["classes"]
     monkeypatch.chdir(project)
     monkeypatch.setattr(sys, "argv", ["foreign", str(weights)])
-    monkeypatch.setattr(foreign, "TORCHVISION", replace(foreign.TORCHVISION, sha256=files.sha256(weights)[:8]))
+    monkeypatch.setattr(foreign, "TORCHVISION", replace(foreign.TORCHVISION, sha256=storage.sha256(weights)[:8]))
     monkeypatch.setattr(foreign, "ILSVRC_2012", sha256("\n".join(classes).encode()).hexdigest())
     command.main()
     said = capsys.readouterr().out.splitlines()
@@ -324,7 +324,7 @@ def test_a_mistake_gets_one_sentence(
 def test_weights_that_do_not_fit_the_study_get_one_sentence(
     project: Path, weights: Path, packed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    index = files.read_json(packed / "index.json") | {"classes": ["a", "b", "c", "d"]}
+    index = storage.read_json(packed / "index.json") | {"classes": ["a", "b", "c", "d"]}
     monkeypatch.chdir(project)
     monkeypatch.setattr(sys, "argv", ["foreign", str(weights)])
     monkeypatch.setattr(command, "read_index", lambda folder: index)

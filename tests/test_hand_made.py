@@ -11,9 +11,9 @@ import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
 from study.data.packed import PackedSplit
-from study.data.pictures import CLASSES, PictureSettings, picture
 from study.measuring import hand_made
 from study.measuring.hand_made import HandMadeSettings, batches, features, fit, gradient_blocks, predict, table
+from study.sources.pictures import CLASSES, PictureSettings, picture
 
 PLAIN = HandMadeSettings(decays=(0.01,))
 SMALL = HandMadeSettings(cells=2, orientations=3, colours=2, decays=(0.001, 0.01, 0.1))  # 12 + 8 features

@@ -13,7 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages import judge as stage
-from study import files
+from study import files, storage
 from study.judging import report, verdicts
 from study.judging.evidence import Evidence, MissingResult
 from study.judging.judgement import judge
@@ -25,6 +25,7 @@ from study.judging.statistics import over_units
 from study.measuring import kernels
 from study.paper.claims import CLAIMS, claim
 from study.paper.released import DIFFERENCES
+from study.training import outputs
 from tests.invented import RUNS, SEEDS, invent, provenance
 
 TODAY = YAML(typ="safe", pure=True).load(Path("protocol.yaml"))
@@ -181,14 +182,14 @@ class TestAtThePapersScale:
         protocol = replace(PROTOCOL, claims={**PROTOCOL.claims, "cifar-without": block})
         row = judged(evidence, protocol=protocol, bootstrap=500)["cifar-without"]
         by_model, _ = evidence.wrong("base", "top1", "ten_patches")
-        assert row.ours == pytest.approx(np.mean([by_model[files.seed_folder(seed)].mean() for seed in SEEDS]))
+        assert row.ours == pytest.approx(np.mean([by_model[outputs.seed_folder(seed)].mean() for seed in SEEDS]))
         assert (row.verdict, row.seeds, row.pictures) == (verdicts.OUTSIDE, 3, 1000)
 
 
 def test_a_time_that_was_not_reached_gives_a_bound(tmp_path):
     evidence = invent(tmp_path, planted=True, pictures=50)
     times = {str(seed): {"epochs_to_threshold": None, "epochs": 60} for seed in SEEDS}
-    files.write_json(tmp_path / "converge/tanh/metrics.json", {"seeds": times})
+    storage.write_json(tmp_path / "converge/tanh/metrics.json", {"seeds": times})
     row = judged(evidence, bootstrap=200)["relu-six-times"]
     assert (row.bound, row.verdict) == ("at least", verdicts.DIRECTION)
     assert row.high is None and row.low > 9
@@ -235,7 +236,7 @@ class TestOrigin:
 
     def test_a_result_that_its_stage_did_not_write_withholds_the_verdict(self, evidence):
         name = "evaluate/one_column/predictions.csv"
-        as_written = files.sha256(evidence.folder / name)
+        as_written = storage.sha256(evidence.folder / name)
         provenance(evidence.folder, "evaluate-one_column", outputs={name: as_written})
         assert judged(evidence, bootstrap=200)["two-columns"].verdict == verdicts.DIRECTION
         provenance(evidence.folder, "evaluate-one_column", outputs={name: "0" * 64})
@@ -249,7 +250,7 @@ class TestOrigin:
     def test_artifacts_are_hashed(self, evidence):
         artifacts = judged(evidence, bootstrap=200)["two-columns"].artifacts
         assert artifacts == {
-            f"evaluate/{run}/predictions.csv": files.sha256(evidence.folder / f"evaluate/{run}/predictions.csv")
+            f"evaluate/{run}/predictions.csv": storage.sha256(evidence.folder / f"evaluate/{run}/predictions.csv")
             for run in ("one_column", "base")
         }
 
@@ -389,11 +390,11 @@ def test_the_stage_writes_what_it_promises(tmp_path, with_effects, monkeypatch):
     )
     stage.judge_study(settings, SimpleNamespace(add=lambda **facts: None))
     folder = with_effects.folder / "judge"
-    claims = files.read_json(folder / "claims.json")["claims"]
+    claims = storage.read_json(folder / "claims.json")["claims"]
     assert [row["id"] for row in claims] == [one.id for one in CLAIMS]
-    metrics = files.read_json(folder / "metrics.json")
+    metrics = storage.read_json(folder / "metrics.json")
     assert metrics["verdicts"][verdicts.DIRECTION] == len(PLANTED)
-    evaluated = files.read_json(with_effects.folder / "evaluate" / "base" / "metrics.json")
+    evaluated = storage.read_json(with_effects.folder / "evaluate" / "base" / "metrics.json")
     assert metrics["errors"]["base"] == evaluated["ten_patches"] and set(metrics["epochs_to_threshold"]) == {"relu", "tanh"}
     tables = {"claims.json", "claims.csv", "claims.md", "claims.tex", "open.md", "misread.md", "report.md", "metrics.json"}
     assert {path.name for path in folder.iterdir()} == tables
@@ -433,9 +434,9 @@ def test_numbers_of_what_cannot_be_decided_are_reported_not_judged(found, tmp_pa
     assert report.our_number(memory) == "1.74 GiB"
     assert crossing.verdict == verdicts.NOT_TESTABLE and crossing.ours is None, "one device: nothing crosses"
     evidence = invent(tmp_path / "sketch", planted=True, pictures=50)
-    content = files.read_json(evidence.folder / "cost/metrics.json")
+    content = storage.read_json(evidence.folder / "cost/metrics.json")
     content |= {"devices": ["cuda:0", "cuda:1"], "exchange": {"numbers": 1000, "seconds": 0.001, "share": 0.04}}
-    files.write_json(evidence.folder / "cost/metrics.json", content)
+    storage.write_json(evidence.folder / "cost/metrics.json", content)
     row = judged(evidence, bootstrap=200)["communication"]
     assert (row.verdict, row.ours) == (verdicts.NOT_TESTABLE, 0.04) and "1,000 numbers cross" in row.said
 
@@ -445,7 +446,7 @@ def test_an_absence_is_inconclusive_where_its_interval_reaches_over_what_matters
     random = np.random.default_rng(1)
     seconds = {"one batch again": 1.0, "read": 1.0, "augmented": 1.05}
     rows = [[n, way, each * random.uniform(0.9, 1.1)] for n in range(30) for way, each in seconds.items()]
-    files.write_csv(evidence.folder / "cost/rounds.csv", files.COSTS, rows)
+    storage.write_csv(evidence.folder / "cost/rounds.csv", files.COSTS, rows)
     row = judged(evidence, bootstrap=200)["augmentation-free"]
     assert row.verdict == verdicts.INCONCLUSIVE and row.low < 0.05 < row.high
     wanted, had = re.findall(r"about ([\d,]+) rounds of steps in place of ([\d,]+)", row.decide)[0]
@@ -461,7 +462,7 @@ def test_an_interaction_is_a_difference_of_differences(tmp_path):
     chance = Chance(alpha=0.05, draws=500, claim="no-input-normalisation")
     found = MEASURES["error_interaction"](evidence, block, chance)
     wrong = [evidence.wrong(name, "top1", "ten_patches")[0] for name in names]
-    a, b, c, d = (np.mean([one[files.seed_folder(seed)] for seed in SEEDS]) for one in wrong)
+    a, b, c, d = (np.mean([one[outputs.seed_folder(seed)] for seed in SEEDS]) for one in wrong)
     assert found.estimate.value == pytest.approx((a - b) - (c - d)) and found.seeds == 3
     assert len(found.used) == 4 and "evaluate-base" in found.stages
     with pytest.raises(MissingResult, match="has no run `tanh`"):
@@ -483,7 +484,7 @@ def test_the_margin_over_hand_made_features_is_of_every_seed(found, with_effects
     row = found["margin-over-hand-made"]
     baseline, _ = with_effects.hand_made("top1")
     by_model, _ = with_effects.wrong("base", "top1", "ten_patches")
-    networks = np.mean([by_model[files.seed_folder(seed)].mean() for seed in SEEDS])
+    networks = np.mean([by_model[outputs.seed_folder(seed)].mean() for seed in SEEDS])
     assert row.ours == pytest.approx(baseline.mean() - networks) and (row.seeds, row.pictures) == (3, 1000)
     assert row.ours_top5 is not None and "hand_made/predictions.csv" in row.artifacts
 
@@ -527,5 +528,5 @@ def test_results_of_another_form_are_not_run_and_the_table_can_be_written(tmp_pa
     (evidence.folder / name).write_text(content)
     rows = judged(evidence, bootstrap=200)
     assert rows["two-columns"].verdict == verdicts.DIRECTION, "the others stand"
-    files.write_json(tmp_path / "claims.json", report.as_json("sketch", evidence.scale, list(rows.values())))
+    storage.write_json(tmp_path / "claims.json", report.as_json("sketch", evidence.scale, list(rows.values())))
     evidence.headline()

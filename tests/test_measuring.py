@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from study import files
+from study import files, storage
 from study.data.feeding import NO_AUGMENTATION, Feed
 from study.measuring import evaluation
 from study.measuring.evaluation import Prediction, average, best_five, measure, predict, write_evaluation, wrong
@@ -79,7 +79,7 @@ def test_an_evaluation_as_it_is_written(tmp_path: Path) -> None:
     second = Prediction(ten_patches=np.eye(3)[[0, 2, 2]], centre_patch=np.eye(3))
     models = {"seed-0": first, "seed-1": second, files.AVERAGED: average([first, second])}
     write_evaluation(tmp_path, "base", models, np.array([0, 1, 2]), ["a", "b", "c"])
-    metrics = files.read_json(tmp_path / "metrics.json")
+    metrics = storage.read_json(tmp_path / "metrics.json")
     assert metrics["ten_patches"] == {"top1_error": pytest.approx(1 / 6), "top5_error": 0.0}
     assert metrics["models"]["seed-0"]["centre_patch"]["top1_wrong"] == 1
     rows = (tmp_path / "predictions.csv").read_text().splitlines()

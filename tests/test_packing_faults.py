@@ -19,11 +19,11 @@ from typing import Any
 
 import pytest
 
-from study import files
+from study import storage
 from study.data import packing
-from study.data.items import Item, Part
 from study.data.packed import read_index
 from study.data.packing import PackingSettings, pack
+from study.sources.items import Item, Part
 from tests.ilsvrc_shaped import photograph
 
 PACKING = PackingSettings(size=64, shard=4, rejects=1)
@@ -120,18 +120,18 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 def test_a_disk_that_is_full_at_any_file(undisturbed: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packing, "ProcessPoolExecutor", Here)
-    monkeypatch.setattr(files, "open", disk := Disk(1000), raising=False)
+    monkeypatch.setattr(storage, "open", disk := Disk(1000), raising=False)
     pack(Faulty(), PACKING, tmp_path / "enough", 1, lambda _: None)
     assert disk.written == 3 * 3 + 2 * 2 + 3 + 2, "shards, sums and notes; labels; the mean and the index"
     for room in range(disk.written):
         folder = tmp_path / str(room)
-        monkeypatch.setattr(files, "open", Disk(room), raising=False)
+        monkeypatch.setattr(storage, "open", Disk(room), raising=False)
         with pytest.raises(OSError, match="No space left on device while packing; make room and run again, finished") as told:
             pack(Faulty(), PACKING, folder, 1, lambda _: None)
         assert "\n" not in str(told.value) and str(folder) in str(told.value)
         assert_unfinished(folder, undisturbed)
         finished = {path: path.stat().st_mtime_ns for path in folder.glob(".*.json")}
-        monkeypatch.setattr(files, "open", again := Disk(1000), raising=False)
+        monkeypatch.setattr(storage, "open", again := Disk(1000), raising=False)
         pack(Faulty(), PACKING, folder, 1, lambda _: None)
         assert again.written <= disk.written - 2 * len(finished), "finished shards are kept"
         assert contents(folder) == undisturbed
@@ -177,7 +177,7 @@ def pack_on_a_disk_that_fills(disk: Path) -> None:
     print(sorted(path.name for path in packed.iterdir()))
     (disk / "others").unlink()
     pack(Faulty(), PACKING, packed, 1, lambda _: None)
-    print({path.name: files.sha256(path) for path in sorted(packed.iterdir())})
+    print({path.name: storage.sha256(path) for path in sorted(packed.iterdir())})
 
 
 def may_mount() -> bool:
@@ -202,6 +202,6 @@ def test_what_killed_processes_and_other_settings_left_is_cleared(undisturbed: d
     """Files half written by a process that could not clear up, and the shards of a packing in smaller ones that did not end."""
     for name in (".train-00000.npy.4711", "..train-00000.npy.json.4711", ".index.json.4711", "train-00003.npy"):
         (tmp_path / name).write_bytes(bytes(100))
-    files.write_json(tmp_path / ".train-00003.npy.json", {"made_from": "other settings", "sha256": "0"})
+    storage.write_json(tmp_path / ".train-00003.npy.json", {"made_from": "other settings", "sha256": "0"})
     pack(Faulty(), PACKING, tmp_path, 1, lambda _: None)
     assert contents(tmp_path) == undisturbed

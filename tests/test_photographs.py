@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from study import files
-from study.data.fetching import VARIABLE
-from study.data.folders import FolderSettings, obtain_folder
-from study.data.ilsvrc import IlsvrcSettings, obtain_ilsvrc
+from study import storage
 from study.data.moments import products_of_colours
 from study.data.packing import PackingSettings, pack, prepare
-from study.data.photographs import Photographs, list_tar
+from study.sources import fetching
+from study.sources.fetching import VARIABLE
+from study.sources.folders import FolderSettings, obtain_folder
+from study.sources.ilsvrc import IlsvrcSettings, obtain_ilsvrc
+from study.sources.photographs import Photographs, list_tar
 from tests.ilsvrc_shaped import make, photograph, synsets
 
 YEAR_2012 = IlsvrcSettings(source="ilsvrc2012", steering=4)
@@ -23,7 +24,7 @@ CLASSES = 12
 
 @pytest.fixture(autouse=True)
 def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "RAW", tmp_path / "raw")
+    monkeypatch.setattr(fetching, "RAW", tmp_path / "raw")
     monkeypatch.delenv(VARIABLE, raising=False)
 
 
@@ -79,9 +80,9 @@ def test_ilsvrc_2010_has_the_papers_splits_where_the_ground_truth_is_given(
 
 def _extract(official: Path, into: Path) -> None:
     for file in list_tar(official / "ILSVRC2012_img_train.tar"):
-        files.write_bytes(into / "train" / file.name, file.read())
+        storage.write_bytes(into / "train" / file.name, file.read())
     for file in list_tar(official / "ILSVRC2012_img_val.tar"):
-        files.write_bytes(into / file.name, file.read())
+        storage.write_bytes(into / file.name, file.read())
 
 
 def test_extracted_and_kaggles_layouts_have_the_same_labels(
@@ -127,9 +128,9 @@ def test_a_list_of_classes_selects(official: Path) -> None:
 def _tree(root: Path, val: str = "val", classes: int = 3) -> Path:
     for label in range(classes):
         for number in range(20):
-            files.write_bytes(root / f"train/c{label}/{number}.jpg", photograph(number, label))
+            storage.write_bytes(root / f"train/c{label}/{number}.jpg", photograph(number, label))
         for number in range(3):
-            files.write_bytes(root / f"{val}/c{label}/{number}.jpg", photograph(100 + number, label))
+            storage.write_bytes(root / f"{val}/c{label}/{number}.jpg", photograph(100 + number, label))
     return root
 
 
@@ -162,8 +163,8 @@ def test_a_third_split_and_a_list_of_labels(tmp_path: Path) -> None:
     flat = tmp_path / "tiny"
     shutil.copytree(root / "train", flat / "train")
     for label in range(3):
-        files.write_bytes(flat / f"val/images/val_{label}.JPEG", photograph(5, label))
-        files.write_bytes(flat / f"test/images/test_{label}.JPEG", photograph(6, label))
+        storage.write_bytes(flat / f"val/images/val_{label}.JPEG", photograph(5, label))
+        storage.write_bytes(flat / f"test/images/test_{label}.JPEG", photograph(6, label))
     (flat / "val/val_annotations.txt").write_text("".join(f"val_{i}.JPEG\tc{2 - i}\t0\t0\t9\t9\n" for i in range(3)))
     (flat / "words.txt").write_text("c0\tgoldfish, Carassius auratus\nc9\tnothing\n")
     source = obtain_folder(FolderSettings(source="folder", place=str(flat), validation=6))

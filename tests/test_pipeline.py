@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.pin import with_table
-from study import files
+from study import storage
 
 ROOT = Path(__file__).parent.parent
 PIPELINE = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
@@ -160,8 +160,8 @@ PINNED = sorted((ROOT / "pinned").glob("*/manifest.json"))
 
 @pytest.mark.parametrize("manifest", PINNED, ids=lambda path: path.parent.name)
 def test_a_pinned_study_is_whole_and_unchanged(manifest: Path) -> None:
-    kept = {name: ROOT / manifest.parent / name for name in files.read_json(manifest)}
-    assert {name: files.sha256(path) for name, path in kept.items()} == files.read_json(manifest)
+    kept = {name: ROOT / manifest.parent / name for name in storage.read_json(manifest)}
+    assert {name: storage.sha256(path) for name, path in kept.items()} == storage.read_json(manifest)
 
 
 def test_the_readme_shows_the_pinned_claims() -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import safetensors.numpy
 
+from study import storage
 from study.data.feeding import AugmentationSettings
 from study.training.replicas import Replicas, join
 from study.training.run import RunSettings, train_seed
@@ -18,10 +19,10 @@ from tests.conftest import LEARNING, MACHINE, TINY
 TRAINING = """
 import dataclasses, sys
 from pathlib import Path
-from study import files
+from study import storage
 from study.training import loop
 from tests.test_replicas import MACHINE, RUN, train_seed
-files.WORK = Path(sys.argv[2]) / "work"
+storage.WORK = Path(sys.argv[2]) / "work"
 stop = int(sys.argv[3])
 told = []
 machine = dataclasses.replace(MACHINE, precision="float64", replicas=2)
@@ -46,9 +47,8 @@ def _by_torchrun(packed: Path, folder: Path, stop: int = 0) -> None:
 
 def test_two_replicas_have_the_losses_of_one_process(tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In float64, dropout on, uneven batches; the second training is stopped in its second epoch and goes on."""
-    from study import files
 
-    monkeypatch.setattr(files, "WORK", tmp_path / "one" / "work")
+    monkeypatch.setattr(storage, "WORK", tmp_path / "one" / "work")
     alone = dataclasses.replace(MACHINE, precision="float64")
     train_seed(RUN, alone, tiny_set, tmp_path / "one", "tiny", 0, lambda _: None)
     (tmp_path / "two").mkdir()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stages.settings import read_params
-from study import files
+from study import storage
 from tests.project import ENVIRONMENT, ROOT, bring_results, dvc, run, running_in, write_params
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="a shell of Linux or macOS")]
@@ -68,7 +68,7 @@ def test_a_task_of_an_array_loses_its_place_and_goes_on(untrained: Path, tmp_pat
     while running_in(untrained) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert running_in(untrained) == []
-    saved = sorted((untrained / files.WORK).rglob("*.state"))
+    saved = sorted((untrained / storage.WORK).rglob("*.state"))
     assert len(saved) == 2, "a state a seed, though none was due: saving comes every minute and a half"
     done = subprocess.run(command, cwd=untrained, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]

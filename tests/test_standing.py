@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from study import files
+from study import storage
 from study.judging.standing import changed_artifacts, changed_makers, fingerprints
 from tests.project import ROOT
 from tests.test_pipeline import FRAME, STAGES, _declared
@@ -25,10 +25,10 @@ MADE = ("stages/train.py", "study/paper/claims.py", "protocol.yaml")
 def root(tmp_path: Path) -> Path:
     """A project of one stage, with its settings."""
     for name in (*MADE, "stages/running.py"):
-        files.write_bytes(tmp_path / name, name.encode())
-    files.write_bytes(tmp_path / "dvc.yaml", DVC_YAML.encode())
-    files.write_bytes(tmp_path / "params.yaml", b"machine: {threads: 1}   # one\n\nstudy: sketch\n")
-    files.write_bytes(tmp_path / "pyproject.toml", b'[project]\nname = "a"\ndependencies = ["torch==1"]\n')
+        storage.write_bytes(tmp_path / name, name.encode())
+    storage.write_bytes(tmp_path / "dvc.yaml", DVC_YAML.encode())
+    storage.write_bytes(tmp_path / "params.yaml", b"machine: {threads: 1}   # one\n\nstudy: sketch\n")
+    storage.write_bytes(tmp_path / "pyproject.toml", b'[project]\nname = "a"\ndependencies = ["torch==1"]\n')
     return tmp_path
 
 
@@ -53,7 +53,7 @@ def test_nothing_has_changed(root: Path) -> None:
 )
 def test_a_changed_maker_is_named(root: Path, name: str, content: bytes) -> None:
     before = fingerprints(root)
-    files.write_bytes(root / name, content)
+    storage.write_bytes(root / name, content)
     assert changed_makers(root, "sketch", before) == [name]
     (root / name).unlink()
     assert changed_makers(root, "sketch", before) == [name], "or is gone"
@@ -69,13 +69,13 @@ def test_a_changed_maker_is_named(root: Path, name: str, content: bytes) -> None
 )
 def test_what_a_second_repro_would_not_run_for_does_not_count(root: Path, name: str, content: bytes) -> None:
     before = fingerprints(root)
-    files.write_bytes(root / name, content)
+    storage.write_bytes(root / name, content)
     assert changed_makers(root, "sketch", before) == []
 
 
 def test_another_study_being_chosen_says_nothing_of_this_one(root: Path) -> None:
     before = fingerprints(root)
-    files.write_bytes(root / "params.yaml", b"study: cifar10\n")
+    storage.write_bytes(root / "params.yaml", b"study: cifar10\n")
     assert changed_makers(root, "sketch", before) == [] and changed_makers(root, "cifar10", before) == ["params.yaml"]
 
 
@@ -85,9 +85,9 @@ def test_results_that_say_nothing_of_their_makers_are_not_accused(tmp_path: Path
 
 def test_artifacts_that_are_other_or_gone_are_named(tmp_path: Path) -> None:
     for name in ("evaluate/base/predictions.csv", "train/base/metrics.json"):
-        files.write_bytes(tmp_path / name, name.encode())
-    artifacts = {name: files.sha256(tmp_path / name) for name in ("evaluate/base/predictions.csv", "train/base/metrics.json")}
+        storage.write_bytes(tmp_path / name, name.encode())
+    artifacts = {name: storage.sha256(tmp_path / name) for name in ("evaluate/base/predictions.csv", "train/base/metrics.json")}
     assert changed_artifacts(tmp_path, artifacts) == []
-    files.write_bytes(tmp_path / "evaluate/base/predictions.csv", b"other")
+    storage.write_bytes(tmp_path / "evaluate/base/predictions.csv", b"other")
     (tmp_path / "train/base/metrics.json").unlink()
     assert changed_artifacts(tmp_path, artifacts) == list(artifacts)

@@ -12,7 +12,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from study import files
+from study import storage
 from study.machine import Machine, MachineSettings, set_up
 from study.measuring.convergence import epochs_to, fastest, mean_curve
 from study.network.alexnet import AlexNet
@@ -26,7 +26,7 @@ from tests.conftest import MACHINE, TINY
 
 @pytest.fixture(autouse=True)
 def own_work_area(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "WORK", tmp_path / "work")
+    monkeypatch.setattr(storage, "WORK", tmp_path / "work")
 
 
 def _train(run: RunSettings, packed: Path, folder: Path, tell=lambda _: None) -> dict:
@@ -55,9 +55,9 @@ def whole(tiny_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("whole")
     run = RunSettings(network=TINY, learning=LEARNING, seeds=(0,))
-    work, files.WORK = files.WORK, folder / "work"
+    work, storage.WORK = storage.WORK, folder / "work"
     _train(run, tiny_set, folder)
-    files.WORK = work
+    storage.WORK = work
     return folder
 
 
@@ -78,7 +78,7 @@ def test_resume_is_bit_identical(
     _train(tiny_run, tiny_set, tmp_path, done.append)
     assert sum(isinstance(one, int) for one in done) == 18 - (batches - 1), "it went on from the last batch that was saved"
     assert _same(tmp_path, whole)
-    assert not any(files.WORK.iterdir()), "the state of a finished run is discarded"
+    assert not any(storage.WORK.iterdir()), "the state of a finished run is discarded"
 
 
 def test_resume_would_differ_without_the_velocity(
@@ -119,12 +119,12 @@ def test_a_training_asked_to_end_saves_its_last_step_and_goes_on_from_it(
 KILLED = """
 import sys
 from pathlib import Path
-from study import files
+from study import storage
 from study.data.feeding import AugmentationSettings
 from study.training import loop
 from study.training.run import RunSettings, train_seed
 from tests.conftest import LEARNING, MACHINE, TINY
-files.WORK, loop.SAVE_EVERY = Path(sys.argv[3]), 0.0
+storage.WORK, loop.SAVE_EVERY = Path(sys.argv[3]), 0.0
 run = RunSettings(network=TINY, learning=LEARNING, augmentation=AugmentationSettings(), seeds=(0,))
 train_seed(run, MACHINE, Path(sys.argv[1]), Path(sys.argv[2]), "tiny", 0, lambda news: print(news, flush=True))
 """
@@ -178,7 +178,7 @@ def test_a_full_disk_keeps_the_previous_checkpoint(monkeypatch: pytest.MonkeyPat
         def full(path: Path, content: bytes) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(files, "write_bytes", full)
+        monkeypatch.setattr(storage, "write_bytes", full)
         with pytest.raises(OSError, match=r"a checkpoint of [\d,]+ bytes: No space left"):
             checkpoints.save(2, {"w": torch.ones(10)}, {"iteration": 2})
         assert checkpoints.latest()[1] == {"iteration": 1}  # type: ignore[index]

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from study import files
+from study import storage
+
+PACKED = Path("data/packed")
 
 
 class PackedSplit:
@@ -43,10 +45,10 @@ def read_index(folder: Path) -> dict[str, Any]:
     """The index of a packed set. Raises ValueError with the remedy where there is none."""
     if not (folder / "index.json").exists():
         raise ValueError(f"no packed pictures in {folder}; make them with: uv run dvc repro prepare")
-    return files.read_json(folder / "index.json")
+    return storage.read_json(folder / "index.json")
 
 
 def damage(folder: Path) -> list[str]:
     """Names of the shards that are missing or not what the index says."""
-    shards = files.read_json(folder / "index.json")["shards"]
-    return [s["file"] for s in shards if not (folder / s["file"]).exists() or files.sha256(folder / s["file"]) != s["sha256"]]
+    shards = storage.read_json(folder / "index.json")["shards"]
+    return [s["file"] for s in shards if not (folder / s["file"]).exists() or storage.sha256(folder / s["file"]) != s["sha256"]]

@@ -24,17 +24,18 @@ from typing import Any
 
 import numpy as np
 
-from study import files
-from study.data.decoding import decode
-from study.data.items import Item, Source
+from study import storage
 from study.data.moments import colours, products_of_colours
 from study.data.packed import damage, read_index
 from study.data.rescaling import FilterSettings, rescale
+from study.sources.decoding import decode
+from study.sources.items import Item, Source
 
 FORMAT = 2
 HEAD = 128  # bytes of an .npy file before its pixels: NumPy leaves room for any number of pictures
 PROBE = 24  # pictures that are prepared to reckon how long all of them will take
 TRAINING = "train"
+PICTURES = ("split", "picture", "found", "done")  # columns of prepare/pictures.csv
 ROOM = {  # what helps where a file cannot be written to its end
     errno.ENOSPC: "make room",
     errno.EDQUOT: "make room",
@@ -91,7 +92,7 @@ def pack(source: Source, settings: PackingSettings, folder: Path, workers: int, 
     made_from = _hash({"source": source.receipt(), "packing": asdict(settings), "format": FORMAT})
     folder.mkdir(parents=True, exist_ok=True)
     beside = folder.with_name(f"{folder.name}.lock")  # not within: the folder is the same byte for byte wherever it was packed
-    with files.held(beside, "these pictures are being packed"):
+    with storage.held(beside, "these pictures are being packed"):
         _drop(path for path in folder.glob(".*") if path.suffix[1:].isdigit())  # left half written by a process that was killed
         if (folder / "index.json").exists() and read_index(folder).get("made_from") == made_from:
             if not (damaged := damage(folder)):
@@ -176,7 +177,7 @@ def _pack_shard(settings: PackingSettings, folder: Path, made_from: str, name: s
         _save(folder / f".{name}.sum.npy", pixels.sum(axis=0, dtype=np.uint32))
     finished = {"file": name, "split": split, "pictures": len(labels), "sha256": sha256, "made_from": made_from}
     finished |= {"labels": labels, "report": report, "products": products_of_colours(pixels) if split == TRAINING else None}
-    files.write_json(folder / f".{name}.json", finished)
+    storage.write_json(folder / f".{name}.json", finished)
     return finished
 
 
@@ -191,8 +192,8 @@ def _finished(folder: Path, name: str, made_from: str) -> dict[str, Any] | None:
     note = folder / f".{name}.json"
     if not note.exists():
         return None
-    finished = files.read_json(note)
-    whole = (folder / name).exists() and files.sha256(folder / name) == finished["sha256"]
+    finished = storage.read_json(note)
+    whole = (folder / name).exists() and storage.sha256(folder / name) == finished["sha256"]
     return finished if whole and finished["made_from"] == made_from else None
 
 
@@ -229,7 +230,7 @@ def _write_index(
         "report": [row for shard in shards for row in shard["report"]],
     }
     index["sha256"] = _hash([shard["sha256"] for shard in shards])
-    files.write_json(folder / "index.json", index)
+    storage.write_json(folder / "index.json", index)
     kept = {shard["file"] for shard in shards}
     _drop(folder.glob(".*.npy.*"))
     _drop(path for path in folder.glob("*-[0-9]*.npy") if path.name not in kept)  # of other settings, that did not end
@@ -262,7 +263,7 @@ def _save(path: Path, array: np.ndarray) -> str:
 
 
 def _write(path: Path, content: memoryview) -> str:
-    files.write_bytes(path, content)
+    storage.write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from study import files
+from study import files, storage
 from study.judging import reading
 
 
@@ -60,7 +60,7 @@ class Evidence:
 
     def _mapping(self, name: str) -> dict[str, Any]:
         try:
-            content = files.read_json(self.folder / name)
+            content = storage.read_json(self.folder / name)
         except (OSError, ValueError):
             return {}
         return content if isinstance(content, dict) else {}
@@ -239,12 +239,12 @@ class Evidence:
             return False
         key = path.with_suffix(path.suffix + ".sha256")
         if key not in self._read:
-            self._read[key] = files.sha256(path)
+            self._read[key] = storage.sha256(path)
         return bool(self._read[key] != sha)
 
     def hashes(self, names: tuple[str, ...]) -> dict[str, str]:
         """SHA-256 of the files a verdict rests on, by their path under the study's folder."""
-        return {name: files.sha256(self.folder / name) for name in names if (self.folder / name).is_file()}
+        return {name: storage.sha256(self.folder / name) for name in names if (self.folder / name).is_file()}
 
 
 def _reached(seeds: dict[str, Any]) -> dict[str, Any]:

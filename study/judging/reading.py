@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from study import files
+from study.training import outputs
 
 
 def whole(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
@@ -32,7 +33,7 @@ def predictions(path: Path) -> pd.DataFrame:
 
 def curve(path: Path) -> pd.DataFrame:
     table = pd.read_csv(path)
-    _require_columns(table, files.CURVE)
+    _require_columns(table, outputs.CURVE)
     if table.empty:
         raise ValueError("it has no epoch")
     return table

@@ -12,14 +12,14 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from study import files
+from study import storage
 
 PARAMS = "params.yaml"
 
 
 def fingerprints(root: Path) -> dict[str, str]:
     """SHA-256 by name of all that makes results below the project's root."""
-    found = {path.relative_to(root).as_posix(): files.sha256(path) for path in _code(root)}
+    found = {path.relative_to(root).as_posix(): storage.sha256(path) for path in _code(root)}
     if (root / PARAMS).is_file():
         found[PARAMS] = _of_text("\n".join(_lines(root / PARAMS)))
     if (root / "pyproject.toml").is_file():
@@ -49,7 +49,7 @@ def _of_text(text: str) -> str:
 def changed_artifacts(folder: Path, artifacts: Mapping[str, str]) -> list[str]:
     """Of the files below a study's folder with their SHA-256, those that are missing or other than they were."""
     paths = {name: folder / name for name in artifacts}
-    return [name for name, path in paths.items() if not path.is_file() or files.sha256(path) != artifacts[name]]
+    return [name for name, path in paths.items() if not path.is_file() or storage.sha256(path) != artifacts[name]]
 
 
 def changed_makers(root: Path, study: str, then: Mapping[str, str]) -> list[str]:

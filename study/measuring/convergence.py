@@ -54,7 +54,7 @@ def train_curve(
 ) -> dict[str, Any]:
     """Train until the threshold is crossed, or for `settings.epochs`.
 
-    Returns rows of files.CONVERGENCE, the training errors by epoch, and the seconds of the epochs.
+    Returns rows of outputs.CONVERGENCE, the training errors by epoch, and the seconds of the epochs.
     """
     here, index = set_up(machine), read_index(packed)
     network = build(settings.network, len(index["classes"]), here)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from study import files
+from study import files, storage
 from study.data.feeding import PATCHES, Feed
 from study.network.building import Network
 
@@ -120,9 +120,9 @@ def write_evaluation(
     folder: Path, run: str, predictions: dict[str, Prediction], labels: np.ndarray, classes: Sequence[str]
 ) -> None:
     """metrics.json, predictions.csv and classes.csv of one run."""
-    files.write_csv(folder / "predictions.csv", files.PREDICTIONS, _rows(predictions, labels))
-    files.write_csv(folder / "classes.csv", files.CLASSES, _by_class(predictions, labels, classes))
-    files.write_json(folder / "metrics.json", measure(run, predictions, labels))
+    storage.write_csv(folder / "predictions.csv", files.PREDICTIONS, _rows(predictions, labels))
+    storage.write_csv(folder / "classes.csv", files.CLASSES, _by_class(predictions, labels, classes))
+    storage.write_json(folder / "metrics.json", measure(run, predictions, labels))
 
 
 def _rows(predictions: dict[str, Prediction], labels: np.ndarray) -> Iterator[list[Any]]:

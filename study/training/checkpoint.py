@@ -20,7 +20,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from study import files
+from study import storage
 
 
 def identity(**shaping: Any) -> str:
@@ -29,15 +29,15 @@ def identity(**shaping: Any) -> str:
 
 
 class Checkpoints:
-    """The saved states of one run in `files.WORK`."""
+    """The saved states of one run in `storage.WORK`."""
 
     def __init__(self, run: str) -> None:
-        self.folder = files.WORK / run
+        self.folder = storage.WORK / run
 
     @contextmanager
     def held(self) -> Iterator[Checkpoints]:
         """Hold the run for this process. Raises ValueError naming the process that holds it already."""
-        with files.held(self.folder / "lock", "this run is being trained"):
+        with storage.held(self.folder / "lock", "this run is being trained"):
             yield self
 
     def save(self, iteration: int, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
@@ -45,7 +45,7 @@ class Checkpoints:
         content = safetensors.torch.save(tensors, {"progress": json.dumps(progress)})
         name = f"{iteration:09d}-{hashlib.sha256(content).hexdigest()}.state"
         try:
-            files.write_bytes(self.folder / name, content)
+            storage.write_bytes(self.folder / name, content)
         except OSError as problem:
             raise OSError(
                 problem.errno, f"a checkpoint of {len(content):,} bytes: {problem.strerror}", str(self.folder)

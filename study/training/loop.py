@@ -24,7 +24,7 @@ SAVE_EVERY = 90.0  # seconds between checkpoints: a save of the full network tak
 
 @dataclass(slots=True)
 class Progress:
-    """Where a training stands. Errors are fractions; `curve` holds a row an epoch in the order of files.CURVE."""
+    """Where a training stands. Errors are fractions; `curve` holds a row an epoch in the order of outputs.CURVE."""
 
     epoch: int = 1
     batch: int = 0  # batches done in this epoch

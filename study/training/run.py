@@ -13,11 +13,12 @@ import numpy as np
 import safetensors.torch
 from PIL import Image
 
-from study import files
+from study import storage
 from study.data.feeding import AugmentationSettings, Feed
 from study.data.packed import read_index
 from study.machine import Machine, MachineSettings, asked_to_end, set_up
 from study.network.building import Network, NetworkSettings, build
+from study.training import outputs
 from study.training.checkpoint import Checkpoints, identity
 from study.training.loop import Progress, Watch, train
 from study.training.recipes import Recipe
@@ -67,7 +68,7 @@ def train_seed(
 
     def epoch(progress: Progress) -> None:
         if replicas.first:
-            files.write_csv(folder / "curve.csv", files.CURVE, progress.curve)
+            storage.write_csv(folder / "curve.csv", outputs.CURVE, progress.curve)
             teller.epoch(progress)
 
     checkpoints = Checkpoints(shaping)
@@ -97,7 +98,7 @@ class Teller:
         now = time.monotonic()
         self.seconds.append(round(now - self._began, 2))
         self._began, self.told = now, 0
-        row = dict(zip(files.CURVE, progress.curve[-1], strict=True))
+        row = dict(zip(outputs.CURVE, progress.curve[-1], strict=True))
         validation = f", validation {row['validation_error']:.1%}" if row["validation_error"] is not None else ""
         self.tell(
             f"{self.title} epoch {row['epoch']}/{self.epochs}: training error {row['training_error']:.1%}"
@@ -107,16 +108,16 @@ class Teller:
 
 def summary(progress: Progress) -> dict[str, Any]:
     """The end of a training: the last row of its curve and how it ended."""
-    last = dict(zip(files.CURVE, progress.curve[-1], strict=True)) if progress.curve else {}
+    last = dict(zip(outputs.CURVE, progress.curve[-1], strict=True)) if progress.curve else {}
     told = ("training_error", "training_loss", "validation_error", "validation_top5_error")
     return {"status": progress.status, "epochs": len(progress.curve)} | {name: last.get(name) for name in told}
 
 
 def write_training(folder: Path, network: Network, progress: Progress) -> None:
     """Curve, weights and first-layer kernels of one seed."""
-    files.write_csv(folder / "curve.csv", files.CURVE, progress.curve)
+    storage.write_csv(folder / "curve.csv", outputs.CURVE, progress.curve)
     weights = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
-    files.write_bytes(folder / "weights.safetensors", safetensors.torch.save(weights))
+    storage.write_bytes(folder / "weights.safetensors", safetensors.torch.save(weights))
     kernels = network.kernels().numpy()
     np.save(folder / "kernels.npy", kernels)
     kernel_picture(kernels).save(folder / "kernels.png")

@@ -32,7 +32,7 @@ class Part:
 
 
 class Source(Protocol):
-    """Where pictures come from (study/data/sources.py). Workers receive parts, which must pickle and be small."""
+    """Where pictures come from (study/sources/choosing.py). Workers receive parts, which must pickle and be small."""
 
     @property
     def classes(self) -> tuple[str, ...]: ...

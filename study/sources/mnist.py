@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from study import files
-from study.data.fetching import RawFile, find_or_fetch
-from study.data.items import Item, Part
+from study.sources import fetching
+from study.sources.fetching import RawFile, find_or_fetch
+from study.sources.items import Item, Part
 
 MNIST_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 MNIST_MD5 = {
@@ -67,7 +67,7 @@ class Mnist:
 
 def obtain_mnist(settings: MnistSettings) -> Mnist:
     raws = [RawFile(name=name, url=MNIST_URL + name, known_hash=f"md5:{md5}") for name, md5 in MNIST_MD5.items()]
-    return Mnist(settings, {raw.name: find_or_fetch("MNIST", raw, files.RAW / "mnist") for raw in raws})
+    return Mnist(settings, {raw.name: find_or_fetch("MNIST", raw, fetching.RAW / "mnist") for raw in raws})
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Data sets in the layout of study/data/photographs.py: one's own pictures, Imagewoof, Tiny-ImageNet; and Imagenette, fetched."""
+"""Data sets in the layout of photographs.py: one's own pictures, Imagewoof, Tiny-ImageNet; and Imagenette, fetched."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from study import files
-from study.data.archives import unpack
-from study.data.fetching import RawFile, find_or_fetch, places
-from study.data.photographs import LABELS, WORDS, File, Photographs, below, list_folder, list_tar, photographs, with_classes
+from study.sources import fetching
+from study.sources.archives import unpack
+from study.sources.fetching import RawFile, find_or_fetch, places
+from study.sources.photographs import LABELS, WORDS, File, Photographs, below, list_folder, list_tar, photographs, with_classes
 
 COMPRESSED = (".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".zip")
 
@@ -77,7 +77,7 @@ def obtain_folder(settings: FolderSettings) -> Photographs:
 
 
 def obtain_imagenette(settings: ImagenetteSettings) -> Photographs:
-    raw, kept = IMAGENETTE[settings.size], files.RAW / "imagenette"
+    raw, kept = IMAGENETTE[settings.size], fetching.RAW / "imagenette"
     name = raw.name.removesuffix(".tgz")
     there = [place / name for place in places("imagenette") if (place / name / "train").is_dir()]
     folder = there[0] if there else unpack(find_or_fetch("Imagenette", raw, kept), kept / name)
@@ -86,7 +86,7 @@ def obtain_imagenette(settings: ImagenetteSettings) -> Photographs:
 
 def _find(place: str) -> Path:
     """A folder or an uncompressed tar, the ending left out or not; other archives are unpacked into data/raw/folder first."""
-    kept = files.RAW / "folder"
+    kept = fetching.RAW / "folder"
     looked_in = [Path(place), *(folder / place for folder in places("folder"))]
     for path in (path.with_name(path.name + ending) for path in looked_in for ending in ("", ".tar", *COMPRESSED)):
         if path.is_dir() or (path.is_file() and path.suffix == ".tar"):

@@ -21,8 +21,9 @@ import requests
 import urllib3
 from tqdm import tqdm
 
-from study import files
+from study import storage
 
+RAW = Path("data/raw")
 VARIABLE = "STUDY_DATA"
 RETRIES = 5
 WAIT = 0.5  # seconds before the first retry, doubled before each further one
@@ -41,7 +42,7 @@ class RawFile:
 
 def places(source: str) -> list[Path]:
     """The directories that are looked in for a source's raw files, in this order."""
-    return _places(files.RAW / source)
+    return _places(RAW / source)
 
 
 def _places(kept: Path) -> list[Path]:
@@ -72,7 +73,7 @@ def verified(path: Path, known_hash: str, kept: Path) -> Path:
         found = hashlib.file_digest(file, partial(hashlib.new, algorithm, usedforsecurity=False)).hexdigest()
     if found != expected:
         raise ValueError(f"{path} has the {algorithm} {found}, expected {expected}; delete it and run again")
-    files.write_bytes(note, text.encode())
+    storage.write_bytes(note, text.encode())
     return path
 
 
@@ -96,7 +97,7 @@ def _fetch(title: str, raw: RawFile, kept: Path) -> Path:
             f"from {url} ({_reason(problem)}); put {raw.name} into a directory and set {VARIABLE} to it"
         ) from problem
     note, text = _note(kept / raw.name, raw.known_hash, kept)  # pooch has compared the hash
-    files.write_bytes(note, text.encode())
+    storage.write_bytes(note, text.encode())
     return kept / raw.name
 
 

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from study.data.archives import members
-from study.data.fetching import places
-from study.data.photographs import File, Photographs, below, drawn, list_folder, list_tar, photographs, with_classes
+from study.sources.archives import members
+from study.sources.fetching import places
+from study.sources.photographs import File, Photographs, below, drawn, list_folder, list_tar, photographs, with_classes
 
 Pairs = list[tuple[File, str]]
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from study.data.items import Item
+from study.sources.items import Item
 
 SUFFIXES = (".jpeg", ".jpg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 LABELS = "val_annotations.txt"  # of a flat validation folder: file name, class, separated by tabs

@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from study.data import cifar, folders, ilsvrc, mnist, pictures
-from study.data.items import Item, Part, Source
+from study.sources import cifar, folders, ilsvrc, mnist, pictures
+from study.sources.items import Item, Part, Source
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuiltInSettings:
-    """The synthetic pictures of study/data/pictures.py."""
+    """The synthetic pictures of study/sources/pictures.py."""
 
     source: Literal["sketch"]
     pictures: pictures.PictureSettings

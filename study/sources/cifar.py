@@ -13,10 +13,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from study import files
-from study.data.archives import members
-from study.data.fetching import RawFile, find_or_fetch, places
-from study.data.items import Item, Part
+from study import storage
+from study.sources import fetching
+from study.sources.archives import members
+from study.sources.fetching import RawFile, find_or_fetch, places
+from study.sources.items import Item, Part
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,7 +134,7 @@ class Cifar:
 
 def obtain_cifar(settings: CifarSettings) -> Cifar:
     """The verified files: as they lie in STUDY_DATA, or unpacked from an archive into data/raw/<source>."""
-    kept, official = files.RAW / settings.source, OFFICIAL[settings.source]
+    kept, official = fetching.RAW / settings.source, OFFICIAL[settings.source]
     unpacked = kept / official.folder
     for place in places(settings.source):
         for folder in (place, place / official.folder):
@@ -162,7 +163,7 @@ def _unpacked(archive: Path, folder: Path, official: CifarFiles) -> Path:
     for path, content in members(archive, lambda path: PurePosixPath(path).name in official.md5):
         name = PurePosixPath(path).name
         if _md5(content) == official.md5[name]:
-            files.write_bytes(folder / name, content)
+            storage.write_bytes(folder / name, content)
             missing.discard(name)
     if missing:
         name = min(missing)
