@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from study import storage
+
 CURVE = (
     "epoch",
     "iteration",
@@ -21,3 +25,12 @@ CONVERGENCE = ("seed", "rate", "epoch", "iteration", "training_loss", "training_
 def seed_folder(seed: int) -> str:
     """The folder of one seed's results below its run's: `seed-0`."""
     return f"seed-{seed}"
+
+
+def diverged_seeds(run_folder: Path) -> list[int]:
+    """Seeds of a run (results/<study>/train/<run>) whose training diverged: nothing may be computed from them.
+
+    Raises OSError or ValueError where the run's metrics.json is missing or damaged.
+    """
+    seeds = storage.read_json(run_folder / "metrics.json")["seeds"]
+    return [int(seed) for seed, end in seeds.items() if end["status"] == "diverged"]
