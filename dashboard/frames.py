@@ -118,13 +118,21 @@ def curves(study: Study) -> pd.DataFrame:
     )
 
 
+def _judged(metrics: dict[str, Any]) -> tuple[float, list[int]]:
+    """The rate that was chosen, and the seeds that are judged."""
+    return float(metrics["chosen_rate"]), [int(seed) for seed in metrics["seeds"]]
+
+
 def convergence(study: Study) -> pd.DataFrame:
-    """Figure 1: `curve` (relu, tanh), then the columns of outputs.CONVERGENCE; the chosen rate alone once it is known."""
+    """Figure 1: `curve` (relu, tanh), then the columns of outputs.CONVERGENCE; once it is known what is judged, that alone."""
     tables = []
     for curve in runs(study, "converge"):
         table = table_of(study, f"converge/{curve}/curves.csv", outputs.CONVERGENCE).assign(curve=curve)
-        chosen = made_of(study, f"converge/{curve}/metrics.json", lambda metrics: float(metrics["chosen_rate"]), None)
-        tables.append(table if chosen is None else table[np.isclose(table["rate"].astype(float), chosen)])
+        judged = made_of(study, f"converge/{curve}/metrics.json", _judged, None)
+        if judged is not None:
+            rate, seeds_judged = judged
+            table = table[np.isclose(table["rate"].astype(float), rate) & table["seed"].isin(seeds_judged)]
+        tables.append(table)
     return _stacked(tables, ("curve", *outputs.CONVERGENCE))
 
 

@@ -12,10 +12,11 @@ from study.machine import set_up
 from study.measuring.evaluation import Prediction, average, predict, write_evaluation
 from study.provenance import Record
 from study.training import outputs
-from study.training.run import Tell, load_network
+from study.training.reporting import Report
+from study.training.run import load_network
 
 
-def predict_seed(settings: StudySettings, name: str, seed: int, scratch: Path, tell: Tell) -> Path:
+def predict_seed(settings: StudySettings, name: str, seed: int, scratch: Path, tell: Report) -> Path:
     """The probabilities of one seed's network, in a folder of their own."""
     run, machine, index = settings.runs[name], set_up(settings.machine), read_index(settings.packed)
     feed = Feed(settings.packed, ("test",), run.network.crop, machine.devices[0], run.augmentation)

@@ -24,6 +24,7 @@ from study.checking import SettingsError, plain
 from study.machine import MachineSettings, ask_to_end, asked_to_end, heed_requests_to_end, peak_memory
 from study.provenance import Record
 from study.training.loop import Interrupted
+from study.training.reporting import Skipped
 
 SAVING = ("train", "converge")  # stages that save their state when they are asked to end; the others just end
 
@@ -117,8 +118,11 @@ class Bar:
         self.bar.close()
 
     def tell(self, news: int | str) -> None:
-        """So many more are done; or a line to print."""
-        if isinstance(news, int):
+        """So many more are done, or need not be done; or a line to print."""
+        if isinstance(news, Skipped):
+            self.total -= news
+            self.bar.total = self.total
+        elif isinstance(news, int):
             self.done += news
             self.bar.update(news)
         elif not follows():

@@ -17,7 +17,7 @@ from study.data.feeding import NO_AUGMENTATION, Feed
 from study.data.packed import PACKED
 from study.data.packing import PackingSettings, pack
 from study.judging.verdicts import WORDS
-from study.measuring.convergence import CurveSettings, mean_curve, measure
+from study.measuring.convergence import CurveSettings, Trained, mean_curve, measure
 from study.measuring.evaluation import Prediction, average, write_evaluation
 from study.measuring.neighbours import features, nearest, pixels, table
 from study.measuring.neighbours import measure as matches
@@ -29,7 +29,7 @@ from study.provenance import Record
 from study.sources.choosing import BuiltIn, BuiltInSettings
 from study.sources.pictures import CLASSES, PictureSettings
 from study.training import outputs
-from study.training.loop import Progress
+from study.training.progress import Progress
 from study.training.run import RunSettings, write_training
 
 COUNT = len(CLASSES)
@@ -97,14 +97,18 @@ def _evaluate(folder: Path, run: str, random: np.random.Generator, right: float)
 def _converge(folder: Path, curve: str, rate: float, speed: float) -> None:
     network = FourLayerSettings(architecture="four_layer", activation="relu" if curve == "relu" else "tanh")
     settings = CurveSettings(network=network, rates=(rate, 2 * rate), seeds=SEEDS, epochs=9)
+
+    def trained(seed: int, rate: float, errors: list[float]) -> Trained:
+        return Trained([[seed, rate, epoch, 3 * epoch, 2 * error, error] for epoch, error in enumerate(errors, 1)])
+
     errors = {seed: [0.9 * float(np.exp(-speed * epoch)) + 0.01 * seed for epoch in range(9)] for seed in SEEDS}
-    tried = {rate: errors[1], 2 * rate: [0.9] * 9}
-    rows = [[1, each, epoch, 3 * epoch, 2 * error, error] for each, e in tried.items() for epoch, error in enumerate(e, 1)] + [
-        [2, rate, epoch, 3 * epoch, 2 * error, error] for epoch, error in enumerate(errors[2], 1)
-    ]
+    raced = {rate: errors[1], 2 * rate: [0.9] * 9}
+    tried = {rate: trained(settings.race_seed, rate, each) for rate, each in raced.items()}
+    judged = {seed: trained(seed, rate, each) for seed, each in errors.items()}
+    rows = [row for one in (*tried.values(), *judged.values()) for row in one.rows]
     storage.write_csv(folder / "converge" / curve / "curves.csv", outputs.CONVERGENCE, rows)
-    storage.write_csv(folder / "converge" / curve / "figure1.csv", ("epoch", "training_error"), mean_curve(errors))
-    storage.write_json(folder / "converge" / curve / "metrics.json", measure(settings, tried, errors))
+    storage.write_csv(folder / "converge" / curve / "figure1.csv", ("epoch", "training_error"), mean_curve(judged))
+    storage.write_json(folder / "converge" / curve / "metrics.json", measure(settings, tried, judged))
     _record(folder, f"converge-{curve}")
 
 
