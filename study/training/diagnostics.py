@@ -22,7 +22,7 @@ from study.network.activations import ACTIVATIONS, ActivationName
 from study.network.building import Network, build
 from study.network.normalisation import ResponseNormalisation, ResponseSettings
 
-PICTURES, SHARE = 64, 100  # at most so many pictures, and one in so many of an epoch's: it then costs less than 2% of a training
+PICTURES, SHARE = 64, 125  # at most so many pictures, and one in so many of an epoch's: it then costs less than 2% of a training
 FLAT = 0.05  # an output is saturated where its activation's slope is at most this share of the steepest
 EVERY = 2  # divisors are measured in every second row and column of the maps, which is a quarter of their cost
 

@@ -62,10 +62,9 @@ class Progress:
     def go_on_with(self, capability: str, report: Callable[[str], None]) -> None:
         """The training goes on, or begins, on processors of this capability."""
         if self.capabilities and self.capabilities[-1] != capability:
-            report(
-                f"was saved with {self.capabilities[-1]} and goes on with {capability}: not to the same bits as with one of them"
-            )
-        if capability not in self.capabilities[-1:]:
+            before = self.capabilities[-1]
+            report(f"was trained with {before} so far and goes on with {capability}: its bits are those of neither alone")
+        if self.capabilities[-1:] != [capability]:
             self.capabilities.append(capability)
 
 
