@@ -17,6 +17,7 @@ PIPELINE = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
 STAGES = {name: block.get("do", block) for name, block in PIPELINE.items()}
 # Carry settings in and records out; no result depends on them but through the params that a stage declares.
 FRAME = {"study/checking.py", "stages/running.py", "stages/settings.py", "study/provenance.py"}
+IGNORED = (ROOT / ".dvcignore").read_text(encoding="utf-8").splitlines()  # no part of a folder that is a dep
 COMPUTING = ("prepare", "train", "evaluate", "converge", "retrieve", "judge")
 
 
@@ -46,12 +47,12 @@ def _needed(stage: str) -> set[str]:
 
 
 def _declared(stage: str) -> set[str]:
-    """Code among the deps; a folder stands for all its modules."""
+    """Code among the deps; a folder stands for all its modules but those that DVC ignores."""
     code = set[str]()
     for dep in STAGES[stage]["deps"]:
         if (ROOT / dep).is_dir() and dep.startswith("study/"):
-            modules = (path for path in (ROOT / dep).glob("*.py") if path.name != "__init__.py")
-            code |= {path.relative_to(ROOT).as_posix() for path in modules}
+            modules = (path.relative_to(ROOT).as_posix() for path in (ROOT / dep).glob("*.py") if path.name != "__init__.py")
+            code |= set(modules) - set(IGNORED)
         elif dep.endswith(".py"):
             code.add(dep)
     return code

@@ -139,16 +139,16 @@ def exchange(run: RunSettings, machine: MachineSettings, classes: int, step: flo
     network = build(run.network, classes, set_up(machine))
     assert isinstance(network, AlexNet)
     crossing = [
-        [torch.zeros(run.learning.batch, *shape, device=here[0].device) for here in network.places]
+        [torch.zeros(run.learning.batch, *shape, device=columns[0].device) for columns in network.columns_by_device]
         for shape in _crossing(run.network)
     ]
     found = []
     for _ in range(times):
         began = time.perf_counter()
         for parts in crossing:
-            network.across(parts)
-        for here in network.places:
-            _wait_for(here[0].device)
+            network.communicate(parts)
+        for columns in network.columns_by_device:
+            _wait_for(columns[0].device)
         found.append(2 * (time.perf_counter() - began))
     numbers = 2 * sum(part.numel() for parts in crossing for part in parts) if run.network.communication else 0
     return {"numbers": numbers, "seconds": median(found), "share": median(found) / step}

@@ -13,11 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+NormalisationName = Literal["response", "batch", "none"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -188,6 +190,13 @@ class InTurn(nn.Module):
         for layer in self.layers:
             a = layer(a, columns)
         return a
+
+
+def normalisation(name: NormalisationName, constants: ResponseSettings, maps: int, compiled: bool) -> nn.Module:
+    """The normalisation of that name for a layer of so many maps; `constants` and `compiled` are the response one's."""
+    if name == "response":
+        return ResponseNormalisation(constants, compiled)
+    return BatchNormalisation(maps) if name == "batch" else NoNormalisation()
 
 
 def normalise(layers: list[nn.Module], a: Tensor) -> Tensor:
