@@ -102,8 +102,19 @@ def hand_made(study: Study) -> dict[str, float]:
     return made_of(study, "hand_made/metrics.json", lambda m: {name: float(m[f"{name}_error"]) for name in MEASURES}, {})
 
 
+def diverged(study: Study) -> dict[str, list[int]]:
+    """By run that has been evaluated, the seeds whose training diverged; runs without are left out."""
+    seeds = {run: _diverged(study, run) for run in runs(study, "evaluate")}
+    return {run: those for run, those in seeds.items() if those}
+
+
+def _diverged(study: Study, run: str) -> list[int]:
+    return made_of(study, f"evaluate/{run}/metrics.json", lambda content: [int(s) for s in content.get("diverged", [])], [])
+
+
 def class_errors(study: Study, run: str) -> pd.DataFrame:
-    return table_of(study, f"evaluate/{run}/classes.csv", files.CLASSES).dropna()
+    """A row a class (files.CLASSES); errors are missing where a class has no test picture."""
+    return table_of(study, f"evaluate/{run}/classes.csv", files.CLASSES).dropna(subset=["class", "name", "pictures"])
 
 
 def curves(study: Study) -> pd.DataFrame:

@@ -11,7 +11,6 @@ classes there are as many columns. Labels are of the smallest unsigned type that
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +87,9 @@ def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 def _read(path: Path) -> dict[str, np.ndarray]:
     """All arrays of a file, each checked against its checksum."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, TypeError, AttributeError) as problem:
-        raise ValueError(f"it is damaged or no table of predictions: {problem}") from None
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except OSError:
+        raise
+    except Exception:  # what damaged bytes raise is anything from EOFError to zlib's own
+        raise ValueError("it is damaged, or holds something else than predictions") from None

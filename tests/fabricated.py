@@ -18,7 +18,7 @@ from study.data.packed import PACKED
 from study.data.packing import PackingSettings, pack
 from study.judging.verdicts import WORDS
 from study.measuring.convergence import CurveSettings, mean_curve, measure
-from study.measuring.evaluation import Prediction, average, write_evaluation
+from study.measuring.evaluation import Prediction, write_evaluation
 from study.measuring.neighbours import features, nearest, pixels, table
 from study.measuring.neighbours import measure as matches
 from study.network.alexnet import AlexNet
@@ -83,13 +83,15 @@ def _train(folder: Path, run: str, columns: int) -> None:
 
 def _evaluate(folder: Path, run: str, random: np.random.Generator, right: float) -> None:
     labels = np.arange(10 * COUNT) % COUNT
-    predictions = {}
+    predictions, all_softmax = {}, []
     for seed in SEEDS:
         logits = random.normal(0, 3, (2, len(labels), COUNT))
         logits[:, np.arange(len(labels)), labels] += right
         softmax = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
-        predictions[outputs.seed_folder(seed)] = Prediction(ten_patches=softmax[0], centre_patch=softmax[1])
-    predictions[files.AVERAGED] = average(list(predictions.values()))
+        predictions[outputs.seed_folder(seed)] = Prediction.of([(softmax[0], softmax[1])])
+        all_softmax.append(softmax)
+    ten, centre = np.mean(all_softmax, axis=0)
+    predictions[files.AVERAGED] = Prediction.of([(ten, centre)])
     write_evaluation(folder / "evaluate" / run, run, predictions, labels, CLASSES)
     _record(folder, f"evaluate-{run}")
 
@@ -146,7 +148,7 @@ def _cost(folder: Path, random: np.random.Generator) -> None:
 
 def claims(folder: Path) -> list[dict[str, Any]]:
     """A row a claim as study/judging writes it, each verdict in turn, with invented numbers where it is measured."""
-    rows, rests_on = [], "evaluate/base/predictions.csv"
+    rows, rests_on = [], "evaluate/base/ten_patches.npz"
     for number, claim in enumerate(CLAIMS):
         row = {name: getattr(claim, name) for name in ("id", "section", "cacm", "kind", "title", "quote", "metric", "unit")}
         row |= {
