@@ -17,7 +17,7 @@ from study.training.run import Tell, load_network
 
 
 def predict_seed(settings: StudySettings, name: str, seed: int, keep: Path | None, tell: Tell) -> Prediction:
-    """What one seed's network predicts; all of its probabilities stay in the folder `keep`, if it is given."""
+    """What one seed's network predicts; all of its probabilities stay in the file `keep`, if it is given."""
     run, machine, index = settings.runs[name], set_up(settings.machine), read_index(settings.packed)
     feed = Feed(settings.packed, ("test",), run.network.crop, machine.devices[0], run.augmentation)
     trained = settings.results / "train" / name / outputs.seed_folder(seed)
@@ -34,12 +34,12 @@ def evaluate(settings: StudySettings, record: Record, name: str) -> None:
     scratch = storage.WORK / f"evaluate-{settings.study}-{name}"
     shutil.rmtree(scratch, ignore_errors=True)  # of an evaluation that was ended
     with Bar(f"{name}, ten patches", len(labels) * len(seeds)) as bar:
-        kept = [scratch / outputs.seed_folder(seed) for seed in seeds]
+        kept = [scratch / f"{outputs.seed_folder(seed)}.npy" for seed in seeds]
         each = [(settings, name, seed, keep if averaged else None) for seed, keep in zip(seeds, kept, strict=True)]
         found = side_by_side(predict_seed, each, settings.machine, bar) if seeds else []
-        made = {keep.name: prediction for keep, prediction in zip(kept, found, strict=True)}
+        made = {keep.stem: prediction for keep, prediction in zip(kept, found, strict=True)}
         if averaged:
-            made[files.AVERAGED] = average(kept, len(labels), len(index["classes"]))
+            made[files.AVERAGED] = average(kept)
         write_evaluation(folder, name, made, labels, index["class_names"], diverged)
     shutil.rmtree(scratch, ignore_errors=True)
     print(_said(name, storage.read_json(folder / "metrics.json")), flush=True)

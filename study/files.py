@@ -16,10 +16,11 @@
       converge/<curve>/curves.csv        a row a seed and epoch (study/training/outputs.py)
       converge/<curve>/figure1.csv       epoch, training_error: the mean over seeds, for DVC's plot of Figure 1
       retrieve/metrics.json              how often neighbours share the query's class: features, pixels, chance
-      retrieve/neighbours.csv            a row a query and rank (NEIGHBOURS)
+      retrieve/neighbours.csv            a row a query and rank (NEIGHBOURS), of one seed
+      retrieve/matches.csv               a row a seed and query (MATCHES): trained, untrained, pixels
       retrieve/features-train.npy, features-test.npy    float32 (pictures, features) of the last hidden layer
       halve/metrics.json                 how far halved outputs, and means of few masks, are from the mean of many (section 4.2)
-      halve/divergences.csv              the same, a row a test picture (DIVERGENCES)
+      halve/divergences.csv              the same, a row a test picture (DIVERGENCES), and which means are right of it
       cost/metrics.json, rounds.csv      a step's seconds with and without augmentation (COSTS), its memory, what crosses
       hand_made/metrics.json, predictions.csv    a linear classifier on hand-made features of the same pictures (HAND_MADE)
       foreign/                           another network, tested as ours are, and its provenance.json (no stage)
@@ -44,6 +45,10 @@ HAND_MADE = ("picture", "label", "first", "second", "third", "fourth", "fifth")
 COSTS = ("round", "way", "seconds")  # seconds of a step, the mean of the round
 DIVERGENCES = ("picture", "label", "halved")  # in nats; then geometric_<n> and arithmetic_<n>, the means of n masks
 CLASSES = ("class", "name", "pictures", "top1_error", "top5_error")
+MATCHES = ("seed", "query", "label", "features_match", "untrained_match", "pixels_match") + (
+    "features_percentile",
+    "untrained_percentile",
+)  # shares of a query's neighbours that have its class; mean percentiles of neighbours in pixel distance, 0 to 1
 NEIGHBOURS = ("query", "label", "rank", "neighbour", "neighbour_label", "distance", "pixel_neighbour", "pixel_label")
 
 AVERAGED = "averaged"  # the `model` of a prediction made by averaging the models of all seeds

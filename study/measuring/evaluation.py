@@ -17,6 +17,7 @@ import torch
 
 from study import files, predictions, storage
 from study.data.feeding import PATCHES, Feed
+from study.measuring.blocks import Rows, written
 from study.network.building import Network
 from study.predictions import BEST, VIEWS, Predictions
 
@@ -61,10 +62,17 @@ class Prediction:
 
 
 def predict(network: Network, feed: Feed, batch: int, step: Callable[[int], None], keep: Path | None = None) -> Prediction:
-    """Ten patches and the centre patch, which is the fifth of the ten; one pass gives both. All probabilities stay in files
-    of the folder `keep`, if it is given, for `average`."""
+    """Ten patches and the centre patch, which is the fifth of the ten; one pass gives both. All probabilities stay in the
+    file `keep`, if it is given, for `average`."""
     batches = probabilities(network, feed, batch, step)
-    return Prediction.of(batches if keep is None else _kept(batches, keep))
+    if keep is not None:
+        batches = map(_apart, written(keep, len(feed), map(np.hstack, batches)))
+    return Prediction.of(batches)
+
+
+def _apart(both: np.ndarray) -> Views:
+    ten, centre = np.hsplit(both, 2)
+    return ten, centre
 
 
 @torch.no_grad()
@@ -77,33 +85,11 @@ def probabilities(network: Network, feed: Feed, batch: int, step: Callable[[int]
         step(len(labels))
 
 
-def _kept(batches: Iterable[Views], folder: Path) -> Iterator[Views]:
-    """The same batches, written to a file a view on their way: rows of float32, nothing else."""
-    folder.mkdir(parents=True, exist_ok=True)
-    ten, centre = (folder / view for view in VIEWS)
-    with open(ten, "wb") as ten_patches, open(centre, "wb") as centre_patch:
-        for views in batches:
-            for file, of_classes in zip((ten_patches, centre_patch), views, strict=True):
-                file.write(np.ascontiguousarray(of_classes, dtype=np.float32).data)
-            yield views
-
-
-def average(folders: Sequence[Path], pictures: int, classes: int) -> Prediction:
-    """Several models as one: their probabilities averaged (Table 2), from the files that `predict` left."""
-    return Prediction.of(_averaged(folders, pictures, classes))
-
-
-def _averaged(folders: Sequence[Path], pictures: int, classes: int) -> Iterator[Views]:
-    for first in range(0, pictures, CHUNK):
-        ten, centre = (_mean([folder / view for folder in folders], first, classes) for view in VIEWS)
-        yield ten, centre
-
-
-def _mean(paths: Sequence[Path], first: int, classes: int) -> np.ndarray:
-    """Of the rows of a chunk in several files, float32 (CHUNK or fewer, classes)."""
-    rows = [np.fromfile(path, np.float32, CHUNK * classes, offset=4 * first * classes).reshape(-1, classes) for path in paths]
-    mean: np.ndarray = np.mean(rows, axis=0)
-    return mean
+def average(kept: Sequence[Path]) -> Prediction:
+    """Several models as one: their probabilities averaged (Table 2), from the files that `predict` kept."""
+    models = [Rows(path) for path in kept]
+    firsts = range(0, len(models[0]), CHUNK)
+    return Prediction.of(_apart(np.mean([model.read(first, CHUNK) for model in models], axis=0)) for first in firsts)
 
 
 def best_five(of_classes: np.ndarray) -> np.ndarray:
