@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import pandas as pd
@@ -53,12 +53,20 @@ def in_percent(errors: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def error_summary(errors: pd.DataFrame) -> pd.DataFrame:
-    """A row a run as the paper prints its tables: mean of the seeds, with the lowest and the highest in brackets."""
+def error_summary(errors: pd.DataFrame, diverged: Mapping[str, Sequence[int]]) -> pd.DataFrame:
+    """A row a run as the paper prints its tables: mean of the seeds, with the lowest and the highest in brackets.
+
+    A run some of whose seeds `diverged` has no mean: it would be one over those that happened to survive.
+    """
+    by_run = dict(list(errors.groupby("run", sort=False)))
     rows = []
-    for run, of_run in errors.groupby("run", sort=False):
+    for run in dict.fromkeys([*by_run, *diverged]):
+        of_run = by_run.get(run, errors.iloc[:0])
         single, averaged = of_run[of_run["model"] != AVERAGED], of_run[of_run["model"] == AVERAGED]
         seeds = single["model"].nunique()
+        if failed := len(diverged.get(run, ())):
+            rows.append({"run": run, "models": f"diverged in {failed} of {seeds + failed} seeds"} | _cells(errors.iloc[:0]))
+            continue
         rows.append({"run": run, "models": "1 network" if seeds == 1 else f"1 network, {seeds} seeds"} | _cells(single))
         if seeds > 1 and len(averaged):
             rows.append({"run": run, "models": f"{seeds} networks averaged"} | _cells(averaged))

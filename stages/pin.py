@@ -13,12 +13,12 @@ from pathlib import Path
 from stages.settings import PARAMS, load
 from study import files, storage
 
-LASTING = {".json", ".csv", ".md", ".tex", ".png"}
+LASTING = {".json", ".csv", ".md", ".tex", ".png", ".npz"}
 README = Path("README.md")
 
 
 def lasting(results: Path) -> list[Path]:
-    """The files of a study that Git can keep: tables, metrics, pictures of kernels and the kernels themselves."""
+    """The files of a study that Git can keep: tables, metrics, predictions, pictures of kernels and the kernels themselves."""
     found = (path for path in sorted(results.rglob("*")) if path.is_file() and not path.name.startswith("."))
     return [path for path in found if path.suffix in LASTING or path.name == "kernels.npy"]
 

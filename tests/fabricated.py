@@ -17,10 +17,12 @@ from study.data.feeding import NO_AUGMENTATION, Feed
 from study.data.packed import PACKED
 from study.data.packing import PackingSettings, pack
 from study.judging.verdicts import WORDS
+from study.machine import derived_seed
+from study.measuring import pixels
 from study.measuring.convergence import CurveSettings, Trained, mean_curve, measure
-from study.measuring.evaluation import Prediction, average, write_evaluation
-from study.measuring.neighbours import features, nearest, pixels, table
-from study.measuring.neighbours import measure as matches
+from study.measuring.evaluation import Prediction, write_evaluation
+from study.measuring.neighbours import Found, RetrievalSettings, matches, search_features, table
+from study.measuring.neighbours import measure as searched
 from study.network.alexnet import AlexNet
 from study.network.four_layer import FourLayerSettings
 from study.network.settings import AlexNetSettings
@@ -83,13 +85,15 @@ def _train(folder: Path, run: str, columns: int) -> None:
 
 def _evaluate(folder: Path, run: str, random: np.random.Generator, right: float) -> None:
     labels = np.arange(10 * COUNT) % COUNT
-    predictions = {}
+    predictions, all_softmax = {}, []
     for seed in SEEDS:
         logits = random.normal(0, 3, (2, len(labels), COUNT))
         logits[:, np.arange(len(labels)), labels] += right
         softmax = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
-        predictions[outputs.seed_folder(seed)] = Prediction(ten_patches=softmax[0], centre_patch=softmax[1])
-    predictions[files.AVERAGED] = average(list(predictions.values()))
+        predictions[outputs.seed_folder(seed)] = Prediction.of([(softmax[0], softmax[1])])
+        all_softmax.append(softmax)
+    ten, centre = np.mean(all_softmax, axis=0)
+    predictions[files.AVERAGED] = Prediction.of([(ten, centre)])
     write_evaluation(folder / "evaluate" / run, run, predictions, labels, CLASSES)
     _record(folder, f"evaluate-{run}")
 
@@ -116,16 +120,19 @@ def _retrieve(folder: Path, packed: Path) -> None:
     network = AlexNet(AlexNetSettings(crop=55, stride=2, kernels=(16, 16, 16, 16, 16), neurons=(32, 32)), COUNT, [CPU])
     network.initialise(1)
     train, test = (Feed(packed, (split,), 55, CPU, NO_AUGMENTATION) for split in ("train", "test"))
-    stored, asked = features(network, train, 48), features(network, test, 48)
-    by_features, distances = nearest(asked, stored, 6)
-    by_pixels, _ = nearest(pixels(test, 48), pixels(train, 48), 6)
+    untrained = AlexNet(network.settings, COUNT, [CPU])
+    untrained.initialise(derived_seed(1, "weights"))
+    wanted = RetrievalSettings(run="base", seed=1, queries=COUNT, seeds=1, batch=48)
+    by_features, distances = search_features(network, train, test, wanted, lambda done: None, folder / "retrieve")
+    by_untrained, _ = search_features(untrained, train, test, wanted, lambda done: None)
+    found = Found(by_features=by_features, by_untrained=by_untrained, distances=distances)
+    patches = pixels.centre_patches(test.parts[0], np.arange(COUNT), 55)
+    by_pixels, far = pixels.compare(patches, train.parts[0], 55, [by_features, by_untrained], CPU, lambda done: None)
     labels, known = test.labels.numpy(), train.labels.numpy()
-    storage.write_csv(
-        folder / "retrieve/neighbours.csv", files.NEIGHBOURS, table(labels, known, by_features, distances, by_pixels)
-    )
-    np.save(folder / "retrieve/features-train.npy", stored)
-    np.save(folder / "retrieve/features-test.npy", asked)
-    storage.write_json(folder / "retrieve/metrics.json", matches("base", labels, known[by_features], known[by_pixels]))
+    rows = matches(1, labels, known, found, by_pixels, far)
+    storage.write_csv(folder / "retrieve/neighbours.csv", files.NEIGHBOURS, table(labels, known, found, by_pixels))
+    storage.write_csv(folder / "retrieve/matches.csv", files.MATCHES, rows)
+    storage.write_json(folder / "retrieve/metrics.json", searched(wanted, labels, known, rows, []))
     weights = folder / "train/base/seed-1/weights.safetensors"
     _record(folder, "retrieve", inputs={"results/invented/train/base/seed-1/weights.safetensors": storage.sha256(weights)})
 
@@ -150,7 +157,7 @@ def _cost(folder: Path, random: np.random.Generator) -> None:
 
 def claims(folder: Path) -> list[dict[str, Any]]:
     """A row a claim as study/judging writes it, each verdict in turn, with invented numbers where it is measured."""
-    rows, rests_on = [], "evaluate/base/predictions.csv"
+    rows, rests_on = [], "evaluate/base/ten_patches.npz"
     for number, claim in enumerate(CLAIMS):
         row = {name: getattr(claim, name) for name in ("id", "section", "cacm", "kind", "title", "quote", "metric", "unit")}
         row |= {

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from study import files, storage
+from study import files, predictions, storage
 from study.judging.evidence import Evidence
+from study.predictions import Predictions
 from study.training import outputs
 
 RUNS = ("base", "no_normalisation", "local_pooling", "one_column", "no_dropout")
@@ -68,18 +69,18 @@ def _evaluated(folder, run, random, pictures, worse, planted):
     """Errors of about 20%, in part common to all networks; ten patches and averaging help where they are planted."""
     common = np.random.default_rng(7).normal(size=pictures)
     labels = np.arange(pictures) % CLASSES
-    rows = []
+    ten, centre = {}, {}
     for model in (*(outputs.seed_folder(seed) for seed in SEEDS), files.AVERAGED):
         own = common + 0.4 * random.normal(size=pictures) + worse
         ten_wrong = own - (0.5 if planted and model == files.AVERAGED else 0) > 0.9
         centre_wrong = own + (0.5 if planted else 0.05 * random.normal(size=pictures)) > 0.9
         far_off = own > 1.9
-        for picture, label in enumerate(labels.tolist()):
-            ten, centre = (_five(label, wrong, far_off[picture]) for wrong in (ten_wrong[picture], centre_wrong[picture]))
-            rows.append([model, picture, label, *ten, 0.5, *centre])
-    storage.write_csv(folder / "predictions.csv", files.PREDICTIONS, rows)
-    single = [row for row in rows if row[0] != files.AVERAGED]
-    errors = {"top1_error": sum(row[2] != row[3] for row in single) / len(single)}
+        for found, wrong in ((ten, ten_wrong), (centre, centre_wrong)):
+            found[model] = np.array([_five(*row) for row in zip(labels, wrong, far_off, strict=True)])
+    for view, best in (("ten_patches", ten), ("centre_patch", centre)):
+        predictions.write(folder, view, Predictions(labels=labels, best=best), CLASSES)
+    single = [best[:, 0] != labels for model, best in ten.items() if model != files.AVERAGED]
+    errors = {"top1_error": float(np.mean(single))}
     storage.write_json(folder / "metrics.json", {"run": run, "pictures": pictures, "ten_patches": errors})
 
 

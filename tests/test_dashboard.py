@@ -6,14 +6,13 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy.stats import binomtest
 from streamlit.testing.v1 import AppTest
 
 from dashboard import frames, pictures, query, reading, showing, tables, verdicts
 from dashboard.reading import Study
-from study import storage
+from study import predictions, storage
 from study.judging.standing import fingerprints
 from study.judging.verdicts import WORDS
 from study.paper.claims import CLAIMS
@@ -130,11 +129,11 @@ def test_hand_made_features_stand_beside_the_networks(root: Path) -> None:
 
 def test_a_verdict_whose_file_has_changed_is_withheld(root: Path) -> None:
     before = verdicts.claims(here(root)).set_index("id")["verdict"]
-    (root / "results/invented/evaluate/base/predictions.csv").write_text("other")
+    (root / "results/invented/evaluate/base/ten_patches.npz").write_text("other")
     after = verdicts.claims(here(root)).set_index("id")
     rests_on_it = after["artifacts"].map(bool)
     assert rests_on_it.any() and set(after[rests_on_it]["verdict"]) == {"withheld"}
-    assert after[rests_on_it]["why"].str.contains("predictions.csv is not the file that was judged").all()
+    assert after[rests_on_it]["why"].str.contains("ten_patches.npz is not the file that was judged").all()
     assert (after[~rests_on_it]["verdict"] == before[~rests_on_it]).all()
 
 
@@ -184,7 +183,7 @@ def test_a_claim_says_what_would_decide_it_and_on_which_files_it_rests(root: Pat
     assert [heading.value for heading in app.subheader] == ["Two columns err less than one column of half the kernels"]
     assert "7 seeds; then `uv run dvc repro`" in told(app)
     facts = {row[0]: row[1] for table in app.table for row in table.value.itertuples(index=False)}
-    assert facts["files"] == "evaluate/base/predictions.csv"
+    assert facts["files"] == "evaluate/base/ten_patches.npz"
     assert facts["protocol"] == "exploratory"
 
 
@@ -235,9 +234,7 @@ def test_a_run_that_begins_while_the_page_is_open_joins_the_others(root: Path) -
 
 def test_errors_and_intervals_are_counts_of_the_evaluation(root: Path) -> None:
     table = frames.errors(here(root))
-    predictions = pd.read_csv(root / "results/invented/evaluate/base/predictions.csv")
-    one = predictions[predictions["model"] == "seed-2"]
-    wrong = int((one["centre_1"] != one["label"]).sum())
+    wrong = int(predictions.read(root / "results/invented/evaluate/base", "centre_patch").wrong("top1")["seed-2"].sum())
     row = table.query("run == 'base' and model == 'seed-2' and view == 'centre_patch' and measure == 'top1'").iloc[0]
     assert (row["wrong"], row["pictures"]) == (wrong, 240)
     interval = binomtest(wrong, 240).proportion_ci(method="wilson")
@@ -252,7 +249,7 @@ def test_the_interval_is_wilson_s(wrong: int, pictures: int) -> None:
 
 def test_the_error_table_has_the_mean_and_the_range_of_the_seeds(root: Path) -> None:
     errors = frames.errors(here(root))
-    table = tables.error_summary(errors)
+    table = tables.error_summary(errors, {})
     assert list(table["models"]) == ["1 network, 2 seeds", "2 networks averaged"] * 2
     single = 100 * errors.query("run == 'base' and model != 'averaged' and view == 'ten_patches' and measure == 'top1'")["error"]
     assert table.iloc[0]["top-1, ten patches"] == f"{single.mean():.1f}% ({single.min():.1f} to {single.max():.1f})"

@@ -13,7 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages import judge as stage
-from study import files, storage
+from study import files, predictions, storage
 from study.judging import report, verdicts
 from study.judging.evidence import Evidence, MissingResult
 from study.judging.judgement import judge
@@ -198,8 +198,10 @@ def test_a_time_that_was_not_reached_gives_a_bound(tmp_path):
 
 def test_fewer_seeds_than_the_protocol_asks_for_decide_nothing(tmp_path):
     evidence = invent(tmp_path, planted=True, pictures=300)
-    path = tmp_path / "evaluate/no_normalisation/predictions.csv"
-    path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith(("seed-1", "seed-2"))))
+    folder = tmp_path / "evaluate/no_normalisation"
+    made = predictions.read(folder, "ten_patches")
+    fewer = replace(made, best={"seed-0": made.best["seed-0"]})
+    predictions.write(folder, "ten_patches", fewer, classes=24)
     row = judged(evidence, bootstrap=200)["response-normalisation"]
     assert (row.verdict, row.seeds) == (verdicts.INCONCLUSIVE, 1)
     assert "3 seeds" in row.decide
@@ -235,7 +237,7 @@ class TestOrigin:
         assert "stale" in row.why
 
     def test_a_result_that_its_stage_did_not_write_withholds_the_verdict(self, evidence):
-        name = "evaluate/one_column/predictions.csv"
+        name = "evaluate/one_column/ten_patches.npz"
         as_written = storage.sha256(evidence.folder / name)
         provenance(evidence.folder, "evaluate-one_column", outputs={name: as_written})
         assert judged(evidence, bootstrap=200)["two-columns"].verdict == verdicts.DIRECTION
@@ -250,7 +252,7 @@ class TestOrigin:
     def test_artifacts_are_hashed(self, evidence):
         artifacts = judged(evidence, bootstrap=200)["two-columns"].artifacts
         assert artifacts == {
-            f"evaluate/{run}/predictions.csv": storage.sha256(evidence.folder / f"evaluate/{run}/predictions.csv")
+            f"evaluate/{run}/ten_patches.npz": storage.sha256(evidence.folder / f"evaluate/{run}/ten_patches.npz")
             for run in ("one_column", "base")
         }
 
@@ -420,7 +422,7 @@ def test_that_all_of_several_runs_err_more_is_tested_by_the_least_of_them(tmp_pa
     least = MEASURES["least_error_difference"](evidence, block, chance)
     each = [MEASURES["error_difference"](evidence, replace(block, run=name), chance) for name in (one, two)]
     assert least.estimate.low == min(m.estimate.low for m in each) > 0 and "least of 2" in least.said
-    assert f"evaluate/{one}/predictions.csv" in least.used and f"evaluate/{two}/predictions.csv" in least.used
+    assert f"evaluate/{one}/ten_patches.npz" in least.used and f"evaluate/{two}/ten_patches.npz" in least.used
     with_one_alike = replace(block, run=f"{one} base")
     assert MEASURES["least_error_difference"](evidence, with_one_alike, chance).estimate.value == 0
     with pytest.raises(MissingResult, match="without_conv9"):

@@ -84,10 +84,10 @@ def test_results_that_say_nothing_of_their_makers_are_not_accused(tmp_path: Path
 
 
 def test_artifacts_that_are_other_or_gone_are_named(tmp_path: Path) -> None:
-    for name in ("evaluate/base/predictions.csv", "train/base/metrics.json"):
+    for name in ("evaluate/base/ten_patches.npz", "train/base/metrics.json"):
         storage.write_bytes(tmp_path / name, name.encode())
-    artifacts = {name: storage.sha256(tmp_path / name) for name in ("evaluate/base/predictions.csv", "train/base/metrics.json")}
+    artifacts = {name: storage.sha256(tmp_path / name) for name in ("evaluate/base/ten_patches.npz", "train/base/metrics.json")}
     assert changed_artifacts(tmp_path, artifacts) == []
-    storage.write_bytes(tmp_path / "evaluate/base/predictions.csv", b"other")
+    storage.write_bytes(tmp_path / "evaluate/base/ten_patches.npz", b"other")
     (tmp_path / "train/base/metrics.json").unlink()
     assert changed_artifacts(tmp_path, artifacts) == list(artifacts)

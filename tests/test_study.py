@@ -20,7 +20,8 @@ def test_every_file_that_files_py_names_is_there(miniature: Path) -> None:
     names = [f"{seed}/{file}" for seed in seeds for file in ("curve.csv", "weights.safetensors", "kernels.npy", "kernels.png")]
     for run_name in ("base", "no_normalisation"):
         names += [f"train/{run_name}/metrics.json"]
-        names += [f"evaluate/{run_name}/{file}" for file in ("metrics.json", "predictions.csv", "classes.csv")]
+        names += [f"evaluate/{run_name}/{file}" for file in ("metrics.json", "classes.csv")]
+        names += [f"evaluate/{run_name}/{file}.npz" for file in ("ten_patches", "centre_patch", "probabilities")]
         names += [f"provenance/{stage}-{run_name}.json" for stage in ("train", "evaluate")]
     for curve in ("relu", "tanh"):
         names += [f"converge/{curve}/{file}" for file in ("metrics.json", "curves.csv", "figure1.csv")]

@@ -26,13 +26,12 @@ import numpy as np
 
 from study import storage
 from study.data.moments import colours, products_of_colours
-from study.data.packed import damage, read_index
+from study.data.packed import HEAD, damage, read_index
 from study.data.rescaling import FilterSettings, rescale
 from study.sources.decoding import decode
 from study.sources.items import Item, Source
 
 FORMAT = 2
-HEAD = 128  # bytes of an .npy file before its pixels: NumPy leaves room for any number of pictures
 PROBE = 24  # pictures that are prepared to reckon how long all of them will take
 TRAINING = "train"
 PICTURES = ("split", "picture", "found", "done")  # columns of prepare/pictures.csv

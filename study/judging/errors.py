@@ -6,12 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from study import files
+from study import files, predictions
 from study.judging import statistics
 from study.judging.evidence import Evidence, MissingResult
 from study.judging.measurement import Chance, Measurement
 from study.judging.protocol import Block
 from study.judging.statistics import Estimate
+
+
+def _file(run: str, patches: str) -> str:
+    return f"evaluate/{run}/{predictions.file_of(patches)}"
 
 
 def error_difference(evidence: Evidence, block: Block, chance: Chance) -> Measurement:
@@ -26,7 +30,7 @@ def error_difference(evidence: Evidence, block: Block, chance: Chance) -> Measur
         estimate=estimate,
         top5=top5,
         said=said,
-        used=tuple(f"evaluate/{run}/predictions.csv" for run in runs),
+        used=tuple(dict.fromkeys((_file(block.run, block.patches), _file(against, block.against_patches)))),
         stages=tuple(f"{stage}-{run}" for run in runs for stage in ("train", "evaluate")),
         seeds=shape[0],
         pictures=shape[1],
@@ -94,7 +98,7 @@ def error_interaction(evidence: Evidence, block: Block, chance: Chance) -> Measu
     return Measurement(
         estimate=over(difference, chance.alpha, chance.draws, chance.random()),
         said=f"{names[0]} {a.mean():.1%}, {names[1]} {b.mean():.1%}, {names[2]} {c.mean():.1%}, {names[3]} {d.mean():.1%}",
-        used=tuple(f"evaluate/{name}/predictions.csv" for name in names),
+        used=tuple(_file(name, block.patches) for name in names),
         stages=tuple(f"{stage}-{name}" for name in names for stage in ("train", "evaluate")),
         seeds=len(shared),
         pictures=difference.shape[1],
@@ -125,7 +129,7 @@ def margin_over_hand_made(evidence: Evidence, block: Block, chance: Chance) -> M
         estimate=estimate,
         top5=margin("top5")[0] if block.metric == "top1" else None,
         said=said,
-        used=("hand_made/predictions.csv", f"evaluate/{block.against}/predictions.csv"),
+        used=("hand_made/predictions.csv", _file(block.against, block.against_patches)),
         stages=("hand_made", f"train-{block.against}", f"evaluate-{block.against}"),
         seeds=seeds,
         pictures=pictures,
@@ -152,7 +156,7 @@ def error_of_average(evidence: Evidence, block: Block, chance: Chance) -> Measur
         estimate=estimate,
         top5=error("top5")[0] if block.metric == "top1" else None,
         said=f"{estimate.value:.1%}",
-        used=(f"evaluate/{block.run}/predictions.csv",),
+        used=(_file(block.run, block.patches),),
         stages=(f"train-{block.run}", f"evaluate-{block.run}"),
         seeds=block.models,
         pictures=pictures,
@@ -169,7 +173,7 @@ def error_of_run(evidence: Evidence, block: Block, chance: Chance) -> Measuremen
         estimate=estimate,
         top5=top5,
         said=f"{estimate.value:.1%}",
-        used=(f"evaluate/{block.run}/predictions.csv",),
+        used=(_file(block.run, block.patches),),
         stages=(f"train-{block.run}", f"evaluate-{block.run}"),
         seeds=shape[0],
         pictures=shape[1],
@@ -213,7 +217,7 @@ def averaging_gain(evidence: Evidence, block: Block, chance: Chance) -> Measurem
         estimate=estimate,
         top5=gain("top5")[0] if block.metric == "top1" else None,
         said=said,
-        used=(f"evaluate/{block.run}/predictions.csv",),
+        used=(_file(block.run, block.patches),),
         stages=(f"train-{block.run}", f"evaluate-{block.run}"),
         seeds=seeds,
         pictures=estimate.units,

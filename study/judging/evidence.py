@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from study import files, storage
+from study import files, predictions, storage
 from study.judging import reading
 
 
@@ -118,19 +118,11 @@ class Evidence:
 
     def wrong(self, run: str, metric: str, patches: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """By model, whether each test picture is misjudged: ({model: bool (pictures,)}, labels (pictures,))."""
-        table = self._load(f"evaluate/{run}/predictions.csv", f"evaluate@{run}", reading.predictions)
-        expected = self._expected(f"evaluate/{run}/metrics.json", "pictures")
-        if expected != table["picture"].nunique():
+        name = f"evaluate/{run}/{predictions.file_of(patches)}"
+        made: predictions.Predictions = self._load(name, f"evaluate@{run}", reading.predictions_of)
+        if self._expected(f"evaluate/{run}/metrics.json", "pictures") != len(made.labels):
             raise self._cut_off(f"evaluate/{run}", f"evaluate@{run}")
-        prefix = patches.removesuffix("_patches").removesuffix("_patch")
-        columns = [f"{prefix}_{rank}" for rank in range(1, 2 if metric == "top1" else 6)]
-        labels = None
-        by_model = {}
-        for model, rows in table.groupby("model", sort=True):
-            labels = rows["label"].to_numpy()
-            by_model[str(model)] = ~(rows[columns].to_numpy() == labels[:, None]).any(axis=1)
-        assert labels is not None
-        return by_model, labels
+        return made.wrong(metric), made.labels
 
     def curve(self, run: str, seed: str) -> pd.DataFrame:
         """The training of one seed (`seed-0`), a row an epoch."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from study import files
+from study import files, predictions
 from study.training import outputs
 
 
@@ -22,13 +22,8 @@ def whole(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     return table
 
 
-def predictions(path: Path) -> pd.DataFrame:
-    table = pd.read_csv(path)
-    _require_columns(table, files.PREDICTIONS)
-    counts = table.groupby("model")["picture"].agg(["size", "nunique"])
-    if table.empty or table["label"].isna().any() or counts.to_numpy().min() != counts.to_numpy().max():
-        raise ValueError("it is not whole: not every model has every picture once")
-    return table.sort_values(["model", "picture"])
+def predictions_of(path: Path) -> predictions.Predictions:
+    return predictions.read(path.parent, path.stem)
 
 
 def curve(path: Path) -> pd.DataFrame:
