@@ -64,7 +64,7 @@ def _infos(tar: tarfile.TarFile, start: int) -> Iterator[tarfile.TarInfo]:
         end, last = tar.offset, repr(info.name)
         tar.members.clear()  # type: ignore[attr-defined]  # a million of them would take gigabytes
         yield info
-    if tar.fileobj.tell() - end < BLOCK:  # type: ignore[union-attr]
+    if tar.fileobj.tell() - end < BLOCK:
         raise tarfile.ReadError(f"cut short, without the mark of its end at byte {end:,}, after {last}")
 
 

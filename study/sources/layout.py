@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from study.sources.decoding import SUFFIXES
@@ -46,7 +46,12 @@ class Arranged:
 def arranged(listing: Listing, chosen: Sequence[str] = ()) -> Arranged:
     """Raises ValueError where no layout fits, or a class folder (of the `chosen`, if any are) has nothing that can be read."""
     train = _train(listing)
-    return _class_folders(listing, chosen) if train is None else _beside_train(listing, train, chosen)
+    above = _branching(listing) if train is None else train.rpartition("/")[0]
+    made = _class_folders(listing, above, chosen) if train is None else _beside_train(listing, train, chosen)
+    if above:  # folders that hold everything are no part of a picture's name
+        for split, pairs in made.splits.items():
+            made.splits[split] = [(replace(file, name=file.name[len(above) + 1 :]), name) for file, name in pairs]
+    return made
 
 
 def _train(listing: Listing) -> str | None:
@@ -186,9 +191,8 @@ def _labelled(listing: Listing, folder: str, pictures: Sequence[File], known: se
     )
 
 
-def _class_folders(listing: Listing, chosen: Sequence[str]) -> Arranged:
+def _class_folders(listing: Listing, above: str, chosen: Sequence[str]) -> Arranged:
     """Without a folder named train: the first folder that branches holds the classes."""
-    above = _branching(listing)
     children = _children(listing, above)
     inside = sorted(name for name in children if name)
     splits = sorted(name for name in _folders(listing, above) if name.casefold() in SPLITS)
