@@ -122,7 +122,7 @@ def test_a_disk_that_is_full_at_any_file(undisturbed: dict[str, bytes], tmp_path
     monkeypatch.setattr(packing, "ProcessPoolExecutor", Here)
     monkeypatch.setattr(storage, "open", disk := Disk(1000), raising=False)
     pack(Faulty(), PACKING, tmp_path / "enough", 1, lambda _: None)
-    assert disk.written == 3 * 3 + 2 * 2 + 3 + 2, "shards, sums and notes; labels; the mean and the index"
+    assert disk.written == 3 * 3 + 2 * 2 + 1 + 3 + 2, "shards, sums and notes; the origin; labels; the mean and the index"
     for room in range(disk.written):
         folder = tmp_path / str(room)
         monkeypatch.setattr(storage, "open", Disk(room), raising=False)

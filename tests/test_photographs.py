@@ -15,7 +15,8 @@ from study.sources import fetching
 from study.sources.fetching import VARIABLE
 from study.sources.folders import FolderSettings, obtain_folder
 from study.sources.ilsvrc import IlsvrcSettings, obtain_ilsvrc
-from study.sources.photographs import Photographs, list_tar
+from study.sources.listing import list_place
+from study.sources.photographs import Photographs
 from tests.ilsvrc_shaped import make, photograph, synsets
 
 YEAR_2012 = IlsvrcSettings(source="ilsvrc2012", steering=4)
@@ -79,9 +80,9 @@ def test_ilsvrc_2010_has_the_papers_splits_where_the_ground_truth_is_given(
 
 
 def _extract(official: Path, into: Path) -> None:
-    for file in list_tar(official / "ILSVRC2012_img_train.tar"):
+    for file in list_place(official / "ILSVRC2012_img_train.tar", lambda name: name.endswith(".tar")).pictures:
         storage.write_bytes(into / "train" / file.name, file.read())
-    for file in list_tar(official / "ILSVRC2012_img_val.tar"):
+    for file in list_place(official / "ILSVRC2012_img_val.tar").pictures:
         storage.write_bytes(into / file.name, file.read())
 
 
@@ -177,9 +178,9 @@ def test_a_third_split_and_a_list_of_labels(tmp_path: Path) -> None:
     ("settings", "sentence"),
     [
         ({"place": "nowhere"}, r"nowhere is not there: looked for .*set download.place"),
-        ({"place": "empty"}, r"holds no train/<class>/ and val/<class>/ with pictures"),
+        ({"place": "empty"}, r"holds no pictures; a study needs train/<class>/, best with val/<class>/"),
         ({"place": "good", "validation": 30}, r"validation is 30, taken from 60 training pictures; choose less than half"),
-        ({"place": "single"}, r"has 1 class; a study needs two or more"),
+        ({"place": "single"}, r"has 1 class \(c0\); a study needs two or more"),
     ],
 )
 def test_what_cannot_be_a_study_is_refused(

@@ -1,6 +1,6 @@
 """A packed set, read a picture at a time. What study/data/packing.py writes:
 
-data/packed/<study>/index.json           counts, classes, mean, colour covariance, a checksum a shard
+data/packed/<study>/index.json           counts, classes, mean, colour covariance, a checksum a file and one of all (`sha256`)
 data/packed/<study>/<split>-00000.npy    uint8 (pictures, size, size, RGB)
 data/packed/<study>/<split>-labels.npy   int32 (pictures,)
 data/packed/<study>/mean.npy             float32 (size, size, RGB), over the training pictures
@@ -134,6 +134,7 @@ def read_index(folder: Path) -> dict[str, Any]:
 
 
 def damage(folder: Path) -> list[str]:
-    """Names of the shards that are missing or not what the index says."""
-    shards = storage.read_json(folder / "index.json")["shards"]
-    return [s["file"] for s in shards if not (folder / s["file"]).exists() or storage.sha256(folder / s["file"]) != s["sha256"]]
+    """Names of the files that are missing or not what the index says: shards, labels, the mean."""
+    index = storage.read_json(folder / "index.json")
+    hashes = {shard["file"]: shard["sha256"] for shard in index["shards"]} | index["files"]
+    return [name for name, sha256 in hashes.items() if not (folder / name).exists() or storage.sha256(folder / name) != sha256]
