@@ -168,7 +168,13 @@ def test_another_study_and_back_without_training(miniature: Path, tmp_path: Path
     folder = tmp_path / "switch"
     shutil.copytree(miniature, folder)
     params = read_params(folder / "params.yaml")
-    other = merged(params, {"study": "other", "download": {"pictures": {"seed": 2}}, "runs": {"base": {"seeds": [0]}}})
+    own = {
+        "study": "other",
+        "chosen": {"study": "other"},
+        "download": {"pictures": {"seed": 2}},
+        "runs": {"base": {"seeds": [0]}},
+    }
+    other = merged(params, own)
     write_params(folder, other)
     dvc("repro", cwd=folder)
     write_params(folder, params)

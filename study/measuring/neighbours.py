@@ -27,8 +27,8 @@ class RetrievalSettings:
     batch: int = 128
 
     def __post_init__(self) -> None:
-        if self.queries < 1 or self.neighbours < 1:
-            raise ValueError(f"queries is {self.queries} and neighbours {self.neighbours}; both are 1 or more")
+        if min(self.queries, self.neighbours, self.batch) < 1:
+            raise ValueError(f"queries is {self.queries}, neighbours {self.neighbours} and batch {self.batch}; all are 1 or more")
 
 
 @torch.no_grad()
