@@ -75,9 +75,7 @@ def refusal(problem: Exception) -> str | None:
     if isinstance(problem, torch.OutOfMemoryError):
         return f"the memory of the GPU is too small ({text.split('.')[0]}); make batches smaller, or give each column its own GPU"
     if isinstance(problem, MemoryError) or "not enough memory" in text or "can't allocate memory" in text:
-        return (
-            f"the memory of this machine is too small{f' ({text})' if text else ''}; close other programs, or use smaller batches"
-        )
+        return f"this machine has too little memory{f' ({text})' if text else ''}; close other programs, or use smaller batches"
     if found := re.match(r"(\S+).* does not have a deterministic implementation", text):
         return f"params.yaml: machine.deterministic is true, which {found[1]} cannot be on this device; set it to false"
     if isinstance(problem, NotImplementedError) and "MPS" in text:
@@ -124,10 +122,12 @@ def _end_when_orphaned() -> None:
 
 def the_name(known: Mapping[str, Any]) -> str:
     """The run or curve named on the command line. Raises ValueError if there is none of that name."""
-    if len(sys.argv) != 2 or sys.argv[1] not in known:
-        given = sys.argv[1] if len(sys.argv) > 1 else "nothing"
-        raise ValueError(f"{given!r} is not in params.yaml; use one of: {', '.join(known)}")
-    return sys.argv[1]
+    given = sys.argv[1:]
+    if len(given) != 1:
+        raise ValueError(f"give one name, and not {len(given)}; use one of: {', '.join(known)}")
+    if given[0] not in known:
+        raise ValueError(f"{given[0]!r} is not in params.yaml; use one of: {', '.join(known)}")
+    return given[0]
 
 
 class Bar:

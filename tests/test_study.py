@@ -69,7 +69,7 @@ def test_what_other_stages_read_holds_no_time(miniature: Path) -> None:
     ("command", "sentence"),
     [
         (("stages.train", "nosuch"), "train: 'nosuch' is not in params.yaml; use one of: base, no_normalisation"),
-        (("stages.converge",), "converge: 'nothing' is not in params.yaml; use one of: relu, tanh"),
+        (("stages.converge",), "converge: give one name, and not 0; use one of: relu, tanh"),
         (("stages.pin", "a/b"), "pin: give a name of letters"),
     ],
 )
