@@ -40,7 +40,7 @@ def studies(root: Path) -> list[Study]:
         Study(folder=folder, pinned=pinned)
         for pinned, place in ((False, files.RESULTS), (True, files.PINNED))
         for folder in sorted((root / place).glob("*/"))
-        if any(child.is_dir() for child in folder.iterdir())
+        if any(child.is_dir() and any(child.iterdir()) for child in folder.iterdir())
     ]
     return sorted(found, key=lambda study: not (study.folder / "judge" / "claims.json").exists())
 

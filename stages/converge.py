@@ -2,8 +2,8 @@
 
 import shutil
 
-from stages.running import Bar, run_stage, side_by_side, the_name
-from stages.settings import StudySettings, load
+from stages.running import Bar, run_stage, side_by_side
+from stages.settings import StudySettings
 from study import storage
 from study.checking import plain
 from study.data.packed import read_index
@@ -56,4 +56,4 @@ def train(settings: StudySettings, name: str, pairs: list[tuple[int, float]], he
 
 
 if __name__ == "__main__":
-    run_stage("converge", converge, the_name("converge", load().curves))
+    run_stage("converge", converge, "curves")

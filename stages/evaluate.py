@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from stages.running import Bar, run_stage, side_by_side, the_name
-from stages.settings import StudySettings, load
+from stages.running import Bar, run_stage, side_by_side
+from stages.settings import StudySettings
 from study import files, storage
 from study.data.feeding import Feed
 from study.data.packed import PackedSplit, read_index
@@ -57,4 +57,4 @@ def _said(name: str, metrics: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    run_stage("evaluate", evaluate, the_name("evaluate", load().runs))
+    run_stage("evaluate", evaluate, "runs")

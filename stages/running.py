@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import os
 import queue
+import re
 import signal
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
 from multiprocessing import forkserver, get_context, parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import torch
 from tqdm import tqdm
 
+from stages import PARENT
 from stages.settings import load
 from study import files
 from study.checking import SettingsError, plain
@@ -26,32 +31,57 @@ from study.provenance import Record
 from study.training.loop import Interrupted
 from study.training.reporting import Skipped
 
+LONGEST_TMPDIR = 70  # bytes: a socket's path has at most 103, and multiprocessing adds 32
 SAVING = ("train", "converge")  # stages that save their state when they are asked to end; the others just end
 
 
-def run_stage(stage: str, work: Callable[..., Any], *names: str) -> None:
-    """Run `work(settings, record, *names)` as the program of a stage; `names` is the run or curve, if it has one.
+def run_stage(stage: str, work: Callable[..., Any], table: str = "") -> None:
+    """Run `work(settings, record)` as the program of a stage.
 
-    A mistake of the user's (ValueError, OSError) ends it with one sentence and status 1, and nothing lost.
+    With a `table` of params.yaml ("runs", "curves") it is `work(settings, record, name)`, for its entry that the command line
+    names. What users can mend ends the program with one sentence and status 1, and nothing is lost.
     """
     end_with_parent()
     if stage in SAVING:
         heed_requests_to_end()
     try:
         settings = load()
+        names = (the_name(getattr(settings, table)),) if table else ()
         record = Record(stage, {name: plain(getattr(settings, name)) for name in ("study", "machine")})
         work(settings, record, *names)
         if not follows():
             record.outputs(settings.results, settings.results.joinpath(stage, *names))
             record.write(files.provenance(settings.results, "-".join((stage, *names))), peak_memory() + sum(_peak.values()))
-    except (ValueError, OSError) as problem:
-        kind = "params.yaml: " if isinstance(problem, SettingsError) else ""
-        sys.exit(f"{stage}: {kind}{problem}")
+    except (ValueError, OSError, MemoryError, RuntimeError) as problem:
+        if (sentence := refusal(problem)) is None:
+            raise
+        sys.exit(f"{stage}: {sentence}")
     except Interrupted:
         print(f"{stage}: asked to end; the state is saved, the same command goes on from there", file=sys.stderr)
         sys.exit(128 + signal.SIGTERM)
     except KeyboardInterrupt:
         sys.exit(f"{stage}: interrupted; what was done so far is kept, the same command goes on from there")
+
+
+def refusal(problem: Exception) -> str | None:
+    """One sentence, with what to do, for a problem that users can mend; None for a mistake of this program's."""
+    text = " ".join(str(problem).split())
+    if isinstance(problem, SettingsError):
+        return f"params.yaml: {text}"
+    if isinstance(problem, BrokenProcessPool):
+        return (
+            "one of its processes was killed, most likely for memory; close other programs, or put `taskset -c 0` before the "
+            "command, which runs fewer trainings at a time, and run it again: what was saved is taken up"
+        )
+    if isinstance(problem, torch.OutOfMemoryError):
+        return f"the memory of the GPU is too small ({text.split('.')[0]}); make batches smaller, or give each column its own GPU"
+    if isinstance(problem, MemoryError) or "not enough memory" in text or "can't allocate memory" in text:
+        return f"this machine has too little memory{f' ({text})' if text else ''}; close other programs, or use smaller batches"
+    if found := re.match(r"(\S+).* does not have a deterministic implementation", text):
+        return f"params.yaml: machine.deterministic is true, which {found[1]} cannot be on this device; set it to false"
+    if isinstance(problem, NotImplementedError) and "MPS" in text:
+        return f"params.yaml: machine.devices names mps, which lacks what this needs ({text.split('. ')[0]}); use cpu"
+    return text if isinstance(problem, ValueError | OSError) else None
 
 
 def follows() -> bool:
@@ -69,31 +99,36 @@ def with_replicas(machine: MachineSettings) -> None:
 def end_with_parent() -> None:
     """End when `dvc` ends: it passes on no signal, and an orphan would train on beside the next `dvc repro`.
 
-    Linux tells of a parent's death; on macOS a thread looks whether the parent is still the same; Windows shows neither.
+    Linux tells of a parent's death from now on; if it died while this program was still being loaded, this is already an
+    orphan. On macOS a thread looks whether the parent is still the same; Windows shows neither.
     """
     if sys.platform == "linux":
         import ctypes
 
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+        if os.getppid() != PARENT:
+            sys.exit(128 + signal.SIGTERM)
     elif sys.platform == "win32":
         print("note: on Windows a stage does not notice that dvc was ended; end it too", file=sys.stderr)
     else:
-        Thread(target=_end_when_orphaned, args=(os.getppid(),), daemon=True).start()
+        Thread(target=_end_when_orphaned, daemon=True).start()
 
 
-def _end_when_orphaned(parent: int) -> None:
-    while os.getppid() == parent:
+def _end_when_orphaned() -> None:
+    while os.getppid() == PARENT:
         time.sleep(1)
     ask_to_end()
 
 
-def the_name(stage: str, known: dict[str, Any]) -> str:
-    """The run or curve named on the command line. Exits with a sentence if there is none of that name."""
-    if len(sys.argv) != 2 or sys.argv[1] not in known:
-        given = sys.argv[1] if len(sys.argv) > 1 else "nothing"
-        sys.exit(f"{stage}: {given!r} is not in params.yaml; use one of: {', '.join(known)}")
-    return sys.argv[1]
+def the_name(known: Mapping[str, Any]) -> str:
+    """The run or curve named on the command line. Raises ValueError if there is none of that name."""
+    given = sys.argv[1:]
+    if len(given) != 1:
+        raise ValueError(f"give one name, and not {len(given)}; use one of: {', '.join(known)}")
+    if given[0] not in known:
+        raise ValueError(f"{given[0]!r} is not in params.yaml; use one of: {', '.join(known)}")
+    return given[0]
 
 
 class Bar:
@@ -165,9 +200,25 @@ def _starting_workers() -> Any:
     context = get_context("forkserver")
     context.set_forkserver_preload(["__main__", "study.training.run"])
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # which the server inherits
-    forkserver.ensure_running()
+    with _short_temporary_folder():
+        forkserver.ensure_running()
     signal.signal(signal.SIGTERM, before)
     return context
+
+
+@contextmanager
+def _short_temporary_folder() -> Iterator[None]:
+    """The server listens at a socket in a temporary folder, whose path may have no more than some 100 bytes."""
+    usual = tempfile.gettempdir()
+    if len(os.fsencode(usual)) > LONGEST_TMPDIR:
+        short = [folder for folder in ("/tmp", "/var/tmp", "/dev/shm") if os.access(folder, os.W_OK)]
+        if not short:
+            raise ValueError(f"TMPDIR is {usual}, too long a path for a socket; set TMPDIR to a shorter one")
+        tempfile.tempdir = short[0]
+    try:
+        yield
+    finally:
+        tempfile.tempdir = usual
 
 
 _news: dict[str, Any] = {}  # in a worker: the queue to its parent

@@ -5,6 +5,7 @@ Unknown keys, wrong types and impossible values are refused, naming the key, the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from stages.relative import TimesSettings, multiplied
 from study import files
 from study.checking import SettingsError, checked
 from study.data.packed import PACKED
@@ -33,6 +35,15 @@ BLOCKS = (
     "study", "machine", "download", "prepare", "train", "runs", "evaluate", "converge", "curves", "retrieve", "halve",
     "cost", "hand_made", "judge",
 )  # fmt: skip
+CHOSEN = "chosen"  # an optional block: what stages/choose.py composed the file from
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChosenSettings:
+    """The study that params.yaml was composed for, and the changes that the command line named beside it (`key=value`)."""
+
+    study: str
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,15 +87,18 @@ class StudySettings:
 
 
 def read_params(path: Path = PARAMS) -> dict[str, Any]:
-    """The YAML as it stands. YAML 1.2, as DVC reads it: 1e-4 is a number and `no` a word."""
+    """The YAML as it stands. YAML 1.2, as DVC reads it: 1e-4 is a number and `no` a word. Raises SettingsError."""
     try:
         content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise SettingsError(f"{path} is missing; run from the project's folder") from None
+        raise SettingsError(f"{path} is missing; run from the project's folder, or restore it from Git") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} is not text in UTF-8; save it as UTF-8, or restore it from Git") from None
     except YAMLError as problem:
         where = getattr(problem, "problem_mark", None)
         line = f" at line {where.line + 1}" if where else ""
-        raise SettingsError(f"{path} is not YAML{line}; mend it or restore it from Git") from None
+        what = " ".join(str(getattr(problem, "problem", None) or "").split())
+        raise SettingsError(f"{path} is not YAML{line}{f' ({what})' if what else ''}; mend it or restore it from Git") from None
     if not isinstance(content, dict):
         raise SettingsError(f"{path} holds no settings; restore it from Git")
     return content
@@ -97,22 +111,19 @@ def load(path: Path = PARAMS) -> StudySettings:
 
 def resolve(params: Mapping[str, Any]) -> StudySettings:
     for name in params:
-        if name not in BLOCKS:
+        if name not in (*BLOCKS, CHOSEN):
             raise SettingsError(f"{name!r} is no block of a study; remove it, or use one of: {', '.join(BLOCKS)}")
     for name in BLOCKS:
         if name not in params:
-            raise SettingsError(f"the block {name!r} is missing; copy it from conf/")
-    study = checked(str, params["study"], "study")
-    if not study.replace("-", "").replace("_", "").isalnum():
-        raise SettingsError(f"study is {study!r}; it names a folder, so use letters, digits, - and _ only")
+            raise SettingsError(f"the block {name!r} is missing; compose it anew with: uv run python -m stages.choose STUDY")
     settings = StudySettings(
-        study=study,
+        study=_study(params),
         machine=checked(MachineSettings, params["machine"], "machine"),
         download=checked(SourceSettings, params["download"], "download"),
         prepare=checked(PackingSettings, params["prepare"], "prepare"),
-        runs=_table(RunSettings, _with_recipes(params), "train", "runs"),
+        runs=_runs(params),
         evaluate=checked(EvaluationSettings, params["evaluate"], "evaluate"),
-        curves=_table(CurveSettings, params, "converge", "curves"),
+        curves={name: checked(CurveSettings, own, f"curves.{name}") for name, own in _table(params, "converge", "curves")},
         retrieve=checked(RetrievalSettings, params["retrieve"], "retrieve"),
         halve=checked(HalvingSettings, params["halve"], "halve"),
         cost=checked(CostSettings, params["cost"], "cost"),
@@ -123,6 +134,24 @@ def resolve(params: Mapping[str, Any]) -> StudySettings:
     return settings
 
 
+def _study(params: Mapping[str, Any]) -> str:
+    study = checked(str, params["study"], "study")
+    if not is_study_name(study):
+        raise SettingsError(f"study is {study!r}; it names a folder, so use the letters a to z, digits, - and _ only")
+    chosen = checked(ChosenSettings, params.get(CHOSEN, {"study": study}), CHOSEN)
+    if chosen.study != study:
+        raise SettingsError(
+            f"study is {study!r}, but the rest of params.yaml is {chosen.study!r}; set it back, or choose another study with: "
+            f"uv run python -m stages.choose {study}"
+        )
+    return study
+
+
+def is_study_name(name: str) -> bool:
+    """Whether a folder under results/ can be called so on every system."""
+    return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", name) is not None
+
+
 def merged(shared: Any, own: Any) -> Any:
     """`own` put over `shared`, mapping by mapping; lists and values replace."""
     if isinstance(shared, Mapping) and isinstance(own, Mapping):
@@ -130,26 +159,37 @@ def merged(shared: Any, own: Any) -> Any:
     return own
 
 
-def _with_recipes(params: Mapping[str, Any]) -> dict[str, Any]:
-    """`params` with every run's recipe put under it; what `train` and the run say stands over the recipe."""
-    train, runs = params["train"], params["runs"]
-    if not isinstance(train, Mapping) or not isinstance(runs, Mapping):
-        return dict(params)
-    complete = {}
-    for name, lines in runs.items():
-        own = merged(train, lines or {})
-        recipe: Any = own.get("recipe", "paper") if isinstance(own, Mapping) else "paper"
-        complete[name] = merged(RECIPES.get(recipe, {}), own)
-    return {**params, "train": {}, "runs": complete}
+def _runs(params: Mapping[str, Any]) -> dict[str, RunSettings]:
+    """Every run complete: its recipe, over it what `train` and the run say, and last what it has so many times of that."""
+    runs = {}
+    for name, own in _table(params, "train", "runs"):
+        where = f"runs.{name}"
+        times = checked(TimesSettings, own.pop("times", {}), f"{where}.times")
+        recipe = next((lines for recipe, lines in RECIPES.items() if recipe == own.get("recipe", "paper")), {})
+        runs[name] = multiplied(checked(RunSettings, merged(recipe, own), where), times, where)
+    return runs
 
 
-def _table(kind: type, params: Mapping[str, Any], shared: str, own: str) -> dict[str, Any]:
-    if not isinstance(params[own], Mapping) or not params[own]:
-        raise SettingsError(f"{own} is empty; name at least one entry")
-    for name in params[own]:
-        if not str(name).replace("_", "").isalnum():
-            raise SettingsError(f"{own}.{name} names a folder, so use letters, digits and _ only")
-    return {name: checked(kind, merged(params[shared], lines or {}), f"{own}.{name}") for name, lines in params[own].items()}
+def _table(params: Mapping[str, Any], shared: str, table: str) -> list[tuple[str, dict[str, Any]]]:
+    """The entries of a table by name, each with its own lines over the shared block."""
+    for name in (shared, table):
+        if not isinstance(params[name], Mapping):
+            raise SettingsError(f"{name} is {params[name]!r}; give a block of settings")
+    if not params[table]:
+        raise SettingsError(f"{table} is empty; name at least one entry")
+    for name in params[table]:
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+            raise SettingsError(
+                f"{table}.{name} names a folder, so begin with a letter (a to z), and use letters, digits and _ only"
+            )
+    if len({name.lower() for name in params[table]}) < len(params[table]):
+        raise SettingsError(f"two entries of {table} differ in capital letters alone, which some disks ignore; rename one")
+    entries = []
+    for name, lines in params[table].items():
+        if not isinstance(lines, Mapping | None):
+            raise SettingsError(f"{table}.{name} is {lines!r}; give a block of settings, or {{}} for none")
+        entries.append((name, merged(params[shared], lines or {})))
+    return entries
 
 
 def _check_across(settings: StudySettings) -> None:

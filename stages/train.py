@@ -2,8 +2,8 @@
 
 import shutil
 
-from stages.running import Bar, follows, run_stage, side_by_side, the_name, with_replicas
-from stages.settings import StudySettings, load
+from stages.running import Bar, follows, run_stage, side_by_side, with_replicas
+from stages.settings import StudySettings
 from study import storage
 from study.checking import plain
 from study.data.packed import read_index
@@ -32,4 +32,4 @@ def train(settings: StudySettings, record: Record, name: str) -> None:
 
 
 if __name__ == "__main__":
-    run_stage("train", train, the_name("train", load().runs))
+    run_stage("train", train, "runs")

@@ -6,6 +6,7 @@ Written here because the settings classes of study/ are plain dataclasses, which
 from __future__ import annotations
 
 import dataclasses
+import sys
 import types
 from collections.abc import Mapping
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -40,7 +41,7 @@ def _plain(kind: type, value: Any, where: str) -> Any:
     fits = isinstance(value, kind) or (kind is float and isinstance(value, int))
     if not fits or (isinstance(value, bool) and kind is not bool):
         raise SettingsError(f"{where} is {value!r}; give {NAMES[kind]}")
-    if kind is float and not abs(value) < float("inf"):
+    if kind is float and not abs(value) <= sys.float_info.max:
         raise SettingsError(f"{where} is {value!r}; give a finite number")
     return kind(value)
 

@@ -25,12 +25,14 @@ PROJECT = (
 )
 MINIATURE = {
     "study": "miniature",
+    "chosen": {"study": "miniature"},
     "download": {"pictures": {"seed": 1, "size": 64, "train": 72, "validation": 24, "test": 48}},
     "train": {
         "network": {"kernels": [8, 8, 8, 8, 8], "neurons": [16, 16]},
         "learning": {"epochs": 1, "rate": {"at": []}},
         "seeds": [0, 1],
     },
+    "runs": {"base": {"seeds": [0, 1]}},
     "converge": {"network": {"kernels": [8, 8, 8, 8, 8], "neurons": [16, 16]}, "pictures": 64, "epochs": 2},
     "judge": {"bootstrap": 200},
     "retrieve": {"queries": 24},

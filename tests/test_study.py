@@ -70,7 +70,7 @@ def test_what_other_stages_read_holds_no_time(miniature: Path) -> None:
     ("command", "sentence"),
     [
         (("stages.train", "nosuch"), "train: 'nosuch' is not in params.yaml; use one of: base, no_normalisation"),
-        (("stages.converge",), "converge: 'nothing' is not in params.yaml; use one of: relu, tanh"),
+        (("stages.converge",), "converge: give one name, and not 0; use one of: relu, tanh"),
         (("stages.pin", "a/b"), "pin: give a name of letters"),
     ],
 )
@@ -169,7 +169,13 @@ def test_another_study_and_back_without_training(miniature: Path, tmp_path: Path
     folder = tmp_path / "switch"
     shutil.copytree(miniature, folder)
     params = read_params(folder / "params.yaml")
-    other = merged(params, {"study": "other", "download": {"pictures": {"seed": 2}}, "runs": {"base": {"seeds": [0]}}})
+    own = {
+        "study": "other",
+        "chosen": {"study": "other"},
+        "download": {"pictures": {"seed": 2}},
+        "runs": {"base": {"seeds": [0]}},
+    }
+    other = merged(params, own)
     write_params(folder, other)
     dvc("repro", cwd=folder)
     write_params(folder, params)

@@ -39,6 +39,10 @@ class FourLayerSettings:
     def __post_init__(self) -> None:
         if self.crop < 8:
             raise ValueError(f"crop is {self.crop}, but two poolings of stride 2 need 8 pixels or more; the paper has 24")
+        if min(self.kernels) < 1:
+            raise ValueError(
+                f"kernels is {list(self.kernels)}, but each layer has one or more; the released file has 64, 64, 32, 32"
+            )
 
 
 def _bands(x: Tensor, rows: int) -> Iterator[tuple[slice, Tensor]]:

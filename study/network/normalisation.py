@@ -36,6 +36,8 @@ class ResponseSettings:
             raise ValueError(f"n is {self.n}, but a window around a map holds an odd number of maps; the paper has 5")
         if self.k <= 0 or self.alpha < 0:
             raise ValueError(f"k is {self.k} and alpha {self.alpha}; k must be positive and alpha not negative")
+        if self.beta < 0:
+            raise ValueError(f"beta is {self.beta}, but it is an exponent of 0 or more; the paper has 0.75")
 
 
 SPATIAL = ResponseSettings(k=1.0, n=5, alpha=1e-3 / 25, beta=0.75)  # cnorm2 of layers-145.cfg; n counts rows and columns

@@ -48,11 +48,17 @@ class AlexNetSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}, but it is a probability below 1; the paper has 0.5")
-        for width in self.kernels + self.neurons:
-            if width < self.columns or width % self.columns:
-                raise ValueError(f"{width} kernels or neurons do not divide over {self.columns} columns; change them")
+        for name, widths in (("kernels", self.kernels), ("neurons", self.neurons)):
+            for width in widths:
+                if width < self.columns or width % self.columns:
+                    raise ValueError(
+                        f"{name} is {list(widths)}, but {width} do not divide over {self.columns} column(s); change it"
+                    )
         if self.deviation <= 0 or self.deviation_conv345 <= 0:
-            raise ValueError("a deviation of 0 leaves all kernels alike; the paper has 0.01")
+            raise ValueError(
+                f"deviation is {self.deviation} and deviation_conv345 {self.deviation_conv345}, which leaves all kernels alike; "
+                "both are above 0, the paper has 0.01"
+            )
         if self.input_scale <= 0:
             raise ValueError(f"input_scale is {self.input_scale}, but it multiplies the pictures; the paper has 1")
         if min(self.paddings) < 0 or self.stride < 1:

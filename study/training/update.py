@@ -15,7 +15,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8", "local3", "local4", "fc10")  # of both networks
+LAYERS = (  # of both networks
+    "conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8", "normalise1", "normalise2", "local3", "local4", "fc10",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

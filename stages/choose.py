@@ -1,0 +1,161 @@
+"""Choose a study: compose it from conf/ into params.yaml, and say what changes, what will run and about how long that takes.
+
+    uv run python -m stages.choose                                   what is chosen now, and which studies there are
+    uv run python -m stages.choose cifar10                           a study of conf/study/
+    uv run python -m stages.choose sketch train.learning.epochs=6    with a change
+    uv run python -m stages.choose pets place=/path/to/pictures scale=quarter       your own pictures: a study of a new name
+
+Edits of params.yaml that conf/ does not give are never overwritten, unless `--discard-edits` says so. No stage of dvc.yaml:
+`uv run dvc repro` then runs what is chosen.
+"""
+
+from __future__ import annotations
+
+import sys
+
+if __name__ == "__main__":
+    from stages.without_torch import leave_torch_out
+
+    leave_torch_out()
+
+import io  # noqa: E402
+import json  # noqa: E402
+import shlex  # noqa: E402
+from collections.abc import Sequence  # noqa: E402
+from typing import Any  # noqa: E402
+
+from ruamel.yaml import YAML  # noqa: E402
+
+from stages.composing import GROUPS, MISSING, choices, composed, differences, parsed, study_file  # noqa: E402
+from stages.outlook import outlook  # noqa: E402
+from stages.settings import CHOSEN, PARAMS, StudySettings, read_params, resolve  # noqa: E402
+from study import storage  # noqa: E402
+from study.checking import SettingsError  # noqa: E402
+
+DISCARD = "--discard-edits"
+SHOWN = 12  # changed keys that are printed, at most
+HEAD = """\
+# The study that is chosen. Composed from conf/ by: uv run python -m stages.choose {words}
+# What is edited here holds for the next `uv run dvc repro`; choosing again refuses to overwrite it.
+"""
+
+
+def choose(study: str, changes: Sequence[str], discard: bool) -> list[str]:
+    """Write params.yaml, and conf/study/<study>.yaml for a new study; returns what there is to say, in lines.
+
+    Raises SettingsError, and writes nothing, where the study is not valid or where edits would be lost.
+    """
+    file, words = study_file(study), " ".join(shlex.join((study, *changes)).split())
+    new = None if file.exists() else _of_ones_own(study, changes)
+    params = composed(study, changes) if new is None else composed(study, own=new)
+    settings = resolve(params)
+    before = _before(params, study, discard)
+    if new is not None:
+        storage.write_bytes(file, f"# Made by: uv run python -m stages.choose {words}\n{_yaml(new)}".encode())
+    storage.write_bytes(PARAMS, (HEAD.format(words=words) + _yaml(params)).encode())
+    made = [f"{file} is new: from now on `stages.choose {study}` is enough"] if new is not None else []
+    return [*_heading(settings), *made, *_changed(before, params), *outlook(settings)]
+
+
+def _of_ones_own(study: str, changes: Sequence[str]) -> dict[str, Any]:
+    """What the file of a study will say that has none yet."""
+    own = parsed(changes)
+    download = own.get("download")
+    if "data" not in own and not (isinstance(download, dict) and download.get("place")):
+        raise SettingsError(
+            f"there is no study {study!r}; choose one of: {', '.join(choices('study'))}; or make it, of your own pictures with "
+            f"place=/path/to/pictures, or with data= and one of: {', '.join(choices('data'))}"
+        )
+    return {group: own.pop(group, usual) for group, usual in GROUPS.items()} | own
+
+
+def edits(params: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Where params.yaml differs from what conf/ gives for the study that it names: key, what conf/ gives, what it has.
+
+    Raises SettingsError where conf/ no longer gives that study.
+    """
+    chosen = params.get(CHOSEN) or {"study": params.get("study")}
+    given = composed(str(chosen.get("study")), [str(change) for change in chosen.get("changes") or ()])
+    return [found for found in differences(given, params) if found[0].partition(".")[0] != CHOSEN]
+
+
+def _before(after: dict[str, Any], study: str, discard: bool) -> dict[str, Any]:
+    """What params.yaml has now. Raises SettingsError where it has edits that `after` would lose, unless they may be discarded."""
+    try:
+        before = read_params() if PARAMS.exists() else {}
+        found = edits(before) if before else []
+    except (SettingsError, AttributeError) as problem:
+        if discard:
+            return {}
+        raise SettingsError(
+            f"params.yaml is not from conf/ ({problem}), and choosing {study} would overwrite it; keep a copy, then say {DISCARD}"
+        ) from None
+    lost = [(key, value) for key, _, value in found if key != "study" and _at(after, key) != value]
+    if lost and not discard:
+        told = "; ".join(f"{key} {'was removed' if value is MISSING else f'is {_brief(value)}'}" for key, value in lost[:SHOWN])
+        more = f"; and {len(lost) - SHOWN} more" if len(lost) > SHOWN else ""
+        raise SettingsError(
+            f"params.yaml was edited, and choosing {study} would lose that: {told}{more}. Name what is to stay as key=value, or "
+            f"say {DISCARD}"
+        )
+    return before
+
+
+def _at(params: Any, key: str) -> Any:
+    for part in key.split("."):
+        params = params.get(part, MISSING) if isinstance(params, dict) else MISSING
+    return params
+
+
+def _brief(value: Any) -> str:
+    text = "nothing" if value is MISSING else json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _yaml(content: Any) -> str:
+    """In the style in which DVC writes, so that its `exp run -S` changes no more than it says."""
+    writer, text = YAML(typ="safe", pure=True), io.StringIO()
+    writer.default_flow_style, writer.sort_base_mapping_type_on_output = False, False  # type: ignore[assignment]
+    writer.dump(json.loads(json.dumps(content)), text)  # a copy, so that what conf/ shares is written out
+    return text.getvalue()
+
+
+def _heading(settings: StudySettings) -> list[str]:
+    """The study and, from the head of its file, what it is and takes."""
+    told = [line.removeprefix("#").rstrip() for line in study_file(settings.study).read_text(encoding="utf-8").splitlines()]
+    return [f"study {settings.study}:", *told[: next((n for n, line in enumerate(told) if not line.startswith(" ")), 0)]]
+
+
+def _changed(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    found = [found for found in differences(before, after) if found[0].partition(".")[0] != CHOSEN]
+    if not found:
+        return ["nothing in params.yaml has changed"]
+    lines = [f"  {key}: {_brief(old)} -> {_brief(new)}" for key, old, new in found[:SHOWN]]
+    return ["changed in params.yaml:", *lines, *([f"  and {len(found) - SHOWN} more"] if len(found) > SHOWN else [])]
+
+
+def _what_is_chosen() -> list[str]:
+    """What params.yaml has now: the study, what was edited, what will run; and which studies could be chosen."""
+    params = read_params()
+    settings = resolve(params)
+    try:
+        edited = [f"  {key}: {_brief(given)} -> {_brief(value)}" for key, given, value in edits(params)]
+        said = ["edited since it was composed:", *edited] if edited else []
+    except SettingsError as problem:
+        said = [f"not from conf/: {problem}"]
+    return [f"study {settings.study} is chosen", *said, *outlook(settings), f"studies: {', '.join(choices('study'))}"]
+
+
+def main() -> None:
+    words = [word for word in sys.argv[1:] if word != DISCARD]
+    try:
+        if unknown := [word for word in words if word.startswith("-")]:
+            raise SettingsError(f"{unknown[0]} is no option; there is {DISCARD}")
+        lines = choose(words[0], words[1:], DISCARD in sys.argv) if words else _what_is_chosen()
+        print("\n".join(lines), flush=True)
+    except (ValueError, OSError) as problem:
+        sys.exit(f"choose: {problem}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""What a chosen study will run, and about how long that takes: reckoned from rates that were measured, and said as that."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+from stages.settings import StudySettings
+from study import storage
+from study.machine import MachineSettings
+from study.network.building import NetworkSettings
+from study.sources.choosing import BuiltInSettings
+from study.sources.fetching import places
+from study.sources.folders import FolderSettings
+
+CORES = 2
+RATES = {  # training pictures a second on CORES cores of an AMD EPYC with AVX-512, in float32, by architecture and crop in pixels
+    ("alexnet", 39): 3300,
+    ("alexnet", 55): 1500,
+    ("alexnet", 224): 37,
+    ("four_layer", 24): 700,
+    ("four_layer", 32): 700,
+}
+COMPILED_BFLOAT16 = {("alexnet", 224): 80}
+KNOWN = {  # training and test pictures of a source, or of a folder of this name, before anything is packed
+    "cifar10": (45_000, 10_000),
+    "cifar100": (45_000, 10_000),
+    "mnist": (55_000, 10_000),
+    "imagenette": (8_469, 3_925),
+    "ilsvrc2010": (1_261_406, 150_000),
+    "ilsvrc2012": (1_281_167, 45_000),
+    "imagewoof2-320": (8_025, 3_929),
+    "tiny-imagenet-200": (95_000, 10_000),
+}
+EVALUATION = 3  # ten patches of a picture take as long as training on three
+STARTING = 5  # seconds that a stage takes before it works
+FILES = 200_000  # pictures of a folder that are counted, at most: more would take longer than choosing should
+
+
+def outlook(settings: StudySettings) -> list[str]:
+    """Lines that say what `dvc repro` runs for a study, what is there of it already, and about how long all of it takes."""
+    seeds = sorted(settings.runs.items(), key=lambda pair: -len(pair[1].seeds))
+    groups = [(count, [name for name, _ in same]) for count, same in groupby(seeds, key=lambda pair: len(pair[1].seeds))]
+    runs = [f"{', '.join(names)} ({_counted(count, 'seed')}{' each' if len(names) > 1 else ''})" for count, names in groups]
+    curves = [
+        f"{name} ({_counted(len(curve.rates), 'rate')}, {_counted(len(curve.seeds), 'seed')})"
+        for name, curve in settings.curves.items()
+    ]
+    there = [name for name in settings.runs if (settings.results / "train" / name / "metrics.json").exists()]
+    return [
+        "`uv run dvc repro` will run:",
+        "  download, prepare",
+        f"  train, evaluate: {'; '.join(runs)}",
+        f"  converge: {', '.join(curves)}",
+        "  retrieve, halve, cost, hand_made, judge",
+        *([f"there already, and not run again where nothing has changed: {', '.join(there)}"] if there else []),
+        _how_long(settings),
+        *_missing(settings),
+    ]
+
+
+def _missing(settings: StudySettings) -> list[str]:
+    """A line where the pictures of a folder are not where they are said to be."""
+    source = settings.download
+    if not isinstance(source, FolderSettings):
+        return []
+    looked_in = [Path(source.place), *(place / source.place for place in places("folder"))]
+    if any(list(path.parent.glob(f"{path.name}*")) for path in looked_in if path.name):
+        return []
+    return [f"note: {source.place} is not here: looked for {', '.join(dict.fromkeys(map(str, looked_in)))}"]
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _how_long(settings: StudySettings) -> str:
+    counts = _pictures(settings)
+    if counts is None:
+        return "how long: not known before the pictures are counted; `uv run dvc repro prepare`, then choose again"
+    rates = [(pictures, _rate(network, settings.machine)) for network, pictures in _workload(settings, *counts)]
+    if any(rate is None for _, rate in rates):
+        return "how long: no rate was measured for such a network on such a machine"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    stages = 7 + 2 * len(settings.runs) + len(settings.curves)
+    seconds = STARTING * stages + sum(pictures / rate for pictures, rate in rates if rate) * CORES / cores
+    training, test = counts
+    return (
+        f"about {lasting(seconds)} on the {_counted(cores, 'core')} here, if all is run: reckoned for {training:,} training and "
+        f"{test:,} test pictures from rates measured on {CORES} cores of an AMD EPYC with AVX-512, so other processors differ"
+    )
+
+
+def _workload(settings: StudySettings, training: int, test: int) -> Iterator[tuple[NetworkSettings, float]]:
+    """Networks, and the pictures that each is trained on, an evaluation counted as training on so many."""
+    for run in settings.runs.values():
+        yield run.network, len(run.seeds) * (run.learning.epochs * run.share * training + EVALUATION * test)
+    for curve in settings.curves.values():
+        trainings = len(curve.seeds) + (len(curve.rates) if len(curve.rates) > 1 else 0)
+        yield curve.network, trainings * curve.epochs * min(curve.pictures or training, training)
+
+
+def _rate(network: NetworkSettings, machine: MachineSettings) -> int | None:
+    """Training pictures a second on CORES cores, where it was measured."""
+    size = (network.architecture, network.crop)
+    if machine.devices != ("cpu",):
+        return None
+    return COMPILED_BFLOAT16.get(size) if (machine.compiled, machine.precision) == (True, "bfloat16") else RATES.get(size)
+
+
+def _pictures(settings: StudySettings) -> tuple[int, int] | None:
+    """Training and test pictures: as packed, as the source is known to have, or as files in its folder; None if nobody knows."""
+    source = settings.download
+    try:
+        packed = storage.read_json(settings.packed / "index.json")["pictures"]
+        return packed["train"], packed["test"]
+    except (OSError, ValueError, KeyError):
+        pass
+    if isinstance(source, BuiltInSettings):
+        return source.pictures.train, source.pictures.test
+    if isinstance(source, FolderSettings):
+        return _counted_in(source) or KNOWN.get(source.place)
+    return KNOWN.get(source.source)
+
+
+def _counted_in(source: FolderSettings) -> tuple[int, int] | None:
+    """Files below train/, less those that validate, and all others; a folder without train/ is taken to be divided 8 to 2."""
+    root = Path(source.place)
+    parts = [part for part in sorted(root.glob("*")) if part.is_dir()] if root.is_dir() else []
+    counts: dict[bool, int] = {True: 0, False: 0}
+    for part in parts:
+        for _, _, names in os.walk(part):
+            counts[part.name.lower() == "train"] += len(names)
+            if sum(counts.values()) > FILES:
+                return None
+    if not sum(counts.values()):
+        return None
+    if not counts[True]:
+        return 8 * counts[False] // 10, 2 * counts[False] // 10
+    return max(counts[True] - source.validation, 1), counts[False]
+
+
+def lasting(seconds: float) -> str:
+    """A length of time as one would say it."""
+    minutes = seconds / 60
+    if minutes < 90:
+        return f"{max(minutes, 1):.0f} min"
+    return f"{minutes / 60:.0f} h" if minutes < 48 * 60 else f"{minutes / 60 / 24:.0f} days"

@@ -1,0 +1,271 @@
+"""Studies composed from conf/, and the command that chooses one: every combination is valid, and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from stages import choose
+from stages.composing import choices, composed, differences, parsed
+from stages.settings import StudySettings, load, read_params, resolve
+from study.checking import SettingsError
+
+ROOT = Path(__file__).parent.parent
+DATA, SCALES, TABLES, STUDIES = (sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml")) for group in
+                                 ("data", "scale", "table", "study"))  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with conf/ and params.yaml alone, as the current one."""
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _study(data: str, scale: str, table: str, *changes: str) -> StudySettings:
+    own = {"data": data, "scale": scale, "table": table}
+    return resolve(composed("mine", changes, own | ({"download": {"place": "pictures"}} if data == "folder" else {})))
+
+
+@pytest.mark.parametrize(("scale", "table"), list(product(SCALES, TABLES)))
+def test_every_combination_of_data_scale_and_table_is_a_study(scale: str, table: str) -> None:
+    for data in DATA:
+        if scale == "four_layer" and table != "cifar10":  # footnote 3's network has no columns and no dropout
+            with pytest.raises(SettingsError, match="is no setting; remove it|factors for 4 layers"):
+                _study(data, scale, table)
+        else:
+            settings = _study(data, scale, table)
+            assert settings.retrieve.run in settings.runs and len(settings.runs) > 1
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_scale_is_complete(scale: str) -> None:
+    """Crop, stride, widths, packed size, budget, batch, rates and seeds, so that any study can say `scale: quarter`."""
+    block = read_params(Path(f"conf/scale/{scale}.yaml"))
+    stated = {*block["train"]["network"], *block["train"].get("learning", {}), *block["train"], *block["prepare"]}
+    alexnet = {"stride", "neurons"} if scale != "four_layer" else set()
+    recipe = {"recipe"} if scale == "whole" else {"epochs", "batch", "rate"}  # which says epochs, batch and rate
+    assert {"size", "crop", "kernels", "seeds"} | alexnet | recipe <= stated
+    assert {"relu", "tanh"} == set(block["curves"]) and {"network", "seeds", "batch", "epochs"} <= set(block["converge"])
+
+
+WHOLE = {  # kernels and neurons that the runs of the whole network have had from the first, those of the author's runs among them
+    "base": ((96, 256, 384, 384, 256), (4096, 4096), 2),
+    "one_column": ((48, 128, 192, 192, 256), (4096, 4096), 1),
+    "one_large_gpu": ((96, 256, 384, 384, 256), (4096, 4096), 1),
+    "no_communication": ((96, 320, 384, 384, 256), (8192, 4096), 2),
+    "half_width": ((48, 128, 192, 192, 128), (2048, 2048), 2),
+}
+QUARTER = {
+    "base": ((24, 64, 96, 96, 64), (1024, 1024), 2),
+    "one_column": ((12, 32, 48, 48, 64), (1024, 1024), 1),
+    "one_large_gpu": ((24, 64, 96, 96, 64), (1024, 1024), 1),
+    "no_communication": ((24, 80, 96, 96, 64), (2048, 1024), 2),
+    "half_width": ((12, 32, 48, 48, 32), (512, 512), 2),
+}
+
+
+@pytest.mark.parametrize(("scale", "table", "expected"), [
+    ("whole", "components", WHOLE),
+    ("whole", "author", {name: WHOLE[name] for name in ("base", "one_column", "no_communication")}),
+    ("quarter", "components", QUARTER),
+    ("small", "components", QUARTER),
+])  # fmt: skip
+def test_variants_are_relative_to_the_scale(scale: str, table: str, expected: dict) -> None:
+    runs = _study("sketch", scale, table).runs
+    found = {name: runs[name].network for name in expected}
+    assert {name: (n.kernels, n.neurons, n.columns) for name, n in found.items()} == expected
+    others = set(runs) - set(WHOLE)
+    assert all((runs[name].network.kernels, runs[name].network.neurons) == expected["base"][:2] for name in others)
+
+
+def test_half_of_the_pictures_in_twice_the_epochs_are_as_many_updates() -> None:
+    runs = _study("sketch", "quarter", "components", "train.learning.rate.at=[21,28]").runs
+    base, half = runs["base"].learning, runs["half_data"].learning
+    assert (half.epochs, runs["half_data"].share) == (2 * base.epochs, 0.5)
+    assert [2 * (epoch - 1) for epoch in base.rate.at] == [epoch - 1 for epoch in half.rate.at]
+    code145 = _study("sketch", "whole", "author", "+runs.base.times={epochs: 2, rate: 0.5}").runs["base"]
+    learning = code145.learning
+    assert (learning.epochs, learning.rate.at, learning.rate.initial) == (186, (45, 101, 155), 0.005)
+    assert (learning.conv1_slowed, learning.conv1_frozen, code145.augmentation.colour_until) == (135, 143, 134)
+
+
+def test_seeds_may_stand_in_a_run() -> None:
+    runs = _study("sketch", "quarter", "components").runs
+    assert len(runs["base"].seeds) == 10 and {len(run.seeds) for name, run in runs.items() if name != "base"} == {5}
+
+
+def test_the_tables_have_the_protocol_s_runs() -> None:
+    claims = read_params(ROOT / "protocol.yaml")["claims"].values()
+    named = {name for claim in claims for side in ("run", "against") for name in str(claim.get(side, "")).split()}
+    tables = {name for table in TABLES for name in read_params(Path(f"conf/table/{table}.yaml"))["runs"]}
+    assert named <= tables | {"relu", "tanh"}
+    assert {"batch_normalisation", "one_large_gpu"} <= tables
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_study_of_conf_is_chosen_by_its_name(study: str) -> None:
+    said = choose.choose(study, (), discard=False)
+    assert said[0] == f"study {study}:" and load().study == study
+    assert load() == resolve(composed(study))
+
+
+def test_params_are_the_composed_default_study() -> None:
+    before = Path("params.yaml").read_text()
+    assert read_params() == composed("sketch")
+    assert "nothing in params.yaml has changed" in choose.choose("sketch", (), discard=False)
+    assert Path("params.yaml").read_text() == before
+
+
+def test_own_pictures_are_a_study_of_their_own_name() -> None:
+    said = choose.choose("pets", ("place=~/my pictures, old", "scale=quarter"), discard=False)
+    assert any("conf/study/pets.yaml is new" in line for line in said)
+    pets = load()
+    assert (pets.study, pets.prepare.size) == ("pets", 64) and pets.download.place == os.path.expanduser("~/my pictures, old")
+    choose.choose("birds", ("place=/birds", "scale=small", "only=base,no_dropout"), discard=False)
+    birds = load()
+    assert set(birds.runs) == {"base", "no_dropout"} and birds.results != pets.results and birds.packed != pets.packed
+    choose.choose("pets", (), discard=False)
+    assert load() == pets
+
+
+def test_a_study_is_a_file_of_five_lines() -> None:
+    Path("conf/study/pets.yaml").write_text("data: folder\nscale: quarter\ntable: components\ndownload:\n  place: /pets\n")
+    choose.choose("pets", (), discard=False)
+    assert load().download.place == "/pets" and len(load().runs) > 20
+
+
+def _edited(key: str, value: object) -> None:
+    params = read_params()
+    *folders, last = key.split(".")
+    block = params
+    for folder in folders:
+        block = block[folder]
+    block[last] = value
+    Path("params.yaml").write_text(choose._yaml(params))
+
+
+@pytest.mark.parametrize("study", ["cifar10", "sketch"])
+def test_edits_are_not_overwritten_unless_told_to(study: str) -> None:
+    _edited("train.learning.epochs", 6)
+    before = Path("params.yaml").read_text()
+    with pytest.raises(SettingsError, match="was edited, .* would lose that: train.learning.epochs is 6.*--discard-edits"):
+        choose.choose(study, (), discard=False)
+    assert Path("params.yaml").read_text() == before
+    choose.choose(study, (), discard=True)
+    assert load() == resolve(composed(study))
+
+
+def test_what_was_removed_by_hand_is_an_edit_too() -> None:
+    params = read_params()
+    del params["runs"]["no_dropout"]
+    Path("params.yaml").write_text(choose._yaml(params))
+    with pytest.raises(SettingsError, match="runs.no_dropout was removed"):
+        choose.choose("sketch", (), discard=False)
+
+
+def test_an_edit_that_the_command_names_is_kept_and_one_of_the_command_is_none() -> None:
+    _edited("train.learning.epochs", 6)
+    choose.choose("sketch", ("train.learning.epochs=6",), discard=False)
+    assert {run.learning.epochs for run in load().runs.values()} == {6}
+    choose.choose("cifar10", (), discard=False)
+    assert load().study == "cifar10"
+
+
+def test_a_file_that_is_not_from_conf_is_not_overwritten() -> None:
+    Path("params.yaml").write_text("study: mine\n")
+    with pytest.raises(SettingsError, match="params.yaml is not from conf/ .*keep a copy, then say --discard-edits"):
+        choose.choose("sketch", (), discard=False)
+    Path("params.yaml").write_text("a: [")
+    with pytest.raises(SettingsError, match="not from conf/ .*not YAML at line 1"):
+        choose.choose("sketch", (), discard=False)
+    choose.choose("sketch", (), discard=True)
+    Path("params.yaml").unlink()
+    choose.choose("sketch", (), discard=False)
+    assert load() == resolve(composed("sketch"))
+
+
+@pytest.mark.parametrize(
+    ("study", "changes", "sentence"),
+    [
+        ("nosuch", (), "there is no study 'nosuch'; choose one of: cifar10, .*sketch.*place=/path/to/pictures"),
+        ("../up", (), "'../up' names a folder, so use the letters a to z"),
+        ("sketch", ("scale=tenth",), "scale is 'tenth'; use one of: four_layer, quarter, small, whole"),
+        ("sketch", ("table=[1]",), r"table is \[1\]; use one of: author, cifar10, components"),
+        ("sketch", ("quarter",), "'quarter' is no key=value"),
+        ("sketch", ("train..epochs=1",), "is no key=value"),
+        ("sketch", ("train.lerning.epochs=1",), "runs.base.lerning is no setting"),
+        ("sketch", ("train.seeds=[0",), r"'train.seeds=\[0' has a value that is no YAML"),
+        ("sketch", ("only=base,best",), "only names 'best', which is no run of the table; use some of: base"),
+        ("pets", ("scale=quarter",), "there is no study 'pets'"),
+        ("pets", ("data=folder",), "download.place is missing"),
+        ("pets", ("download=7",), "there is no study 'pets'"),
+        ("pets", ("place=/pets", "scale=four_layer"), "is no setting; remove it"),
+    ],
+)
+def test_a_wrong_word_is_refused_in_one_sentence_and_changes_nothing(study: str, changes: tuple[str, ...], sentence: str) -> None:
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    with pytest.raises(SettingsError, match=sentence) as refused:
+        choose.choose(study, changes, discard=False)
+    assert "\n" not in str(refused.value)
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+def test_changes_are_yaml_with_short_forms() -> None:
+    assert parsed(["a.b=[1, 2]", "+a.c=1e-3", "place=C:\\a: b", "only=x, y"]) == {
+        "a": {"b": [1, 2], "c": 1e-3}, "download": {"place": "C:\\a: b"}, "only": ["x", "y"],
+    }  # fmt: skip
+    assert list(differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": 4}))[0] == ("a.c", 2, 3)
+
+
+def test_it_says_what_will_run_and_how_long(project: Path) -> None:
+    said = "\n".join(choose.choose("sketch", (), discard=False))
+    assert "train, evaluate: base, no_normalisation, local_pooling, one_column, no_dropout (3 seeds each)" in said
+    assert "converge: relu (1 rate, 2 seeds), tanh (1 rate, 2 seeds)" in said
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert f"on the {cores} core" in said and "7,000 training and 1,000 test pictures" in said
+    for name in ("train/cat", "train/dog", "val/cat", "val/dog"):
+        folder = project / "pets" / name
+        folder.mkdir(parents=True)
+        for number in range(150 if name.startswith("train") else 20):
+            (folder / f"{number}.jpg").touch()
+    said = "\n".join(choose.choose("pets", ("place=pets",), discard=False))
+    assert "100 training and 40 test pictures" in said and "is not here" not in said
+    assert "base (10 seeds); code145, no_normalisation" in said
+    said = "\n".join(choose.choose("gone", ("place=/no/such/pets",), discard=False))
+    assert "how long: not known" in said and "/no/such/pets is not here" in said
+    assert "no rate was measured" in "\n".join(choose.choose("sketch", ("machine.devices=['cuda:0']",), discard=False))
+
+
+def test_the_command_takes_a_second_or_two(project: Path) -> None:
+    """Without torch, whose import alone takes longer; a mistake as well."""
+    for words, status in ((["cifar10"], 0), ([], 0), (["sketch", "train.seeds=[-1]"], 1), (["--verbose"], 1)):
+        command = [sys.executable, "-X", "importtime", "-m", "stages.choose", *words]
+        began = time.process_time(), os.times().children_user
+        done = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+        assert done.returncode == status, done.stderr
+        assert os.times().children_user - began[1] < 3
+        assert "torch/" not in done.stderr and " torch._C" not in done.stderr
+        if status:
+            assert done.stdout == "" and done.stderr.splitlines()[-1].startswith("choose: ")
+
+
+def test_a_study_s_name_alone_is_refused(project: Path) -> None:
+    """What `dvc exp run -S study=cifar10` makes of params.yaml."""
+    _edited("study", "cifar10")
+    with pytest.raises(
+        SettingsError, match="study is 'cifar10', but the rest of params.yaml is 'sketch'; set it back, or choose"
+    ):
+        load()
+    assert choices("study")
+    choose.choose("cifar10", (), discard=False)
+    assert load().prepare.size == 32

@@ -1,0 +1,200 @@
+"""What stands around every stage: one sentence for what users can mend, orphans that end, workers wherever TMPDIR is."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from stages import running
+from stages.settings import read_params
+from study.checking import SettingsError
+from tests.project import ENVIRONMENT, write_params
+
+ROOT = Path(__file__).parent.parent
+STAGES = ("download", "prepare", "train", "evaluate", "converge", "retrieve", "halve", "cost", "hand_made", "judge")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the default study's params.yaml alone, as the current one; this process is left as it is."""
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(running, "end_with_parent", lambda: None)
+    monkeypatch.setattr(running, "heed_requests_to_end", lambda: None)
+    return tmp_path
+
+
+def _ended(stage: str, work: object, table: str = "") -> str:
+    with pytest.raises(SystemExit) as ended:
+        running.run_stage(stage, work, table)  # type: ignore[arg-type]
+    assert isinstance(ended.value.code, str) and "\n" not in ended.value.code
+    return ended.value.code
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_statement_of_a_stage_runs_inside_the_handler(stage: str) -> None:
+    """At the top of its file a stage only imports and defines, and the program is one call of run_stage."""
+    tree = ast.parse((ROOT / "stages" / f"{stage}.py").read_text(encoding="utf-8"))
+    *rest, program = tree.body
+    assert isinstance(program, ast.If) and ast.unparse(program.test) == "__name__ == '__main__'"
+    (call,) = program.body
+    assert isinstance(call, ast.Expr) and isinstance(call.value, ast.Call) and ast.unparse(call.value.func) == "run_stage"
+    assert all(isinstance(argument, ast.Name | ast.Constant) for argument in call.value.args)
+    allowed = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign, ast.Expr)
+    assert all(isinstance(statement, allowed) for statement in rest)
+
+
+@pytest.mark.parametrize(("stage", "table"), [("train", "runs"), ("evaluate", "runs"), ("converge", "curves"), ("download", "")])
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (None, "params.yaml: params.yaml is missing; run from the project's folder"),
+        ({"runs": {"base": {"lerning": {}}}}, "params.yaml: runs.base.lerning is no setting; remove it, or use one of: recipe"),
+        ({"runs": {1: {}}}, "params.yaml: runs.1 names a folder, so begin with a letter"),
+        ({"curves": {2: {}}}, "params.yaml: curves.2 names a folder, so begin with a letter"),
+        ({"runs": 3}, "params.yaml: runs is 3; give a block of settings"),
+    ],
+)
+def test_settings_are_refused_by_every_stage(stage: str, table: str, change: dict | None, sentence: str, project: Path) -> None:
+    if change is None:
+        (project / "params.yaml").unlink()
+    else:
+        write_params(project, read_params() | change)
+    assert _ended(stage, lambda *_: None, table).startswith(f"{stage}: {sentence}")
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (["nosuch"], "train: 'nosuch' is not in params.yaml; use one of: base, no_normalisation"),
+        ([], "train: give one name, and not 0; use one of: base, no_normalisation"),
+        (["base", "no_dropout"], "train: give one name, and not 2; use one of: base, no_normalisation"),
+    ],
+)
+def test_a_wrong_name_gets_one_sentence(given: list[str], sentence: str, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["stages/train.py", *given])
+    assert _ended("train", lambda *_: None, "runs").startswith(sentence)
+
+
+def _without_a_deterministic_form(*_: object) -> None:
+    torch.use_deterministic_algorithms(True)
+    try:
+        torch.zeros(2).put_(torch.tensor([0]), torch.ones(1))
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+def _too_large(*_: object) -> None:
+    torch.empty(2**56, dtype=torch.uint8)
+
+
+def _on_the_gpu(*_: object) -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 1 GiB")
+
+
+def _not_on_mps(*_: object) -> None:
+    raise NotImplementedError("The operator 'aten::unfold_backward' is not currently implemented for the MPS device. If you want")
+
+
+@pytest.mark.parametrize(
+    ("work", "sentence"),
+    [
+        (
+            _without_a_deterministic_form,
+            "download: params.yaml: machine.deterministic is true, which put_ cannot be",
+        ),
+        (_too_large, "download: this machine has too little memory"),
+        (_on_the_gpu, "download: the memory of the GPU is too small (CUDA out of memory); make batches smaller"),
+        (_not_on_mps, "download: params.yaml: machine.devices names mps, which lacks what this needs"),
+    ],
+)
+def test_what_a_device_lacks_is_said_in_one_sentence(work: object, sentence: str, project: Path) -> None:
+    assert _ended("download", work).startswith(sentence)
+
+
+def test_a_mistake_of_the_program_keeps_its_traceback(project: Path) -> None:
+    for mistake in (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), NotImplementedError("later"), TypeError("none")):
+
+        def work(*_: object, mistake: Exception = mistake) -> None:
+            raise mistake
+
+        with pytest.raises(type(mistake)):
+            running.run_stage("download", work)
+    assert running.refusal(SettingsError("a is 1;\n  give 2")) == "params.yaml: a is 1; give 2"
+
+
+PROGRAM = """\
+import os
+from pathlib import Path
+from stages.running import Bar, run_stage, side_by_side
+
+def double(number, tell):
+    return 2 * number
+
+def die(number, tell):
+    os.kill(os.getpid(), 9)
+
+def work(settings, record):
+    with Bar("doubling", 2) as bar:
+        assert side_by_side({each}, [(1,), (2,)], settings.machine, bar) == [2, 4]
+    Path("worked").touch()
+
+if __name__ == "__main__":
+    run_stage("download", work)
+"""
+
+
+def _program(project: Path, each: str = "double") -> list[str]:
+    (project / "program.py").write_text(PROGRAM.replace("{each}", each))
+    return [sys.executable, "program.py"]
+
+
+def _environment(**more: str) -> dict[str, str]:
+    return ENVIRONMENT | {"PYTHONPATH": str(ROOT)} | more
+
+
+def test_a_worker_that_is_killed_is_said_in_one_sentence(project: Path) -> None:
+    done = subprocess.run(_program(project, "die"), env=_environment(), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.stderr.startswith("download: one of its processes was killed, most likely for memory; close other programs")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a socket in the file system")
+def test_workers_start_wherever_tmpdir_is(project: Path) -> None:
+    place = project / ("a" * 100) / ("b" * 100)
+    place.mkdir(parents=True)
+    done = subprocess.run(_program(project), env=_environment(TMPDIR=str(place)), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert (project / "worked").exists() and not any(place.iterdir())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_stage_whose_parent_died_while_it_was_loading_ends(project: Path) -> None:
+    """`dvc` is killed while the stage still imports torch, before it can have asked to be told of that."""
+    leave = "import os, subprocess, sys; print(subprocess.Popen(sys.argv[1:]).pid, flush=True); sys.stdin.read(); os._exit(0)"
+    command = [sys.executable, "-c", leave, *_program(project)]
+    dvc = subprocess.Popen(command, env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert dvc.stdout is not None
+    stage, deadline = int(dvc.stdout.readline()), time.monotonic() + 60
+    while "libtorch" not in Path(f"/proc/{stage}/maps").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    dvc.communicate()
+    while _alive(stage) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not _alive(stage) and not (project / "worked").exists()
+
+
+def _alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
