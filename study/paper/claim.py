@@ -36,6 +36,7 @@ class Claim:
     `section` is the NIPS 2012 edition's, `cacm` that of the CACM 2017 edition.
     `value` is in `unit`: errors and shares are fractions. An effect is counted so that the paper says it is positive (a
     ratio: above 1); `top5` is the same statement in top-5 error, where the paper makes it. None: said without a number.
+    `bound`: the paper gives the number as one, "over 1%" for example.
     `author_run` names the run in the released code's notes from which the number comes, with its own figures.
     """
 
@@ -48,6 +49,7 @@ class Claim:
     unit: Unit
     value: float | None = None
     top5: float | None = None
+    bound: Literal["", "at least", "at most"] = ""
     data: str = ""
     protocol: str = ""
     author_run: str = ""
