@@ -1,0 +1,269 @@
+"""The words of judgement, and the rules that give them: numbers in, a word and its reason out.
+
+| word | rule |
+|---|---|
+| reproduced | at the paper's scale: the direction is seen, the paper's number lies where one new pair of trainings would, |
+| | and our half-width is at most half of the paper's effect; a value likewise, its mean known to the tolerance |
+| size differs | at the paper's scale: the paper's number lies outside the interval of new trainings |
+| direction reproduced, size open | at the paper's scale: the direction is seen, the size is not known well enough |
+| direction reproduced (reduced scale) | other data, scale or training: an effect in the paper's direction is seen |
+| smaller than what matters | the whole interval lies inside the smallest effect of interest, and the networks had learned |
+| contradicted | an effect against the paper is seen; where none is claimed, a difference that matters |
+| undecided | neither an effect nor its smallness is shown |
+| too few seeds | fewer seeds than the protocol asks for |
+| not trained long enough | nothing seen, and in no run had the measure left the value at which learning begins |
+| confirmed, refuted by arithmetic | it follows from the paper's own sizes, or does not |
+| consistent with the paper's own numbers | numbers that the paper prints agree with the sentence, which they do not prove |
+| not run, not testable, withheld | a result is missing; nothing measured could decide it; results or code are not in order |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from study.judging import amounts
+from study.judging.estimates import PREDICTION, Estimate
+
+REPRODUCED = "reproduced"
+SIZE_DIFFERS = "size differs"
+SIZE_OPEN = "direction reproduced, size open"
+DIRECTION = "direction reproduced (reduced scale)"
+SMALLER = "smaller than what matters"
+CONTRADICTED = "contradicted"
+UNDECIDED = "undecided"
+TOO_FEW_SEEDS = "too few seeds"
+NOT_LONG_ENOUGH = "not trained long enough"
+CONFIRMED = "confirmed by arithmetic"
+REFUTED = "refuted by arithmetic"
+CONSISTENT = "consistent with the paper's own numbers"
+NOT_RUN = "not run"
+NOT_TESTABLE = "not testable"
+WITHHELD = "withheld"
+WORDS = (
+    REPRODUCED,
+    SIZE_DIFFERS,
+    SIZE_OPEN,
+    DIRECTION,
+    SMALLER,
+    CONTRADICTED,
+    UNDECIDED,
+    TOO_FEW_SEEDS,
+    NOT_LONG_ENOUGH,
+    CONFIRMED,
+    REFUTED,
+    CONSISTENT,
+    NOT_RUN,
+    NOT_TESTABLE,
+    WITHHELD,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """A word and the sentence why."""
+
+    word: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """What is asked of an estimate, in the claim's unit (of "times": factors, while estimates are logarithms).
+
+    `matters`: the smallest effect of interest. `paper`: the paper's number, None where it names none; `over`: it is a
+    lower bound ("over 1%"); `rounding`: half of a unit of its last printed digit. `tolerance`: of a value. `reduced`:
+    what keeps ours from the paper's scale, empty at the paper's scale. `least_seeds`: the protocol's, one a run in the
+    order of the estimate's, empty where seeds are not the units. `learned`: the measure left its floor in one run.
+    """
+
+    unit: str
+    matters: float = 0.0
+    paper: float | None = None
+    over: bool = False
+    rounding: float = 0.0
+    tolerance: float = 0.0
+    reduced: tuple[str, ...] = ()
+    least_seeds: tuple[int, ...] = ()
+    learned: bool = True
+
+    def on_scale(self, number: float) -> float:
+        """A number in the claim's unit on the estimate's scale."""
+        return float(np.log(number)) if self.unit == "times" else number
+
+    @property
+    def margin(self) -> float:
+        """The smallest effect of interest on the estimate's scale."""
+        return self.on_scale(self.matters)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scale:
+    """What makes a number comparable with the paper's. In the paper's scale None means that it does not matter."""
+
+    study: str
+    training_pictures: int
+    epochs: int | None = None
+    parameters: int | None = None
+    recipe: str | None = None
+    precision: str | None = None
+    models: int | None = None
+
+
+def below_paper_scale(ours: Scale, paper: Scale) -> tuple[str, ...]:
+    """What keeps our number from standing beside the paper's, a phrase each; empty where nothing does."""
+    found = [] if ours.study == paper.study else [f"data of {ours.study}, not of {paper.study}"]
+    for name in ("training_pictures", "epochs"):
+        mine, theirs = getattr(ours, name), getattr(paper, name)
+        if theirs is not None and (mine is None or mine < theirs):
+            found.append(f"{_counted(mine)} {name.replace('_', ' ')} of {theirs:,}")
+    for name in ("parameters", "recipe", "precision", "models"):
+        mine, theirs = getattr(ours, name), getattr(paper, name)
+        if theirs is not None and mine != theirs:
+            found.append(f"{name} {_counted(mine)} in place of {_counted(theirs)}")
+    return tuple(found)
+
+
+def _counted(value: int | str | None) -> str:
+    return "not known" if value is None else f"{value:,}" if isinstance(value, int) else value
+
+
+def has_learned(runs: Sequence[np.ndarray], floor: float, matters: float) -> bool:
+    """Whether a measure has surely left its floor, by more than what matters, in one run at least.
+
+    `runs`: the measure of each seed, (seeds,), of each run that is compared; `floor`: its value before anything is
+    learned, such as the error of guessing, or no rise of the validation loss. Seeds count as in a 95% t interval.
+    """
+    return any(_distance(np.asarray(values, float), floor) > matters for values in runs)
+
+
+def _distance(values: np.ndarray, floor: float) -> float:
+    away = abs(float(values.mean()) - floor)
+    if len(values) < 2:
+        return away
+    return away - float(stats.t.isf((1 - PREDICTION) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def effect(estimate: Estimate, question: Question) -> Verdict:
+    """An effect, counted so that the paper says it is positive."""
+    if few := _too_few(estimate, question):
+        return few
+    tested = describe(estimate, question)
+    if estimate.high < 0:
+        return Verdict(word=CONTRADICTED, why=f"the effect goes the other way: {tested}")
+    if estimate.low > 0 and not question.reduced and question.paper is not None:
+        return _size(estimate, question, tested)
+    if -question.margin < estimate.low and estimate.high < question.margin:
+        return _small(question, tested)
+    if estimate.low <= 0:
+        return Verdict(word=UNDECIDED, why=f"neither an effect nor its smallness is shown: {tested}")
+    if question.reduced:
+        return Verdict(word=DIRECTION, why=f"an effect in the paper's direction: {tested}; {'; '.join(question.reduced)}")
+    return Verdict(word=REPRODUCED, why=f"an effect in the paper's direction, of which the paper names no size: {tested}")
+
+
+def _size(estimate: Estimate, question: Question, tested: str) -> Verdict:
+    """At the paper's scale, with the direction seen and a number to compare with."""
+    assert question.paper is not None
+    paper, said = question.on_scale(question.paper), amounts.amount(question.paper, question.unit)
+    if question.over and estimate.low >= paper:
+        return Verdict(word=REPRODUCED, why=f"the effect is surely over {said}: {tested}")
+    if estimate.new_high < paper if question.over else not _holds(estimate, question):
+        return Verdict(word=SIZE_DIFFERS, why=f"a new pair of trainings would not give {said}: {tested}")
+    known = np.isfinite([estimate.new_low, estimate.new_high]).all() and estimate.half_width <= abs(paper) / 2
+    if question.over or not known:
+        return Verdict(word=SIZE_OPEN, why=f"the direction is the paper's, the size is not known well enough: {tested}")
+    return Verdict(word=REPRODUCED, why=f"a new pair of trainings could well give {said}: {tested}")
+
+
+def _holds(estimate: Estimate, question: Question) -> bool:
+    """Whether a new training, or pair of trainings, could give the paper's number as it was rounded for print."""
+    assert question.paper is not None
+    low, high = (question.on_scale(question.paper + side * question.rounding) for side in (-1, 1))
+    return estimate.new_low <= high and low <= estimate.new_high
+
+
+def _small(question: Question, tested: str) -> Verdict:
+    matters = amounts.amount(question.matters, question.unit)
+    if not question.learned:
+        return Verdict(word=NOT_LONG_ENOUGH, why=f"in no run had the measure left the value where learning begins: {tested}")
+    return Verdict(word=SMALLER, why=f"the effect is surely smaller than {matters}: {tested}")
+
+
+def absence(estimate: Estimate, question: Question) -> Verdict:
+    """A claim that something makes no difference, such as no cost: is it below the smallest that matters?"""
+    if few := _too_few(estimate, question):
+        return few
+    matters = amounts.amount(question.matters, question.unit)
+    tested = f"{describe(estimate, question)}, where less than {matters} does not matter"
+    if estimate.low > question.margin:
+        return Verdict(word=CONTRADICTED, why=f"there is a difference that matters: {tested}")
+    if estimate.high >= question.margin:
+        return Verdict(word=UNDECIDED, why=f"the interval reaches over the smallest difference that matters: {tested}")
+    if not question.learned:
+        return _small(question, tested)
+    if question.reduced:
+        return Verdict(word=DIRECTION, why=f"no difference that matters: {tested}; {'; '.join(question.reduced)}")
+    return Verdict(word=REPRODUCED, why=f"no difference that matters: {tested}")
+
+
+def value(estimate: Estimate, question: Question) -> Verdict:
+    """A number of the paper against ours; it is compared at the paper's scale only."""
+    assert question.paper is not None
+    if question.reduced:
+        return Verdict(word=NOT_RUN, why=f"a value is compared at the paper's scale only; {'; '.join(question.reduced)}")
+    if few := _too_few(estimate, question):
+        return few
+    paper, tested = amounts.amount(question.paper, question.unit), describe(estimate, question, with_p=False)
+    if not _holds(estimate, question):
+        return Verdict(word=SIZE_DIFFERS, why=f"one new training would not give {paper}: {tested}")
+    if not np.isfinite(estimate.new_low) or estimate.half_width > question.tolerance:
+        return Verdict(
+            word=UNDECIDED, why=f"the mean is not known to {amounts.amount(question.tolerance, question.unit)}: {tested}"
+        )
+    return Verdict(word=REPRODUCED, why=f"one new training could well give {paper}: {tested}")
+
+
+def both(by_metric: Mapping[str, Verdict]) -> Verdict:
+    """One claim in several metrics, such as top-1 and top-5 error: the least favourable word, with every reason."""
+    order = (
+        NOT_RUN,
+        TOO_FEW_SEEDS,
+        CONTRADICTED,
+        SIZE_DIFFERS,
+        NOT_LONG_ENOUGH,
+        SMALLER,
+        UNDECIDED,
+        SIZE_OPEN,
+        DIRECTION,
+        REPRODUCED,
+    )
+    why = "; ".join(f"{metric}: {verdict.why}" for metric, verdict in by_metric.items())
+    return Verdict(word=min((verdict.word for verdict in by_metric.values()), key=order.index), why=why)
+
+
+def arithmetic(agrees: bool, working: str, proves: bool = True) -> Verdict:
+    """A statement that the paper's own sizes decide; `proves` is false where its numbers can only agree with it."""
+    if not agrees:
+        return Verdict(word=REFUTED, why=working)
+    return Verdict(word=CONFIRMED if proves else CONSISTENT, why=working)
+
+
+def _too_few(estimate: Estimate, question: Question) -> Verdict | None:
+    least = question.least_seeds
+    if not least or all(seeds >= needed for seeds, needed in zip(estimate.seeds, least, strict=True)):
+        return None
+    ours, asked = (" and ".join(map(str, counts)) for counts in (estimate.seeds, least))
+    return Verdict(word=TOO_FEW_SEEDS, why=f"{ours} seeds, where the protocol asks for {asked}")
+
+
+def describe(estimate: Estimate, question: Question, with_p: bool = True) -> str:
+    """The estimate in words: value, interval, p, and of what it speaks."""
+    numbers = [estimate.value, estimate.low, estimate.high]
+    value, low, high = np.exp(numbers) if question.unit == "times" else numbers
+    bound = f"{estimate.bound} " if estimate.bound else ""
+    said = bound + amounts.interval(value, low, high, question.unit) + (f", p = {estimate.p:.2g}" if with_p else "")
+    return said + (" (of these networks)" if estimate.units == "pictures" else "")
