@@ -25,11 +25,6 @@ class Contrast:
 
     terms: tuple[Term, ...]
 
-    @property
-    def name(self) -> str:
-        """What is compared, such as `one_column - base`: the same name is the same comparison."""
-        return " ".join(f"{'+' if term.weight > 0 else '-'} {term.run}" for term in self.terms).removeprefix("+ ")
-
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Contrasts:
@@ -47,10 +42,12 @@ class Paired:
     """The effect itself, a number a seed and unit, where a network is compared with itself or with what has no seed.
 
     `effects`: float (seeds, units), positive where the paper is right; units are test pictures, queries, or rounds of
-    steps; (seeds, 1) where there is one number a seed. For the families `same_network`, `looks_inside` and `timings`.
+    steps; (seeds, 1) where there is one number a seed. `step`: by how much one number can change (1: right or wrong). For
+    the families `same_network`, `looks_inside` and `timings`.
     """
 
     effects: np.ndarray
+    step: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -58,8 +55,8 @@ class Arms:
     """A number of each seed of two independent arms; the effect is the mean of `first` minus that of `second`.
 
     float (seeds,) each, which may differ in number; of a `ratio` they are natural logarithms. `first_open` and
-    `second_open`: bool (seeds,), where a time was not reached and the number is the time that was waited. For the families
-    `learning_curves` and `looks_inside`.
+    `second_open`: bool (seeds,), where a time was not reached and the number is the time that was waited. `step`: by how much
+    one number can change. For the families `learning_curves` and `looks_inside`.
     """
 
     first: np.ndarray
@@ -67,19 +64,18 @@ class Arms:
     ratio: bool = False
     first_open: np.ndarray | None = None
     second_open: np.ndarray | None = None
+    step: float = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Level:
-    """A number of single trainings, to stand beside a number of the paper: float or bool (seeds, units).
+    """A number of single trainings, to stand beside a number of the paper: bool or float (seeds, pictures).
 
-    `averages_of`: of how many networks each row is the average, where it is one; `spread_of_one` is then the standard
-    deviation of single networks over seeds, which that of an average does not exceed.
+    Where it is that of one average of networks, `values` is (1, pictures) and `members` those of its members.
     """
 
     values: np.ndarray
-    averages_of: int = 1
-    spread_of_one: float | None = None
+    members: np.ndarray | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -147,8 +147,7 @@ def of_average(evidence: Evidence, block: Block) -> Measurement:
         if made.averaged is None or len(made.seeds) != block.models:
             remedy = f"give `{block.run}` {block.models} seeds, then `uv run dvc repro evaluate@{block.run}`"
             raise MissingResult(f"{block.run} has no average of {block.models} networks", remedy)
-        spread = float(made.wrong.mean(axis=1).std(ddof=1)) if len(made.wrong) > 1 else None
-        return Level(values=made.averaged[None], averages_of=block.models, spread_of_one=spread), made
+        return Level(values=made.averaged[None], members=made.wrong), made
 
     averaged, made = level(block.metric)
     return _value(evidence, block, made.file, averaged, level("top5")[0])
