@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from study.judging import comparisons, dunnett
-from study.judging.estimates import Estimate
+from study.statistics import comparisons, dunnett
+from study.statistics.estimates import Estimate
 from study.judging.measurement import Arms, Contrast, Contrasts, Level, Measurement, Paired, Sample, Term
 from study.judging.protocol import Block, Family, Head, Protocol
 from study.paper.claims import claim as claim_of

@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import optimize, special, stats
 
-from study.judging.estimates import LEAST_SEEDS, Arm, Estimate, arm, bounded, variance_of_pictures, weighted_sum
+from study.statistics.estimates import LEAST_SEEDS, Arm, Estimate, arm, bounded, variance_of_pictures, weighted_sum
 
 POINTS = 60
 LARGEST_LOADING = 0.98  # a smaller loading errs on the safe side, and keeps the integrand smooth enough for 60 points

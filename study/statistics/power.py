@@ -9,8 +9,8 @@ import numpy as np
 from scipy import optimize, stats
 
 from study.judging import rules
-from study.judging.dunnett import spreads
-from study.judging.estimates import Estimate
+from study.statistics.dunnett import spreads
+from study.statistics.estimates import Estimate
 from study.judging.rules import Question
 
 MOST_SEEDS = 200  # more seeds of a run than that are no advice

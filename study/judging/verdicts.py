@@ -1,4 +1,4 @@
-"""The words of judgement, and the rules that give them: numbers in, a word and its reason out.
+"""The verdicts: which word a claim gets, and why. One rule a word, nothing typed by hand.
 
 | word | rule |
 |---|---|
@@ -11,22 +11,31 @@
 | contradicted | an effect against the paper is seen; where none is claimed, a difference that matters |
 | undecided | neither an effect nor its smallness is shown |
 | too few seeds | fewer seeds than the protocol asks for |
-| not trained long enough | nothing seen, and in no run had the measure left the value at which learning begins |
+| not trained long enough | nothing was learned, or the measure stayed so near to where it begins that it could not differ |
 | confirmed, refuted by arithmetic | it follows from the paper's own sizes, or does not |
 | consistent with the paper's own numbers | numbers that the paper prints agree with the sentence, which they do not prove |
+| diverged | a training that it rests on diverged |
 | not run, not testable, withheld | a result is missing; nothing measured could decide it; results or code are not in order |
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
 
-from study.judging import amounts
-from study.judging.estimates import PREDICTION, Estimate
+from study import amounts
+from study.paper.claim import Claim
+from study.paper.claims import count
+
+if TYPE_CHECKING:  # the dashboard reads words here, without scipy
+    from study.judging.families import Tested
+    from study.judging.measurement import Measurement
+    from study.judging.protocol import Block
+    from study.statistics.estimates import Estimate
 
 REPRODUCED = "reproduced"
 SIZE_DIFFERS = "size differs"
@@ -37,6 +46,7 @@ CONTRADICTED = "contradicted"
 UNDECIDED = "undecided"
 TOO_FEW_SEEDS = "too few seeds"
 NOT_LONG_ENOUGH = "not trained long enough"
+DIVERGED = "diverged"
 CONFIRMED = "confirmed by arithmetic"
 REFUTED = "refuted by arithmetic"
 CONSISTENT = "consistent with the paper's own numbers"
@@ -53,6 +63,7 @@ WORDS = (
     UNDECIDED,
     TOO_FEW_SEEDS,
     NOT_LONG_ENOUGH,
+    DIVERGED,
     CONFIRMED,
     REFUTED,
     CONSISTENT,
@@ -77,7 +88,8 @@ class Question:
     `matters`: the smallest effect of interest. `paper`: the paper's number, None where it names none; `over`: it is a
     lower bound ("over 1%"); `rounding`: half of a unit of its last printed digit. `tolerance`: of a value. `reduced`:
     what keeps ours from the paper's scale, empty at the paper's scale. `least_seeds`: the protocol's, one a run in the
-    order of the estimate's, empty where seeds are not the units. `learned`: the measure left its floor in one run.
+    order of the estimate's, empty where seeds are not the units. `learned`: the measure left its `floor`, where it stands when
+    nothing is learned, by more than what matters in one run.
     """
 
     unit: str
@@ -89,6 +101,7 @@ class Question:
     reduced: tuple[str, ...] = ()
     least_seeds: tuple[int, ...] = ()
     learned: bool = True
+    floor: str = ""
 
     def on_scale(self, number: float) -> float:
         """A number in the claim's unit on the estimate's scale."""
@@ -100,51 +113,43 @@ class Question:
         return self.on_scale(self.matters)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Scale:
-    """What makes a number comparable with the paper's. In the paper's scale None means that it does not matter."""
-
-    study: str
-    training_pictures: int
-    epochs: int | None = None
-    parameters: int | None = None
-    recipe: str | None = None
-    precision: str | None = None
-    models: int | None = None
+def without_measurement(claim: Claim) -> Verdict:
+    """The verdict of a claim that the paper's own numbers decide or nothing of ours can."""
+    if claim.kind == "arithmetic":
+        counted = count(claim.id)
+        return arithmetic(counted.agrees, counted.working, proves=not counted.consistent)
+    return Verdict(word=NOT_TESTABLE, why="; ".join(claim.problems))
 
 
-def below_paper_scale(ours: Scale, paper: Scale) -> tuple[str, ...]:
-    """What keeps our number from standing beside the paper's, a phrase each; empty where nothing does."""
-    found = [] if ours.study == paper.study else [f"data of {ours.study}, not of {paper.study}"]
-    for name in ("training_pictures", "epochs"):
-        mine, theirs = getattr(ours, name), getattr(paper, name)
-        if theirs is not None and (mine is None or mine < theirs):
-            found.append(f"{_counted(mine)} {name.replace('_', ' ')} of {theirs:,}")
-    for name in ("parameters", "recipe", "precision", "models"):
-        mine, theirs = getattr(ours, name), getattr(paper, name)
-        if theirs is not None and mine != theirs:
-            found.append(f"{name} {_counted(mine)} in place of {_counted(theirs)}")
-    return tuple(found)
+def give(claim: Claim, block: Block, measured: Measurement, tested: Tested, reduced: tuple[str, ...]) -> Verdict:
+    """The verdict of a claim that was measured and tested. `reduced`: what keeps it from the paper's scale, a phrase each."""
+    if measured.learned <= 0:
+        return Verdict(word=NOT_LONG_ENOUGH, why=f"no run can be told from {measured.floor}: {measured.said}")
+    question = Question(
+        unit=claim.unit,
+        matters=block.smallest_effect,
+        paper=claim.value,
+        over=claim.bound == "at least",
+        rounding=_rounding(claim),
+        tolerance=block.tolerance,
+        reduced=reduced,
+        least_seeds=tested.least_seeds,
+        learned=claim.unit == "times" or measured.learned > block.smallest_effect,
+        floor=measured.floor,
+    )
+    rule = {"value": value, "absence": absence}.get(claim.kind, effect)
+    verdict = rule(tested.estimate, question)
+    if claim.kind != "value" or tested.top5 is None or claim.top5 is None:
+        return verdict
+    return both({"top-1": verdict, "top-5": value(tested.top5, replace(question, paper=claim.top5))})
 
 
-def _counted(value: int | str | None) -> str:
-    return "not known" if value is None else f"{value:,}" if isinstance(value, int) else value
-
-
-def has_learned(runs: Sequence[np.ndarray], floor: float, matters: float) -> bool:
-    """Whether a measure has surely left its floor, by more than what matters, in one run at least.
-
-    `runs`: the measure of each seed, (seeds,), of each run that is compared; `floor`: its value before anything is
-    learned, such as the error of guessing, or no rise of the validation loss. Seeds count as in a 95% t interval.
-    """
-    return any(_distance(np.asarray(values, float), floor) > matters for values in runs)
-
-
-def _distance(values: np.ndarray, floor: float) -> float:
-    away = abs(float(values.mean()) - floor)
-    if len(values) < 2:
-        return away
-    return away - float(stats.t.isf((1 - PREDICTION) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+def _rounding(claim: Claim) -> float:
+    """Half of a unit of the last digit that the paper prints: tenths of a percent, or whole ones where it prints no tenth."""
+    if claim.unit == "times":
+        return 0.5
+    whole = claim.value is not None and claim.top5 is None and abs(100 * claim.value - round(100 * claim.value)) < 1e-9
+    return 0.005 if claim.unit == "error" and whole else 0.0005
 
 
 def effect(estimate: Estimate, question: Question) -> Verdict:
@@ -189,7 +194,8 @@ def _holds(estimate: Estimate, question: Question) -> bool:
 def _small(question: Question, tested: str) -> Verdict:
     matters = amounts.amount(question.matters, question.unit)
     if not question.learned:
-        return Verdict(word=NOT_LONG_ENOUGH, why=f"in no run had the measure left the value where learning begins: {tested}")
+        why = f"in no run was the measure farther than {matters} from {question.floor or 'where it begins'}: {tested}"
+        return Verdict(word=NOT_LONG_ENOUGH, why=why)
     return Verdict(word=SMALLER, why=f"the effect is surely smaller than {matters}: {tested}")
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import stats
 
-from study.judging.estimates import LEAST_SEEDS, PREDICTION, Arm, Estimate, arm, bounded, variance_of_pictures, weighted_sum
+from study.statistics.estimates import LEAST_SEEDS, PREDICTION, Arm, Estimate, arm, bounded, variance_of_pictures, weighted_sum
 
 
 def _by_t(bare: Estimate, alpha: float, comparisons: int, null: float = 0.0) -> Estimate:
