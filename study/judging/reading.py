@@ -14,21 +14,28 @@ from study import files
 from study.training import outputs
 
 
+def mapping(path: Path) -> dict[str, Any]:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise ValueError("it holds no object")
+    return content
+
+
+def ends(path: Path) -> dict[str, dict[str, Any]]:
+    """How each seed of a training ended, from its metrics.json."""
+    seeds = mapping(path)["seeds"]
+    found = {str(int(seed)): {"status": str(end["status"]), **end} for seed, end in seeds.items()}
+    if not found:
+        raise ValueError("it names no seed")
+    return found
+
+
 def whole(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     table = pd.read_csv(path)
     _require_columns(table, columns)
     if table.empty or table[list(columns[:3])].isna().to_numpy().any():
         raise ValueError("it is not whole")
     return table
-
-
-def predictions(path: Path) -> pd.DataFrame:
-    table = pd.read_csv(path)
-    _require_columns(table, files.PREDICTIONS)
-    counts = table.groupby("model")["picture"].agg(["size", "nunique"])
-    if table.empty or table["label"].isna().any() or counts.to_numpy().min() != counts.to_numpy().max():
-        raise ValueError("it is not whole: not every model has every picture once")
-    return table.sort_values(["model", "picture"])
 
 
 def curve(path: Path) -> pd.DataFrame:
@@ -39,32 +46,68 @@ def curve(path: Path) -> pd.DataFrame:
     return table
 
 
-def neighbours(path: Path) -> pd.DataFrame:
-    table = pd.read_csv(path)
-    _require_columns(table, files.NEIGHBOURS)
-    if table.empty or table.isna().to_numpy().any() or table.groupby("query").size().nunique() != 1:
-        raise ValueError("it is not whole: not every query has every rank")
-    return table
-
-
 def _require_columns(table: pd.DataFrame, columns: tuple[str, ...]) -> None:
     if missing := [column for column in columns if column not in table.columns]:
         raise ValueError(f"it lacks the column {missing[0]}")
 
 
+def predictions(path: Path) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
+    """Labels, int (pictures,), and the five likeliest labels (pictures, 5) by model and patches; -1 where there are fewer."""
+    table = pd.read_csv(path)
+    _require_columns(table, files.PREDICTIONS)
+    if table.empty or table["label"].isna().any():
+        raise ValueError("it is not whole")
+    models: dict[str, dict[str, np.ndarray]] = {}
+    labels = None
+    for model, rows in table.groupby("model", sort=True):
+        ordered = rows.sort_values("picture")
+        if not np.array_equal(ordered["picture"].to_numpy(), np.arange(table["picture"].nunique())):
+            raise ValueError("it is not whole: not every model has every picture once")
+        theirs = ordered["label"].to_numpy(int)
+        if labels is not None and not np.array_equal(labels, theirs):
+            raise ValueError("its models disagree on the labels")
+        labels = theirs
+        models[str(model)] = {
+            f"{prefix}_patch{'es' if prefix == 'ten' else ''}": ordered[[f"{prefix}_{rank}" for rank in range(1, 6)]]
+            .fillna(-1)
+            .to_numpy(int)
+            for prefix in ("ten", "centre")
+        }
+    assert labels is not None
+    return labels, models
+
+
+def wrong(five: np.ndarray, labels: np.ndarray, metric: str) -> np.ndarray:
+    """Whether the label is not among the first (`top1`) or the first five (`top5`) labels given: bool (pictures,)."""
+    missed: np.ndarray = ~(five[:, : 1 if metric == "top1" else 5] == labels[:, None]).any(axis=1)
+    return missed
+
+
+def array(path: Path) -> np.ndarray:
+    array: np.ndarray = np.load(path, allow_pickle=False)
+    if not np.isfinite(array).all():
+        raise ValueError("it holds numbers that are not finite")
+    return array
+
+
+def arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
 def kernels(path: Path) -> np.ndarray:
-    kernels: np.ndarray = np.load(path)
-    if kernels.ndim != 4 or not np.isfinite(kernels).all():
-        raise ValueError(f"kernels of shape {kernels.shape}, or not finite")
+    kernels = array(path)
+    if kernels.ndim != 4:
+        raise ValueError(f"kernels of shape {kernels.shape}")
     return kernels
 
 
-def times(path: Path) -> dict[str, tuple[float | None, float]]:
-    seeds: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))["seeds"]
+def times(content: Mapping[str, Any]) -> dict[int, tuple[float | None, float]]:
+    """From a curve's metrics.json. Raises ValueError, KeyError or TypeError for another form."""
     times = {}
-    for seed, said in seeds.items():
+    for seed, said in content["seeds"].items():
         reached = said["epochs_to_threshold"]
-        times[seed] = (None if reached is None else float(reached), float(said["epochs"]))
+        times[int(seed)] = (None if reached is None else float(reached), float(said["epochs"]))
     if not times or any(limit <= 0 or (time is not None and time <= 0) for time, limit in times.values()):
         raise ValueError("no seed, or a time that is not positive")
     return times

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["effect", "absence", "value", "figure", "arithmetic", "consistency", "untestable"]
+Kind = Literal["effect", "absence", "value", "figure", "arithmetic", "untestable"]
 Unit = Literal["error", "error difference", "times", "count", "share", "nats", "GiB", ""]
 Source = Literal["paper", "author's notes", "readers"]
 
@@ -32,10 +32,9 @@ class Claim:
     """One statement of the paper; with another `source`, a comparison that its notes or its readers add.
 
     `kind`: an effect compares two conditions; an absence says that something makes no difference; a value is one number;
-    a figure is a pattern shown in a figure; arithmetic follows from the paper's own sizes; consistency holds a sentence of
-    the paper against the paper's own numbers; untestable is decided by no measurement of ours, for the reason in
-    `problems`, though a number may be reported. `needs` names the data or machine that would test such a claim, or says
-    that none could.
+    a figure is a pattern shown in a figure; arithmetic follows from the paper's own numbers; untestable is decided by no
+    measurement of ours, for the reason in `problems`, though a number may be reported. `needs` names the data or machine
+    that would test such a claim, or says that none could.
     `section` is the NIPS 2012 edition's, `cacm` that of the CACM 2017 edition.
     `value` is in `unit`: errors and shares are fractions. An effect is counted so that the paper says it is positive (a
     ratio: above 1); `top5` is the same statement in top-5 error, where the paper makes it. None: said without a number.

@@ -37,11 +37,15 @@ MUCH = 10  # 'much fewer' is a factor of this or more
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Count:
-    """What a claim comes to by count (None: an order, not a number), and how."""
+    """What a claim comes to by count (None: an order, not a number), and how.
+
+    `consistent`: a sentence is held against other numbers of the paper, which may all be wrong together.
+    """
 
     computed: float | None
     agrees: bool
     working: str
+    consistent: bool = False
 
 
 def claim(name: str) -> Claim:
@@ -50,7 +54,7 @@ def claim(name: str) -> Claim:
 
 
 def count(name: str) -> Count:
-    """What a claim of kind `arithmetic` or `consistency` comes to. Raises KeyError for any other id."""
+    """What a claim of kind `arithmetic` comes to. Raises KeyError for any other id."""
     return {
         "fewer-connections": _fewer_connections,
         "pictures-a-class": _pictures_a_class,
@@ -87,7 +91,9 @@ def _fewer_connections() -> Count:
 def _pictures_a_class() -> Count:
     computed = numbers.TRAINING_PICTURES / numbers.CLASSES
     working = f"{numbers.TRAINING_PICTURES:,} training pictures over {numbers.CLASSES:,} categories = {computed:,.0f}"
-    return Count(computed=computed, agrees=abs(computed / _stated("pictures-a-class") - 1) <= ROUGH, working=working)
+    return Count(
+        computed=computed, agrees=abs(computed / _stated("pictures-a-class") - 1) <= ROUGH, working=working, consistent=True
+    )
 
 
 def _parameters() -> Count:
@@ -140,17 +146,17 @@ def _validation_equals_test() -> Count:
     both = [(claim(validation).top5, claim(test).value) for validation, test in pairs]
     computed = max(round(abs((a or 0) - (b or 0)), 6) for a, b in both)
     working = ", ".join(f"{a:.1%} and {b:.1%}" for a, b in both)
-    return Count(computed=computed, agrees=computed <= _stated("validation-equals-test"), working=working)
+    return Count(computed=computed, agrees=computed <= _stated("validation-equals-test"), working=working, consistent=True)
 
 
 def _order_of_importance() -> Count:
     gains = [_stated(name) for name in ("two-columns", "response-normalisation", "overlapping-pooling")]
     working = " > ".join(f"{100 * gain:.1f}" for gain in gains) + " points"
-    return Count(computed=None, agrees=gains == sorted(gains, reverse=True), working=working)
+    return Count(computed=None, agrees=gains == sorted(gains, reverse=True), working=working, consistent=True)
 
 
 def _winning_margin() -> Count:
     second, first = _stated("table2-fisher-vectors"), _stated("table2-seven-cnns-test")
     computed = round(second - first, 6)
     working = f"{second:.1%} and {first:.1%} in Table 2, as in the abstract: {100 * computed:.1f} points"
-    return Count(computed=computed, agrees=computed == _stated("winning-margin"), working=working)
+    return Count(computed=computed, agrees=computed == _stated("winning-margin"), working=working, consistent=True)

@@ -123,7 +123,7 @@ POOLING = (
     Claim(
         id="order-of-importance",
         title="Sections 3.2 to 3.4 stand in the order of their importance",
-        kind="consistency",
+        kind="arithmetic",
         section="3",
         quote="sorted according to our estimation of their importance",
         metric="printed gains in top-1 error of sections 3.2, 3.3 and 3.4",

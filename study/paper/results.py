@@ -173,7 +173,7 @@ DIFFERENCES = (
     Claim(
         id="validation-equals-test",
         title="Validation and test error differ by no more than 0.1%",
-        kind="consistency",
+        kind="arithmetic",
         section="6",
         quote="they do not differ by more than 0.1%",
         metric="largest difference of the rows of Table 2 that have both",
@@ -185,7 +185,7 @@ DIFFERENCES = (
     Claim(
         id="winning-margin",
         title="The winning entry of ILSVRC-2012 had a top-5 error of 15.3%, the second-best one of 26.2%",
-        kind="consistency",
+        kind="arithmetic",
         section="6",
         quote="a winning top-5 test error rate of 15.3%, compared to 26.2%",
         metric="top-5 error, the second-best entry minus the winning one",

@@ -43,7 +43,7 @@ CLAIMS = (
     Claim(
         id="pictures-a-class",
         title="ILSVRC has roughly 1,000 pictures in each of its 1,000 categories",
-        kind="consistency",
+        kind="arithmetic",
         section="2",
         quote="roughly 1000 images in each of 1000 categories",
         metric="the paper's training pictures over its categories",
