@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from study import files, storage
+from study import files, predictions, storage
 from study.judging import reading
 from study.training import outputs
 
@@ -32,13 +32,14 @@ class DivergedTraining(MissingResult):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Predictions:
+class RunErrors:
     """Whether each test picture is misjudged.
 
     `wrong`: bool (seeds, pictures), a row a network in the order of `seeds`; `averaged`: bool (pictures,), of the average of
-    all seeds where there are several; `labels`: int (pictures,).
+    all seeds where there are several; `labels`: int (pictures,). `file`: where it was read, below the study's folder.
     """
 
+    file: str
     seeds: tuple[int, ...]
     wrong: np.ndarray
     averaged: np.ndarray | None
@@ -53,7 +54,7 @@ class Evidence:
     study: str
     runs: tuple[str, ...]
     curves: tuple[str, ...]
-    _read: dict[Path, Any] = field(default_factory=dict, repr=False)  # a file is read once
+    _read: dict[tuple[Path, str], Any] = field(default_factory=dict, repr=False)  # a file is read once
 
     # What is there at all
 
@@ -81,21 +82,21 @@ class Evidence:
 
     # Files, read strictly
 
-    def load(self, name: str, stage: str, read: Callable[[Path], Any]) -> Any:
-        """`read` of a file below the study's folder, once. `stage` is dvc's name of what writes it, `train@base`.
+    def load(self, name: str, stage: str, read: Callable[[Path], Any], part: str = "") -> Any:
+        """`read` of a file (or of a `part` of it) below the study's folder, once. `stage` is dvc's name of what writes it.
 
         Anything that is wrong with the file is a MissingResult.
         """
         path = self.folder / name
-        if path not in self._read:
+        if (path, part) not in self._read:
             try:
-                self._read[path] = read(path)
+                self._read[path, part] = read(path)
             except FileNotFoundError:
                 raise MissingResult(f"{path} is not there", f"`uv run dvc repro {stage}`") from None
             except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
                 raise MissingResult(f"{path} cannot be read ({reason})", f"`uv run dvc repro --force {stage}`") from None
-        return self._read[path]
+        return self._read[path, part]
 
     def table(self, name: str, stage: str, columns: tuple[str, ...], rows: int | None = None) -> pd.DataFrame:
         """A CSV file that has these columns, at least one row, and nothing missing in the first three columns.
@@ -145,21 +146,25 @@ class Evidence:
             raise MissingResult(f"seed {cut[0]} of {title} was not trained to its end", f"`uv run dvc repro {stage}`")
         return ends
 
-    def predictions(self, run: str, metric: str = "top1", patches: str = "ten_patches") -> Predictions:
+    def errors(self, run: str, metric: str = "top1", patches: str = "ten_patches") -> RunErrors:
         """Whether the networks of a run misjudge each test picture, by `top1` or `top5`, `ten_patches` or `centre_patch`."""
-        seeds = self.seeds(run)
-        stage = f"evaluate@{run}"
-        pictures = self.metrics(f"evaluate/{run}/metrics.json", stage).get("pictures")
-        labels, models = self.load(f"evaluate/{run}/predictions.csv", stage, reading.predictions)
+        seeds, stage = self.seeds(run), f"evaluate@{run}"
+        name = f"evaluate/{run}/{predictions.file_of(patches)}"
+        if not (self.folder / name).is_file() and (self.folder / f"evaluate/{run}/predictions.csv").is_file():
+            name = f"evaluate/{run}/predictions.csv"  # of a study pinned before predictions were arrays
+        read = partial(reading.predictions, view=patches)
+        made: predictions.Predictions = self.load(name, stage, read, patches)
         names = [outputs.seed_folder(seed) for seed in seeds]
-        if pictures != len(labels) or set(models) - {files.AVERAGED} != set(names):
-            raise self.cut_off(f"evaluate/{run}/predictions.csv", stage)
-        wrong = {name: reading.wrong(given[patches], labels, metric) for name, given in models.items()}
-        return Predictions(
+        pictures = self.metrics(f"evaluate/{run}/metrics.json", stage).get("pictures")
+        if pictures != len(made.labels) or set(made.best) - {files.AVERAGED} != set(names):
+            raise self.cut_off(name, stage)
+        wrong = made.wrong(metric)
+        return RunErrors(
+            file=name,
             seeds=seeds,
             wrong=np.array([wrong[name] for name in names]),
             averaged=wrong.get(files.AVERAGED),
-            labels=labels,
+            labels=made.labels,
         )
 
     def learned(self, *runs: str) -> float:
@@ -170,7 +175,7 @@ class Evidence:
         """
         far = [0.0]
         for run in runs:
-            made = self.predictions(run)
+            made = self.errors(run)
             guessing = 1 - np.bincount(made.labels).max() / len(made.labels)
             error = float(made.wrong.mean())
             pictures = made.wrong.shape[1]  # the networks see the same pictures, so these count once

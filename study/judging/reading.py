@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from study import files
+from study.predictions import Predictions, read
 from study.training import outputs
 
 
@@ -51,30 +51,20 @@ def _require_columns(table: pd.DataFrame, columns: tuple[str, ...]) -> None:
         raise ValueError(f"it lacks the column {missing[0]}")
 
 
-def predictions(path: Path) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
-    """Labels, int (pictures,), and the five likeliest labels (pictures, 5) by model and patches; -1 where there are fewer."""
-    table = pd.read_csv(path)
-    _require_columns(table, files.PREDICTIONS)
-    if table.empty or table["label"].isna().any():
-        raise ValueError("it is not whole")
-    models: dict[str, dict[str, np.ndarray]] = {}
-    labels = None
-    for model, rows in table.groupby("model", sort=True):
-        ordered = rows.sort_values("picture")
-        if not np.array_equal(ordered["picture"].to_numpy(), np.arange(table["picture"].nunique())):
+def predictions(path: Path, view: str) -> Predictions:
+    """The five likeliest labels of each model, from arrays, or from the table that a study pinned before these has."""
+    if path.suffix == ".npz":
+        return read(path.parent, view)
+    table = whole(path, ("model", "picture", "label")).sort_values(["model", "picture"])
+    columns = [f"{view.partition('_')[0]}_{rank}" for rank in range(1, 6)]
+    models = {str(model): rows for model, rows in table.groupby("model")}
+    pictures = np.arange(table["picture"].nunique())
+    labels = next(iter(models.values()))["label"].to_numpy(int)
+    for rows in models.values():
+        if not np.array_equal(rows["picture"], pictures) or not np.array_equal(rows["label"], labels):
             raise ValueError("it is not whole: not every model has every picture once")
-        theirs = ordered["label"].to_numpy(int)
-        if labels is not None and not np.array_equal(labels, theirs):
-            raise ValueError("its models disagree on the labels")
-        labels = theirs
-        models[str(model)] = {
-            f"{prefix}_patch{'es' if prefix == 'ten' else ''}": ordered[[f"{prefix}_{rank}" for rank in range(1, 6)]]
-            .fillna(-1)
-            .to_numpy(int)
-            for prefix in ("ten", "centre")
-        }
-    assert labels is not None
-    return labels, models
+    best = {model: rows[columns].dropna(axis=1, how="all").to_numpy(int) for model, rows in models.items()}
+    return Predictions(labels=labels, best=best)
 
 
 def wrong(five: np.ndarray, labels: np.ndarray, metric: str) -> np.ndarray:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
 from study import files
 from study.judging import reading
-from study.judging.evidence import Evidence, MissingResult, Predictions
+from study.judging.evidence import Evidence, MissingResult, RunErrors
 from study.judging.measurement import Contrast, Contrasts, Level, Measurement, Paired, Term
 from study.judging.protocol import Block
 
@@ -35,8 +33,8 @@ def _contrasts(evidence: Evidence, block: Block, parts: list[tuple[tuple[str, in
     runs = tuple(dict.fromkeys(run for part in parts for run, _ in part))
     evidence.require_run(*runs, add=block.add)
 
-    def of(metric: str) -> tuple[Contrasts, dict[str, Predictions]]:
-        made = {run: evidence.predictions(run, metric, block.patches) for run in runs}
+    def of(metric: str) -> tuple[Contrasts, dict[str, RunErrors]]:
+        made = {run: evidence.errors(run, metric, block.patches) for run in runs}
         _require_equal_pictures(made)
         contrasts = tuple(
             Contrast(terms=tuple(Term(run=run, weight=weight, wrong=made[run].wrong) for run, weight in part)) for part in parts
@@ -48,14 +46,14 @@ def _contrasts(evidence: Evidence, block: Block, parts: list[tuple[tuple[str, in
         sample=sample,
         top5=of("top5")[0] if block.metric == "top1" else None,
         said=", ".join(f"{run} {one.wrong.mean():.1%}" for run, one in made.items()),
-        files=tuple(f"evaluate/{run}/predictions.csv" for run in runs),
+        files=tuple(one.file for one in made.values()),
         stages=_stages(*runs),
         learned=evidence.learned(*runs),
         floor=GUESSING,
     )
 
 
-def _require_equal_pictures(made: dict[str, Predictions]) -> None:
+def _require_equal_pictures(made: dict[str, RunErrors]) -> None:
     first, *others = made
     for other in others:
         if not np.array_equal(made[first].labels, made[other].labels):
@@ -70,20 +68,15 @@ def _stages(*runs: str) -> tuple[str, ...]:
 def of_patches(evidence: Evidence, block: Block) -> Measurement:
     """Error of `run` tested on `patches` minus its error tested on `against_patches`: the same networks."""
     evidence.require_run(block.run, add=block.add)
-
-    def both(metric: str) -> tuple[np.ndarray, np.ndarray]:
-        one, other = (
-            evidence.predictions(block.run, metric, patches).wrong for patches in (block.patches, block.against_patches)
-        )
-        return one.astype(float), other.astype(float)
-
-    one, other = both(block.metric)
-    first, second = both("top5")
+    views = (block.patches, block.against_patches)
+    one, other = (evidence.errors(block.run, block.metric, view) for view in views)
+    first, second = (evidence.errors(block.run, "top5", view).wrong.astype(float) for view in views)
+    said = (f"{view.replace('_', ' ')} {made.wrong.mean():.1%}" for view, made in zip(views, (one, other), strict=True))
     return Measurement(
-        sample=Paired(effects=one - other),
+        sample=Paired(effects=one.wrong.astype(float) - other.wrong),
         top5=Paired(effects=first - second) if block.metric == "top1" else None,
-        said=f"{block.patches.replace('_', ' ')} {one.mean():.1%}, {block.against_patches.replace('_', ' ')} {other.mean():.1%}",
-        files=(f"evaluate/{block.run}/predictions.csv",),
+        said=", ".join(said),
+        files=(one.file, other.file),
         stages=_stages(block.run),
         learned=evidence.learned(block.run),
         floor=GUESSING,
@@ -94,21 +87,21 @@ def margin_over_hand_made(evidence: Evidence, block: Block) -> Measurement:
     """Error of hand-made features minus that of `against`: one classifier against every seed, on the same pictures."""
     evidence.require_run(block.against, add=block.add)
 
-    def both(metric: str) -> tuple[np.ndarray, np.ndarray]:
+    def both(metric: str) -> tuple[np.ndarray, RunErrors]:
         rows = evidence.metrics("hand_made/metrics.json", "hand_made").get("pictures")
         table = evidence.table("hand_made/predictions.csv", "hand_made", files.HAND_MADE, rows)
-        made = evidence.predictions(block.against, metric, block.against_patches)
+        made = evidence.errors(block.against, metric, block.against_patches)
         if not np.array_equal(table["label"].to_numpy(), made.labels):
             raise MissingResult("hand-made features and networks were tested on different pictures", "`uv run dvc repro`")
-        return reading.wrong(table[list(files.HAND_MADE[2:])].to_numpy(), made.labels, metric).astype(float), made.wrong
+        return reading.wrong(table[list(files.HAND_MADE[2:])].to_numpy(), made.labels, metric).astype(float), made
 
     baseline, networks = both(block.metric)
     baseline5, networks5 = both("top5")
     return Measurement(
-        sample=Paired(effects=baseline - networks),
-        top5=Paired(effects=baseline5 - networks5) if block.metric == "top1" else None,
-        said=f"hand-made features {baseline.mean():.1%}, {block.against} {networks.mean():.1%}",
-        files=("hand_made/predictions.csv", f"evaluate/{block.against}/predictions.csv"),
+        sample=Paired(effects=baseline - networks.wrong),
+        top5=Paired(effects=baseline5 - networks5.wrong) if block.metric == "top1" else None,
+        said=f"hand-made features {baseline.mean():.1%}, {block.against} {networks.wrong.mean():.1%}",
+        files=("hand_made/predictions.csv", networks.file),
         stages=("hand_made", *_stages(block.against)),
         learned=evidence.learned(block.against),
         floor=GUESSING,
@@ -119,20 +112,19 @@ def averaging_gain(evidence: Evidence, block: Block) -> Measurement:
     """Error of each single network of `run` minus the error of the average of all of them."""
     evidence.require_run(block.run, add=block.add)
 
-    def gains(metric: str) -> tuple[np.ndarray, np.ndarray]:
-        made = evidence.predictions(block.run, metric, block.patches)
+    def gains(metric: str) -> tuple[np.ndarray, RunErrors]:
+        made = evidence.errors(block.run, metric, block.patches)
         if made.averaged is None or len(made.wrong) < 2:
             remedy = f"give `{block.run}` two seeds or more, then `uv run dvc repro evaluate@{block.run}`"
             raise MissingResult(f"{block.run} has no average of several networks", remedy)
-        return made.wrong.astype(float), made.averaged.astype(float)
+        return made.wrong.astype(float) - made.averaged, made
 
-    single, averaged = gains(block.metric)
-    single5, averaged5 = gains("top5")
+    effects, made = gains(block.metric)
     return Measurement(
-        sample=Paired(effects=single - averaged),
-        top5=Paired(effects=single5 - averaged5) if block.metric == "top1" else None,
-        said=f"{single.mean():.1%} singly, {averaged.mean():.1%} averaged over {len(single)}",
-        files=(f"evaluate/{block.run}/predictions.csv",),
+        sample=Paired(effects=effects),
+        top5=Paired(effects=gains("top5")[0]) if block.metric == "top1" else None,
+        said=f"{made.wrong.mean():.1%} singly, {made.wrong.mean() - effects.mean():.1%} averaged over {len(made.wrong)}",
+        files=(made.file,),
         stages=_stages(block.run),
         learned=evidence.learned(block.run),
         floor=GUESSING,
@@ -142,32 +134,32 @@ def averaging_gain(evidence: Evidence, block: Block) -> Measurement:
 def of_run(evidence: Evidence, block: Block) -> Measurement:
     """The error of single networks of `run`."""
     evidence.require_run(block.run, add=block.add)
-    made = partial(evidence.predictions, block.run, patches=block.patches)
-    level = Level(values=made(metric=block.metric).wrong)
-    return _value(evidence, block, level, Level(values=made(metric="top5").wrong))
+    made, top5 = (evidence.errors(block.run, metric, block.patches) for metric in (block.metric, "top5"))
+    return _value(evidence, block, made.file, Level(values=made.wrong), Level(values=top5.wrong))
 
 
 def of_average(evidence: Evidence, block: Block) -> Measurement:
     """The error of the average of all seeds of `run`, which must be `block.models` networks."""
     evidence.require_run(block.run, add=block.add)
 
-    def level(metric: str) -> Level:
-        made = evidence.predictions(block.run, metric, block.patches)
+    def level(metric: str) -> tuple[Level, RunErrors]:
+        made = evidence.errors(block.run, metric, block.patches)
         if made.averaged is None or len(made.seeds) != block.models:
             remedy = f"give `{block.run}` {block.models} seeds, then `uv run dvc repro evaluate@{block.run}`"
             raise MissingResult(f"{block.run} has no average of {block.models} networks", remedy)
         spread = float(made.wrong.mean(axis=1).std(ddof=1)) if len(made.wrong) > 1 else None
-        return Level(values=made.averaged[None], averages_of=block.models, spread_of_one=spread)
+        return Level(values=made.averaged[None], averages_of=block.models, spread_of_one=spread), made
 
-    return _value(evidence, block, level(block.metric), level("top5"))
+    averaged, made = level(block.metric)
+    return _value(evidence, block, made.file, averaged, level("top5")[0])
 
 
-def _value(evidence: Evidence, block: Block, level: Level, top5: Level) -> Measurement:
+def _value(evidence: Evidence, block: Block, file: str, level: Level, top5: Level) -> Measurement:
     return Measurement(
         sample=level,
         top5=top5 if block.metric == "top1" else None,
         said=f"{level.values.mean():.1%}",
-        files=(f"evaluate/{block.run}/predictions.csv",),
+        files=(file,),
         stages=_stages(block.run),
         learned=evidence.learned(block.run),
         floor=GUESSING,
