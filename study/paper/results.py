@@ -47,7 +47,8 @@ def _row(
 
 TABLE_1 = (
     _row(
-        "table1-cnn", "The network errs 37.5% on ILSVRC-2010 (Table 1)", "top-1 and top-5 test set error rates of 37.5% and 17.0%",
+        "table1-cnn", "The network errs 37.5% on ILSVRC-2010 (Table 1)",
+        "top-1 and top-5 test set error rates of 37.5% and 17.0%",
         (0.375, 0.170), TEST_2010, author_run="145-2010: 37.47 / 17.00",
         others=("39.9 / 18.7 (LeonPeric)", "40.3 / 19.7 on 2010 validation (AsteroidHunter)"),
     ),
@@ -104,12 +105,14 @@ TABLE_2 = (
 
 FALL = (
     _row(
-        "fall-2009", "A network of six convolutional layers errs 67.4% on ImageNet Fall 2009", "on this dataset are 67.4% and 40.9%",
+        "fall-2009", "A network of six convolutional layers errs 67.4% on ImageNet Fall 2009",
+        "on this dataset are 67.4% and 40.9%",
         (0.674, 0.409), FALL_2009, protocol="six convolutional layers, ten patches",
         problems=("no released note has these numbers; the nearest, without a sixth layer, is 69.42 / 43.73",),
     ),
     _row(
-        "fall-2009-others", "The best published result on ImageNet Fall 2009 was an error of 78.1%", "best published results ... 78.1% and 60.9%",
+        "fall-2009-others", "The best published result on ImageNet Fall 2009 was an error of 78.1%",
+        "best published results ... 78.1% and 60.9%",
         (0.781, 0.609), FALL_2009, protocol="not said", problems=(ANOTHER_GROUP,),
     ),
 )  # fmt: skip
