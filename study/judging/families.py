@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from study.statistics import comparisons, dunnett
-from study.statistics.estimates import Estimate
 from study.judging.measurement import Arms, Contrast, Contrasts, Level, Measurement, Paired, Sample, Term
 from study.judging.protocol import Block, Family, Head, Protocol
 from study.paper.claims import claim as claim_of
+from study.statistics import comparisons, dunnett
+from study.statistics.estimates import Estimate
 
 TESTS = {  # in words, for the tables
     Contrasts: "Welch's t test over seeds, with the pictures' error",
@@ -30,13 +30,15 @@ TESTS = {  # in words, for the tables
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tested:
-    """An estimate, the same in top-5 error, and of each run it compares the fewest seeds that a verdict may rest on.
+    """An estimate, and the same in top-5 error.
 
-    `least_seeds` is empty where seeds are not the units; `test` says in words what was done.
+    `runs` (or curves) are those that it compares, in the order of the estimate's seeds, `least_seeds` the fewest of each that a
+    verdict may rest on, empty where seeds are not the units. `test` says in words what was done.
     """
 
     estimate: Estimate
     top5: Estimate | None
+    runs: tuple[str, ...]
     least_seeds: tuple[int, ...]
     test: str
 
@@ -67,14 +69,14 @@ def _against_control(measured: Mapping[str, Measurement], protocol: Protocol, fa
         for sample in (one.sample, one.top5):
             for contrast in sample.parts if isinstance(sample, Contrasts) else ():
                 assert isinstance(sample, Contrasts)
-                place = (sample.metric, protocol.claims[name].patches)
+                place: tuple[str, str] = (sample.metric, protocol.claims[name].patches)
                 pools[place] |= {term.run: term for term in contrast.terms}
                 compared[place] |= {term.run for term in contrast.terms if len(contrast.terms) == 2}
     made = {}
-    for place, terms in pools.items():
+    for pool, terms in pools.items():
         errors = {run: term.wrong for run, term in terms.items()}
-        only_contrasted = set(errors) - compared[place] - {family.control}
-        made[place] = dunnett.family(
+        only_contrasted = set(errors) - compared[pool] - {family.control}
+        made[pool] = dunnett.family(
             family.control, errors, comparisons=family.comparisons, alpha=family.alpha, not_compared=only_contrasted
         )
 
@@ -91,8 +93,14 @@ def _against_control(measured: Mapping[str, Measurement], protocol: Protocol, fa
         block = protocol.claims[name]
         if (found := estimate(one.sample, block)) is not None and isinstance(one.sample, Contrasts):
             least = _least(one.sample.parts[0], block, family.control)
-            tests[name] = Tested(estimate=found, top5=estimate(one.top5, block), least_seeds=least, test=words)
+            top5, runs = estimate(one.top5, block), _runs(one.sample.parts, block)
+            tests[name] = Tested(estimate=found, top5=top5, runs=runs, least_seeds=least, test=words)
     return tests
+
+
+def _runs(parts: tuple[Contrast, ...], block: Block) -> tuple[str, ...]:
+    """Of several contrasts, in which any of the runs may be the one that decides, they stand together."""
+    return (block.run, block.against) if len(parts) > 1 else tuple(term.run for term in parts[0].terms)
 
 
 def _least(contrast: Contrast, block: Block, control: str) -> tuple[int, ...]:
@@ -114,9 +122,16 @@ def _alone(one: Measurement, protocol: Protocol, claim: str, family: Family | No
     return Tested(
         estimate=estimate,
         top5=top5,
+        runs=_runs(one.sample.parts, block) if isinstance(one.sample, Contrasts) else _named(one.sample, block),
         least_seeds=_least_alone(one.sample, block, estimate),
         test=test + (f", one of {family.comparisons} comparisons" if family and family.comparisons > 1 else ""),
     )
+
+
+def _named(sample: Sample, block: Block) -> tuple[str, ...]:
+    if isinstance(sample, Arms):
+        return (block.run, block.against)
+    return (block.run or block.against,) if block.run or block.against else ()
 
 
 def _estimate(one: Measurement, sample: Sample, null: float, head: Head, family: Family | None) -> Estimate:
