@@ -48,11 +48,10 @@ def judged(folder: Path, params: Mapping[str, Any], conditions: Conditions, toda
     return Judged(study=study, protocol=protocol, rows=rows, locks=sorted({one.why for one in broken if one and one.locked}))
 
 
-def conditions_of(settings: StudySettings, params: Mapping[str, Any], code: Mapping[str, Any]) -> Conditions:
-    """Of a working study: its settings today, and what DVC and Git know. `code`: the commit that judges, and whether it is clean."""
-    trained = {f"train-{run}": one for run, one in settings.runs.items()} | {
-        f"converge-{c}": s for c, s in settings.curves.items()
-    }
+def working(settings: StudySettings, params: Mapping[str, Any], code: Mapping[str, Any]) -> Conditions:
+    """Of a working study: its settings today, and what DVC and Git know. `code` says at which commit, and whether it is clean."""
+    trained: dict[str, Any] = {f"train-{run}": one for run, one in settings.runs.items()}
+    trained |= {f"converge-{curve}": one for curve, one in settings.curves.items()}
     wanted = {stage: json.loads(json.dumps(plain(one))) for stage, one in (trained | {"machine": settings.machine}).items()}
     stages = [path.stem for path in (settings.results / "provenance").glob("*.json")]
     lock = read_params(LOCK) if LOCK.exists() else {}
