@@ -48,15 +48,30 @@ def sorted_beyond_chance(scores: np.ndarray) -> float:
     """How well "coloured or grey" tells the halves apart: 1 where every kernel is sorted right, 0 where chance does as well.
 
     The half with more coloured kernels counts as the coloured one. From the share sorted right, that share by chance for as
-    many coloured kernels is taken (exactly), and what is left is divided by what would be left at best. Raises ValueError
-    as `halves` does.
+    many coloured kernels is taken, and what is left is divided by what would be left at best. Raises ValueError as `halves`
+    does.
     """
+    difference, half, chances = _coloured(scores)
+    by_chance = sum(chance * other for other, chance in chances)
+    return float((difference - by_chance) / (half - by_chance))
+
+
+def chance_of_sorting(scores: np.ndarray) -> float:
+    """How often chance sorts the coloured kernels there are at least as well into two halves. Raises as `halves` does."""
+    difference, _, chances = _coloured(scores)
+    return float(sum(chance for other, chance in chances if other >= difference))
+
+
+def _coloured(scores: np.ndarray) -> tuple[int, int, list[tuple[int, float]]]:
+    """By how many coloured kernels the halves differ, the size of a half, and every such difference with its chance."""
     first, second = halves(scores >= COLOURED)
     coloured, half = int(first.sum() + second.sum()), len(first)
-    differences = {x: abs(2 * x - coloured) for x in range(max(0, coloured - half), min(coloured, half) + 1)}
-    ways = {x: comb(coloured, x) * comb(2 * half - coloured, half - x) for x in differences}
-    by_chance = sum(ways[x] * differences[x] for x in ways) / comb(2 * half, half)
-    return float((differences[int(first.sum())] - by_chance) / (half - by_chance))
+    ways = comb(2 * half, half)
+    chances = [
+        (abs(2 * of_first - coloured), comb(coloured, of_first) * comb(2 * half - coloured, half - of_first) / ways)
+        for of_first in range(max(0, coloured - half), min(coloured, half) + 1)
+    ]
+    return abs(int(first.sum()) - int(second.sum())), half, chances
 
 
 def halves(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
