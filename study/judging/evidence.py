@@ -205,6 +205,11 @@ class Evidence:
         times: dict[int, tuple[float | None, float]] = strict.times(self.metrics(name, stage))
         return times
 
+    @cached_property
+    def packed(self) -> dict[str, Any]:
+        """What the packed set is (prepare/packed.json); empty where nothing says."""
+        return storage.mapping(self.folder / "prepare/packed.json")
+
     def parameters(self, run: str) -> int | None:
         """How many parameters the networks of a run have; None where nothing says."""
         count = storage.mapping(self.folder / f"train/{run}/metrics.json").get("parameters")

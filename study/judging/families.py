@@ -71,7 +71,8 @@ def _against_control(measured: Mapping[str, Measurement], protocol: Protocol, fa
                 assert isinstance(sample, Contrasts)
                 place: tuple[str, str] = (sample.metric, protocol.claims[name].patches)
                 pools[place] |= {term.run: term for term in contrast.terms}
-                compared[place] |= {term.run for term in contrast.terms if len(contrast.terms) == 2}
+                runs = {term.run for term in contrast.terms}
+                compared[place] |= runs if len(runs) == 2 and family.control in runs else set()
     made = {}
     for pool, terms in pools.items():
         errors = {run: term.wrong for run, term in terms.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from study import files
@@ -9,6 +11,7 @@ from study.judging.evidence import Evidence, MissingResult, RunErrors
 from study.judging.measurement import Contrast, Contrasts, Level, Measurement, Paired, Term
 from study.judging.protocol import Block
 from study.predictions import Predictions
+from study.training import outputs
 
 GUESSING = "guessing the commonest class"
 
@@ -17,6 +20,21 @@ def difference(evidence: Evidence, block: Block) -> Measurement:
     """Error of each run that `run` names minus error of `against`: the claim is that all of them err more."""
     names = block.run.split()
     return _contrasts(evidence, block, [((name, 1), (block.against, -1)) for name in names])
+
+
+def difference_at_equal_updates(evidence: Evidence, block: Block) -> Measurement:
+    """The same of runs that learn from other pictures: only where they made as many updates, to a fiftieth, is it the pictures
+    that differ."""
+    runs = (*block.run.split(), block.against)
+    evidence.require_run(*runs, add=block.add)
+    updates = {run: [int(evidence.curve(run, seed)["iteration"].iloc[-1]) for seed in evidence.seeds(run)] for run in runs}
+    least, most = min(map(min, updates.values())), max(map(max, updates.values()))
+    if most > 1.02 * least:
+        told = ", ".join(f"{run} {max(made):,}" for run, made in updates.items())
+        raise MissingResult(f"the runs made unequal numbers of updates ({told})", f"{block.add or 'change their epochs'}")
+    made = difference(evidence, block)
+    curves = tuple(f"train/{run}/{outputs.seed_folder(seed)}/curve.csv" for run in runs for seed in evidence.seeds(run))
+    return replace(made, files=(*made.files, *curves), remarks=(*made.remarks, f"every run made {most:,} updates"))
 
 
 def interaction(evidence: Evidence, block: Block) -> Measurement:
@@ -50,6 +68,19 @@ def _contrasts(evidence: Evidence, block: Block, parts: list[tuple[tuple[str, in
         stages=_stages(*runs),
         learned=evidence.learned(*runs),
         floor=GUESSING,
+        remarks=_parameters(evidence, runs, parts[0][-1][0]),
+    )
+
+
+def _parameters(evidence: Evidence, runs: tuple[str, ...], against: str) -> tuple[str, ...]:
+    """A sentence on every run whose number of parameters differs from that of `against` by a hundredth or more."""
+    counts = {run: evidence.parameters(run) for run in (*runs, against)}
+    of_against = counts[against]
+    more = {run: count / of_against - 1 for run, count in counts.items() if count and of_against}
+    return tuple(
+        f"{run} has {abs(share):.0%} {'more' if share > 0 else 'fewer'} parameters than {against}"
+        for run, share in more.items()
+        if abs(share) >= 0.01
     )
 
 
@@ -130,6 +161,7 @@ def averaging_gain(evidence: Evidence, block: Block) -> Measurement:
         stages=_stages(block.run),
         learned=evidence.learned(block.run),
         floor=GUESSING,
+        remarks=(f"an average of {len(made.wrong)}, the paper's of {block.models}",) if len(made.wrong) != block.models else (),
     )
 
 

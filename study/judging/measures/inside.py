@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from study import files
@@ -9,39 +11,113 @@ from study.judging.evidence import Evidence, MissingResult
 from study.judging.measurement import Arms, Measurement, Paired
 from study.judging.protocol import Block
 from study.measuring import kernels
+from study.training import outputs
 
 GUESSING = "guessing the commonest class"
+NO_COLOUR = "kernels of which none, or all, have learned colour"
+RARE = 0.05  # how often chance may sort the kernels of a seed that specialises
 MATCHES = (
     "seed", "query", "label", "features_match", "untrained_match", "pixels_match", "features_percentile",
     "untrained_percentile",
 )  # fmt: skip
 
 
-def kernel_specialisation(evidence: Evidence, block: Block) -> Measurement:
-    """How much more colourful one column's kernels are than the other's, against the halves of a network without columns.
+def kernels_apart(evidence: Evidence, block: Block) -> Measurement:
+    """How far apart the columns' kernels of `run` are in learned colourfulness, minus the same of a network without columns.
 
-    A number a seed: the absolute difference of the halves' mean colourfulness, of `run` and of `against`.
+    A number a seed: the gap between the halves' means beyond chance (study/measuring/kernels.py). In `against`, which has no
+    columns, every half of kernels that stand in a row is one, and their mean counts.
     """
+    return _columns_and_halves(evidence, block, kernels.gap_beyond_chance, "apart in colour")
+
+
+def kernels_sorted(evidence: Evidence, block: Block) -> Measurement:
+    """How well colour sorts the kernels of `run` into its columns, minus the same of a network without columns.
+
+    A number a seed, from 0 (as chance would) to 1 (every kernel); halves of `against` as in `kernels_apart`.
+    """
+    return _columns_and_halves(evidence, block, kernels.sorted_beyond_chance, "sorted right beyond chance")
+
+
+def _columns_and_halves(evidence: Evidence, block: Block, score: Callable[[np.ndarray], float], said: str) -> Measurement:
     evidence.require_run(block.run, block.against, add=block.add)
-    one, other = (np.array([_gap(of_seed) for of_seed in evidence.kernels(run).values()]) for run in (block.run, block.against))
-    runs = (block.run, block.against)
+    columns, without = (_colours(evidence, run) for run in (block.run, block.against))
+    if len(columns[0]) != len(without[0]):
+        what = f"{block.run} has {len(columns[0])} kernels in conv1 and {block.against} {len(without[0])}"
+        raise MissingResult(what, f"give `{block.against}` as many kernels as `{block.run}` has")
+    one = np.array([score(colours) for colours in columns])
+    other = np.array([_mean_over_halves(colours, score) for colours in without])
     return Measurement(
         sample=Arms(first=one, second=other),
-        said=f"columns of {block.run} {one.mean():.2f} apart, halves of {block.against} {other.mean():.2f}",
-        files=tuple(f"train/{run}/seed-{seed}/kernels.npy" for run in runs for seed in evidence.seeds(run)),
-        stages=tuple(f"{stage}-{run}" for run in runs for stage in ("train", "evaluate")),
-        learned=evidence.learned(block.run),
-        floor=GUESSING,
+        said=f"columns of {block.run} {_each(one)} {said}, halves of {block.against} {_each(other)}",
+        files=_kernel_files(evidence, block.run, block.against),
+        stages=tuple(f"{stage}-{run}" for run in (block.run, block.against) for stage in ("train", "evaluate")),
+        learned=_colour_to_sort(evidence, block.run, [columns, without], score),
+        floor=NO_COLOUR,
         units="seeds",
     )
 
 
-def _gap(of_seed: np.ndarray) -> float:
-    try:
-        first, second = kernels.by_column(of_seed)
-    except ValueError as error:
-        raise MissingResult(str(error), "name a run with two columns in protocol.yaml") from None
-    return abs(float(first.mean() - second.mean()))
+def runs_that_specialise(evidence: Evidence, block: Block) -> Measurement:
+    """In what share of the seeds of `run` its kernels specialise, minus one half.
+
+    A seed's kernels do where chance would sort as many of them right into two columns in fewer than one of twenty cases.
+    """
+    evidence.require_run(block.run, add=block.add)
+    columns = _colours(evidence, block.run)
+    specialised = np.array([kernels.chance_of_sorting(colours) < RARE for colours in columns])
+    return Measurement(
+        sample=Paired(effects=specialised[:, None] - 0.5),
+        said=f"in {specialised.sum()} of {len(columns)} seeds of {block.run}, "
+        f"sorted right beyond chance {_each(np.array([kernels.sorted_beyond_chance(colours) for colours in columns]))}",
+        files=_kernel_files(evidence, block.run),
+        stages=(f"train-{block.run}", f"evaluate-{block.run}"),
+        learned=_colour_to_sort(evidence, block.run, [columns], kernels.sorted_beyond_chance),
+        floor=NO_COLOUR,
+        units="seeds",
+    )
+
+
+def _colours(evidence: Evidence, run: str) -> list[np.ndarray]:
+    """Learned colourfulness of the first layer's kernels, (kernels,) a seed."""
+    found = []
+    for seed, end in evidence.kernels(run).items():
+        name = f"train/{run}/{outputs.seed_folder(seed)}/kernels-by-epoch.npz"
+        kept = evidence.arrays(name, f"train@{run}")
+        start = kept["kernels"][kept["epochs"] == 0]
+        if len(start) != 1 or start[0].shape != end.shape:
+            raise evidence.cut_off(name, f"train@{run}")
+        found.append(kernels.learned_colourfulness(start[0], end))
+        try:
+            kernels.halves(found[-1])
+        except ValueError as error:
+            raise MissingResult(f"the first layer of {run}: {error}", "name another run in protocol.yaml") from None
+    return found
+
+
+def _mean_over_halves(colours: np.ndarray, score: Callable[[np.ndarray], float]) -> float:
+    """Of a network without columns: the mean over all halves of kernels that stand in a row, the last beside the first."""
+    return float(np.mean([score(np.roll(colours, shift)) for shift in range(len(colours) // 2)]))
+
+
+def _colour_to_sort(evidence: Evidence, run: str, of_runs: list[list[np.ndarray]], score: Callable[[np.ndarray], float]) -> float:
+    """What the score would be if the kernels there are stood sorted by colour: near 0 where (nearly) none or all are coloured."""
+    if not evidence.learned(run):
+        return 0.0
+    return max(0.0, *(float(np.mean([score(np.sort(colours)) for colours in seeds])) for seeds in of_runs))
+
+
+def _kernel_files(evidence: Evidence, *runs: str) -> tuple[str, ...]:
+    return tuple(
+        f"train/{run}/{outputs.seed_folder(seed)}/{name}"
+        for run in runs
+        for seed in evidence.seeds(run)
+        for name in ("kernels.npy", "kernels-by-epoch.npz")
+    )
+
+
+def _each(numbers: np.ndarray) -> str:
+    return ", ".join(f"{number:.2f}" for number in numbers)
 
 
 def neighbour_match(evidence: Evidence, block: Block) -> Measurement:
