@@ -74,17 +74,28 @@ class _Words:
         aim = {"see": "to see", "smaller": "to show that it is smaller than", "size": "to know it to within"}[need.aim]
         pictures = need.pictures and f"{need.pictures:,} {self.units} in place of {self.estimate.pictures:,}"
         if need.seeds is None:
-            seeds = f"more than {MOST_SEEDS} seeds of {_listed(self.runs)}"
+            seeds = f"more than {MOST_SEEDS} {self._name}{self._of(_listed(self.runs))}"
         else:
-            seeds = self.seeds(need.seeds, need.minutes(self.estimate, [self.seconds.get(run, 0.0) for run in self.runs]))
+            minutes = (
+                need.minutes(self.estimate, [self.seconds.get(run, 0.0) for run in self.runs])
+                if need.seeds and self.runs
+                else 0.0
+            )
+            seeds = self.seeds(need.seeds, minutes)
         parts = [part for part in (pictures, seeds) if part]
         return f"{' and '.join(parts) or 'as many again'} {aim} {self.amount(need.amount)}"
 
+    @property
+    def _name(self) -> str:
+        return self.units if self.estimate.units == "rounds" else "seeds"
+
+    def _of(self, runs: str) -> str:
+        return f" of {runs}" if self.runs and self._name == "seeds" else ""
+
     def seeds(self, wanted: Sequence[int], minutes: float = 0.0) -> str:
         """`5 seeds of `one_column` in place of 3 (about 4 minutes here)`; only of runs that lack some."""
-        name = self.units if self.estimate.units == "rounds" else "seeds"
         lacking = [
-            f"{count:,} {name}{f' of `{run}`' if name == 'seeds' else ''} in place of {had:,}"
+            f"{count:,} {self._name}{self._of(f'`{run}`')} in place of {had:,}"
             for run, count, had in zip(self.runs or ("",), wanted, self.estimate.seeds, strict=False)
             if count > had
         ]

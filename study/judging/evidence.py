@@ -119,7 +119,7 @@ class Evidence:
 
     def metrics(self, name: str, stage: str) -> dict[str, Any]:
         """The content of a JSON file that holds an object."""
-        content: dict[str, Any] = self.load(name, stage, strict.mapping)
+        content: dict[str, Any] = self.load(name, stage, strict.mapping, "whole")
         return content
 
     def cut_off(self, name: str, stage: str) -> MissingResult:
@@ -137,7 +137,7 @@ class Evidence:
         return tuple(sorted(int(seed) for seed in ends))
 
     def _ends(self, name: str, stage: str, title: str) -> dict[str, Any]:
-        ends: dict[str, Any] = self.load(name, stage, strict.ends)
+        ends: dict[str, Any] = self.load(name, stage, strict.ends, "ends")
         if diverged := [seed for seed, end in ends.items() if end["status"] == "diverged"]:
             remedy = "give all runs that are compared another rate in a new block of the protocol, then `uv run dvc repro`"
             raise DivergedTraining(f"{title} diverged in {len(diverged)} of {len(ends)} seeds", remedy)

@@ -111,8 +111,9 @@ class Row:
         """On how many seeds, pictures or other units it rests."""
         numbers = self.numbers
         counts = " and ".join(map(str, dict.fromkeys(numbers.seeds_of_each)))
-        many = len(numbers.seeds_of_each) > 1 or (numbers.seeds or 0) > 1
-        seeds = f"{f'these {counts} network' if numbers.only_these else f'{counts} seed'}{'s' if many else ''}" if counts else ""
+        one = counts == "1"
+        networks = "this network" if one else f"these {counts} networks"
+        seeds = (networks if numbers.only_these else f"{counts} seed{'' if one else 's'}") if counts else ""
         pictures = f"{numbers.pictures:,} {numbers.units}" if numbers.pictures else ""
         return ", ".join(part for part in (seeds, pictures) if part) or NO_NUMBER
 
