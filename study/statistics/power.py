@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -125,10 +126,14 @@ def _search(
         return (), None if does(estimate) else max(needed, estimate.pictures + 1)
     first = [max(had, asked, 2) for had, asked in zip(estimate.seeds, least or (2,) * len(estimate.seeds), strict=True)]
     for pictures in (None, 2 * _pictures(estimate, allowed) if estimate.pictures else None):
-        for count in range(first[0], MOST_SEEDS + 1):
-            seeds = tuple(int(np.ceil(one * count / first[0])) for one in first)
-            if does(planned(estimate, seeds, pictures)):
-                return seeds, pictures
+
+        def seeds(count: int) -> tuple[int, ...]:
+            return tuple(int(np.ceil(one * count / first[0])) for one in first)
+
+        counts = range(first[0], MOST_SEEDS + 1)
+        found = bisect_left(counts, True, key=lambda count: does(planned(estimate, seeds(count), pictures)))  # noqa: B023
+        if found < len(counts):
+            return seeds(counts[found]), pictures
     return None, None
 
 
