@@ -54,6 +54,14 @@ NEIGHBOURS = ("query", "label", "rank", "neighbour", "neighbour_label", "distanc
 AVERAGED = "averaged"  # the `model` of a prediction made by averaging the models of all seeds
 
 
+LASTING = {".json", ".csv", ".npz", ".md", ".tex", ".png"}
+
+
+def lasts(path: Path) -> bool:
+    """Whether a file is small and of use for long: tables, metrics, predictions, kernels. Weights and features are neither."""
+    return path.suffix in LASTING or path.name == "kernels.npy"
+
+
 def provenance(results: Path, stage: str) -> Path:
     """Where a stage (`evaluate-base`) says what made its results. `judge` reads the folder, so its own is not there."""
     return results / "judge" / "provenance.json" if stage == "judge" else results / "provenance" / f"{stage}.json"

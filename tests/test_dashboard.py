@@ -13,7 +13,6 @@ from streamlit.testing.v1 import AppTest
 from dashboard import frames, pictures, query, reading, showing, tables, verdicts
 from dashboard.reading import Study
 from study import predictions, storage
-from study.judging.standing import fingerprints
 from study.judging.verdicts import WORDS
 from study.paper.claims import CLAIMS
 from tests.fabricated import study as fabricated_study

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
-
 from study.judging.measurements import MEASURES
+
 from study.judging.protocol import MEASURED_KINDS, read_protocol
 from study.paper import numbers
 from study.paper.claims import CLAIMS, claim, count
