@@ -33,7 +33,7 @@ def _number(value: float, unit: str) -> str:
 
 def digits(value: float) -> str:
     """Three digits that count, without an exponent."""
-    if value == 0:
+    if abs(value) < 1e-6:
         return "0"
     places = 2 - math.floor(math.log10(abs(value)))
     return f"{value:,.{min(max(places, 0), 6)}f}"

@@ -13,7 +13,7 @@ from typing import Any
 
 from study import storage
 
-CODE = ("study", "stages", "dvc.yaml", "pyproject.toml")
+CODE = ("study", "stages", "dvc.yaml", "protocol.yaml", "pyproject.toml")
 PACKAGES = ("torch", "torchvision", "numpy", "pillow", "pandas", "scipy", "statsmodels", "safetensors")
 
 

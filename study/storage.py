@@ -72,6 +72,15 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def mapping(path: Path) -> dict[str, Any]:
+    """The object that a JSON file holds; empty where the file is missing, broken or holds something else."""
+    try:
+        content = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A header, then the rows; floats with six significant digits, so that a table can be read by eye."""
     path.parent.mkdir(parents=True, exist_ok=True)

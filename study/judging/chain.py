@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from study import files, storage
-from study.judging.evidence import Evidence
 from study.training.recipes import RECIPES
 
 ALWAYS = ("download", "prepare")  # the pictures, on which every measurement rests
@@ -27,7 +26,8 @@ class Conditions:
 
     `judging`: what is wrong with the code that judges, empty where nothing is. `lines`: by `train` and `converge`, the blocks
     of params.yaml under `runs` and `curves`. `settings`: by stage (`train-base`), its complete settings today, and
-    `machine`; None for a pinned study, whose settings are its own. `outdated`: by stage, what DVC says has changed since.
+    `machine`; None for a pinned study, whose settings are its own. `outdated`: by stage, why it would have to run again, from
+    what DVC recorded.
     """
 
     judging: str = ""
@@ -47,9 +47,12 @@ class Withheld:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chain:
-    """The records of one study, each looked at once."""
+    """The records of one study, by stage, each looked at once. `folder` is the study's, `pictures` the hash of its packed set."""
 
-    evidence: Evidence
+    folder: Path
+    study: str
+    pictures: str
+    records: Mapping[str, Mapping[str, Any]]
     conditions: Conditions
     _seen: dict[str, Withheld | None] = field(default_factory=dict, repr=False)
 
@@ -66,20 +69,20 @@ class Chain:
         return self._of_inputs(named) or self._of_trainings([stage for stage in named if _kind(stage) in COMPARED])
 
     def _of_stage(self, stage: str) -> Withheld | None:
-        record = self.evidence.provenance(stage)
+        record = self.records.get(stage)
         if not record:
             return Withheld(why=f"{stage} has no provenance record")
         if not record.get("commit") or record.get("dirty") is not False:
             return Withheld(why=f"the code of {stage} was not committed", remedy=f"commit it, then {AGAIN}")
         if broken := self._of_files(stage, record) or self._of_settings(stage, record):
             return broken
-        if changed := self.conditions.outdated.get(stage):
-            return Withheld(why=f"{changed} has changed since {stage} ran")
+        if stale := self.conditions.outdated.get(stage):
+            return Withheld(why=stale)
         return self._of_pictures(stage, record)
 
     def _of_files(self, stage: str, record: Mapping[str, Any]) -> Withheld | None:
         """The files of a stage are those of its record, all of them and no others; a pinned study lacks large ones."""
-        outputs, root = record.get("outputs"), self.evidence.folder
+        outputs, root = record.get("outputs"), self.folder
         if not isinstance(outputs, dict) or not outputs:
             return Withheld(why=f"the record of {stage} does not say what it wrote")
         there = {path.relative_to(root).as_posix(): path for path in _written(root / Path(*stage.split("-", 1)))}
@@ -107,25 +110,25 @@ class Chain:
         return None
 
     def _of_pictures(self, stage: str, record: Mapping[str, Any]) -> Withheld | None:
-        data, packed = record.get("data_sha256"), self.evidence.packed.get("sha256")
+        data = record.get("data_sha256")
         if stage in ALWAYS or (data is None and _kind(stage) not in COMPARED):
             return None
-        return None if data and data == packed else Withheld(why=f"{stage} saw other pictures than those that are packed")
+        return None if data and data == self.pictures else Withheld(why=f"{stage} saw other pictures than those that are packed")
 
     def _of_inputs(self, stages: Iterable[str]) -> Withheld | None:
         """What a stage read of another is what that one wrote, record against record: weights are too large to hash again."""
         for stage in stages:
-            for path, sha in _mapping(self.evidence.provenance(stage).get("inputs")).items():
-                name = path.split(f"results/{self.evidence.study}/")[-1]
+            for path, sha in _mapping(self.records.get(stage, {}).get("inputs")).items():
+                name = path.split(f"results/{self.study}/")[-1]
                 writer = "-".join(Path(name).parts[:2])
-                wrote = _mapping(self.evidence.provenance(writer).get("outputs"))
+                wrote = _mapping(self.records.get(writer, {}).get("outputs"))
                 if wrote.get(name) != sha:
                     return Withheld(why=f"{stage} read another {name} than {writer} wrote", locked=True)
         return None
 
     def _of_trainings(self, stages: list[str]) -> Withheld | None:
         """Trainings that are compared: equal pictures, code and machine, and no difference but the lines of their blocks."""
-        records = {stage: self.evidence.provenance(stage) for stage in stages}
+        records = {stage: self.records[stage] for stage in stages}
         for first, second in zip(stages, stages[1:], strict=False):
             one, other = records[first], records[second]
             for what, words in (("data_sha256", "pictures"), ("training_code", "training code")):

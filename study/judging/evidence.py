@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from study import files, predictions, storage
-from study.judging import reading
+from study import files, predictions, storage, strict
 from study.training import outputs
 
 FEW = 0.005  # the chance that networks which guess are taken for networks that have learned
@@ -103,24 +102,24 @@ class Evidence:
 
         `rows`: how many the stage's metrics.json, written last, says there are; None where it says nothing.
         """
-        table: pd.DataFrame = self.load(name, stage, partial(reading.whole, columns=columns))
+        table: pd.DataFrame = self.load(name, stage, partial(strict.whole, columns=columns))
         if rows is not None and rows != len(table):
             raise self.cut_off(name, stage)
         return table
 
     def array(self, name: str, stage: str) -> np.ndarray:
         """An array of numbers (.npy), all finite."""
-        array: np.ndarray = self.load(name, stage, reading.array)
+        array: np.ndarray = self.load(name, stage, strict.array)
         return array
 
     def arrays(self, name: str, stage: str) -> dict[str, np.ndarray]:
         """The arrays of an .npz file, by name."""
-        arrays: dict[str, np.ndarray] = self.load(name, stage, reading.arrays)
+        arrays: dict[str, np.ndarray] = self.load(name, stage, strict.arrays)
         return arrays
 
     def metrics(self, name: str, stage: str) -> dict[str, Any]:
         """The content of a JSON file that holds an object."""
-        content: dict[str, Any] = self.load(name, stage, reading.mapping)
+        content: dict[str, Any] = self.load(name, stage, strict.mapping, "whole")
         return content
 
     def cut_off(self, name: str, stage: str) -> MissingResult:
@@ -138,7 +137,7 @@ class Evidence:
         return tuple(sorted(int(seed) for seed in ends))
 
     def _ends(self, name: str, stage: str, title: str) -> dict[str, Any]:
-        ends: dict[str, Any] = self.load(name, stage, reading.ends)
+        ends: dict[str, Any] = self.load(name, stage, strict.ends, "ends")
         if diverged := [seed for seed, end in ends.items() if end["status"] == "diverged"]:
             remedy = "give all runs that are compared another rate in a new block of the protocol, then `uv run dvc repro`"
             raise DivergedTraining(f"{title} diverged in {len(diverged)} of {len(ends)} seeds", remedy)
@@ -152,7 +151,7 @@ class Evidence:
         name = f"evaluate/{run}/{predictions.file_of(patches)}"
         if not (self.folder / name).is_file() and (self.folder / f"evaluate/{run}/predictions.csv").is_file():
             name = f"evaluate/{run}/predictions.csv"  # of a study pinned before predictions were arrays
-        read = partial(reading.predictions, view=patches)
+        read = partial(strict.predictions, view=patches)
         made: predictions.Predictions = self.load(name, stage, read, patches)
         names = [outputs.seed_folder(seed) for seed in seeds]
         pictures = self.metrics(f"evaluate/{run}/metrics.json", stage).get("pictures")
@@ -187,7 +186,7 @@ class Evidence:
         """The training of one seed, a row an epoch (outputs.CURVE)."""
         name, stage = f"train/{run}/{outputs.seed_folder(seed)}/curve.csv", f"train@{run}"
         epochs = self._ends(f"train/{run}/metrics.json", stage, f"`{run}`").get(str(seed), {}).get("epochs")
-        table: pd.DataFrame = self.load(name, stage, reading.curve)
+        table: pd.DataFrame = self.load(name, stage, strict.curve)
         if epochs != len(table):
             raise self.cut_off(name, stage)
         return table
@@ -195,7 +194,7 @@ class Evidence:
     def kernels(self, run: str) -> dict[int, np.ndarray]:
         """First-layer kernels by seed: (kernels, height, width, RGB)."""
         return {
-            seed: self.load(f"train/{run}/{outputs.seed_folder(seed)}/kernels.npy", f"train@{run}", reading.kernels)
+            seed: self.load(f"train/{run}/{outputs.seed_folder(seed)}/kernels.npy", f"train@{run}", strict.kernels)
             for seed in self.seeds(run)
         }
 
@@ -203,64 +202,19 @@ class Evidence:
         """Of a curve of Figure 1 by seed: epochs to the threshold (None: not reached) and the epochs that were trained."""
         name, stage = f"converge/{curve}/metrics.json", f"converge@{curve}"
         self._ends(name, stage, f"the curve `{curve}`")
-        times: dict[int, tuple[float | None, float]] = reading.times(self.metrics(name, stage))
+        times: dict[int, tuple[float | None, float]] = strict.times(self.metrics(name, stage))
         return times
-
-    # What the study is
 
     @cached_property
     def packed(self) -> dict[str, Any]:
-        return self._mapping("prepare/packed.json")
-
-    @cached_property
-    def training_pictures(self) -> int:
-        """0 where the packed set does not say."""
-        counts = self.packed.get("pictures")
-        return int(counts.get("train", 0)) if isinstance(counts, dict) else 0
-
-    @cached_property
-    def scale(self) -> str:
-        """The pictures in words: what, how many classes and pictures, how large, and whether a program drew them."""
-        source = self._mapping("download/source.json")
-        parts = [str(source.get("title") or self.packed.get("title") or f"the pictures of study {self.study}")]
-        if (self.packed.get("synthetic") or source.get("synthetic")) and "synthetic" not in parts[0]:
-            parts.append("synthetic")
-        if isinstance(classes := self.packed.get("classes"), list | int):
-            parts.append(f"{classes if isinstance(classes, int) else len(classes)} classes")
-        if self.training_pictures:
-            parts.append(f"{self.training_pictures:,} for training")
-        if size := self.packed.get("size"):
-            parts.append(f"{size} px")
-        return ", ".join(parts)
+        """What the packed set is (prepare/packed.json); empty where nothing says."""
+        return storage.mapping(self.folder / "prepare/packed.json")
 
     def parameters(self, run: str) -> int | None:
-        count = self._mapping(f"train/{run}/metrics.json").get("parameters")
+        """How many parameters the networks of a run have; None where nothing says."""
+        count = storage.mapping(self.folder / f"train/{run}/metrics.json").get("parameters")
         return count if isinstance(count, int) else None
 
     def provenance(self, stage: str) -> dict[str, Any]:
         """What made a stage's results; empty where nothing says."""
-        return self._mapping(f"provenance/{stage}.json")
-
-    def made(self) -> dict[str, dict[str, Any]]:
-        """What made the results, by stage, of all that say it."""
-        names = sorted(path.stem for path in (self.folder / "provenance").glob("*.json"))
-        return {name: content for name in names if (content := self.provenance(name))}
-
-    def headline(self) -> dict[str, dict[str, Any]]:
-        """Ten-patch errors by run and epochs to the threshold by curve and seed, of what is there: for `dvc metrics show`."""
-        errors = {run: self._mapping(f"evaluate/{run}/metrics.json").get("ten_patches") for run in self.runs}
-        seeds = {curve: self._mapping(f"converge/{curve}/metrics.json").get("seeds") for curve in self.curves}
-        epochs = {curve: _reached(of) for curve, of in seeds.items() if isinstance(of, dict)}
-        return {"errors": {run: error for run, error in errors.items() if error}, "epochs_to_threshold": epochs}
-
-    def _mapping(self, name: str) -> dict[str, Any]:
-        """The content of a JSON file; empty where it is missing, broken or something else."""
-        try:
-            content = storage.read_json(self.folder / name)
-        except (OSError, ValueError):
-            return {}
-        return content if isinstance(content, dict) else {}
-
-
-def _reached(seeds: dict[str, Any]) -> dict[str, Any]:
-    return {seed: one.get("epochs_to_threshold") for seed, one in seeds.items() if isinstance(one, dict)}
+        return storage.mapping(self.folder / f"provenance/{stage}.json")

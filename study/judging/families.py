@@ -8,17 +8,17 @@ Bonferroni's share. Values are no comparisons: their intervals have the protocol
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from study.statistics import comparisons, dunnett
-from study.statistics.estimates import Estimate
-from study.judging.measurement import Arms, Contrast, Contrasts, Level, Measurement, Paired, Sample, Term
+from study.judging.measurement import Arms, Contrast, Contrasts, Level, Measurement, Paired, Sample
 from study.judging.protocol import Block, Family, Head, Protocol
 from study.paper.claims import claim as claim_of
+from study.statistics import comparisons, dunnett
+from study.statistics.estimates import Estimate
 
 TESTS = {  # in words, for the tables
     Contrasts: "Welch's t test over seeds, with the pictures' error",
@@ -28,15 +28,20 @@ TESTS = {  # in words, for the tables
 }
 
 
+Pool = tuple[str, str]  # a metric and a way of cutting patches
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tested:
-    """An estimate, the same in top-5 error, and of each run it compares the fewest seeds that a verdict may rest on.
+    """An estimate, and the same in top-5 error.
 
-    `least_seeds` is empty where seeds are not the units; `test` says in words what was done.
+    `runs` (or curves) are those that it compares, in the order of the estimate's seeds, `least_seeds` the fewest of each that a
+    verdict may rest on, empty where seeds are not the units. `test` says in words what was done.
     """
 
     estimate: Estimate
     top5: Estimate | None
+    runs: tuple[str, ...]
     least_seeds: tuple[int, ...]
     test: str
 
@@ -61,28 +66,17 @@ def tested(measured: Mapping[str, Measurement], protocol: Protocol) -> dict[str,
 
 def _against_control(measured: Mapping[str, Measurement], protocol: Protocol, family: Family) -> dict[str, Tested]:
     """Effects on the error. Runs tested on another metric, or on other patches, are a pool of their own."""
-    pools: dict[tuple[str, str], dict[str, Term]] = defaultdict(dict)
-    compared: dict[tuple[str, str], set[str]] = defaultdict(set)
+    contrasts: dict[Pool, list[Contrast]] = defaultdict(list)
     for name, one in measured.items():
         for sample in (one.sample, one.top5):
-            for contrast in sample.parts if isinstance(sample, Contrasts) else ():
-                assert isinstance(sample, Contrasts)
-                place = (sample.metric, protocol.claims[name].patches)
-                pools[place] |= {term.run: term for term in contrast.terms}
-                compared[place] |= {term.run for term in contrast.terms if len(contrast.terms) == 2}
-    made = {}
-    for place, terms in pools.items():
-        errors = {run: term.wrong for run, term in terms.items()}
-        only_contrasted = set(errors) - compared[place] - {family.control}
-        made[place] = dunnett.family(
-            family.control, errors, comparisons=family.comparisons, alpha=family.alpha, not_compared=only_contrasted
-        )
+            if isinstance(sample, Contrasts):
+                contrasts[sample.metric, protocol.claims[name].patches] += sample.parts
+    made = {pool: of for pool, parts in contrasts.items() if (of := _dunnett(parts, family))}
 
     def estimate(sample: Sample | None, block: Block) -> Estimate | None:
         if not isinstance(sample, Contrasts):
             return None
-        of = made[sample.metric, block.patches]
-        parts = [dunnett.contrast(of, {term.run: float(term.weight) for term in part.terms}) for part in sample.parts]
+        parts = [_in_pool(part, made.get((sample.metric, block.patches)), family) for part in sample.parts]
         return comparisons.all_of(parts) if len(parts) > 1 else parts[0]
 
     words = f"Dunnett's test over seeds against {family.control}, {family.comparisons} comparisons, with the pictures' error"
@@ -91,8 +85,35 @@ def _against_control(measured: Mapping[str, Measurement], protocol: Protocol, fa
         block = protocol.claims[name]
         if (found := estimate(one.sample, block)) is not None and isinstance(one.sample, Contrasts):
             least = _least(one.sample.parts[0], block, family.control)
-            tests[name] = Tested(estimate=found, top5=estimate(one.top5, block), least_seeds=least, test=words)
+            top5, runs = estimate(one.top5, block), _runs(one.sample.parts, block)
+            tests[name] = Tested(estimate=found, top5=top5, runs=runs, least_seeds=least, test=words)
     return tests
+
+
+def _dunnett(parts: Sequence[Contrast], family: Family) -> dunnett.Family | None:
+    """The pool of all runs that were tested on the control's pictures; None where there is no control run."""
+    errors = {term.run: term.wrong for part in parts for term in part.terms}
+    if family.control not in errors:
+        return None
+    pictures = errors[family.control].shape[1]
+    errors = {run: wrong for run, wrong in errors.items() if wrong.shape[1] == pictures}
+    pairs = [{term.run for term in part.terms} for part in parts if len(part.terms) == 2]
+    compared = set().union(*(pair for pair in pairs if family.control in pair))
+    others = set(errors) - compared - {family.control}
+    return dunnett.family(family.control, errors, comparisons=family.comparisons, alpha=family.alpha, not_compared=others)
+
+
+def _in_pool(part: Contrast, of: dunnett.Family | None, family: Family) -> Estimate:
+    """A contrast with the pool's spread; of two runs that are in no pool with their own, by Bonferroni."""
+    if of is not None and all(term.run in of.arms for term in part.terms):
+        return dunnett.contrast(of, {term.run: float(term.weight) for term in part.terms})
+    first, second = sorted(part.terms, key=lambda term: -term.weight)[:2]
+    return comparisons.welch(first.wrong, second.wrong, alpha=family.alpha, comparisons=family.comparisons)
+
+
+def _runs(parts: tuple[Contrast, ...], block: Block) -> tuple[str, ...]:
+    """Of several contrasts, in which any of the runs may be the one that decides, they stand together."""
+    return (block.run, block.against) if len(parts) > 1 else tuple(term.run for term in parts[0].terms)
 
 
 def _least(contrast: Contrast, block: Block, control: str) -> tuple[int, ...]:
@@ -114,9 +135,16 @@ def _alone(one: Measurement, protocol: Protocol, claim: str, family: Family | No
     return Tested(
         estimate=estimate,
         top5=top5,
+        runs=_runs(one.sample.parts, block) if isinstance(one.sample, Contrasts) else _named(one.sample, block),
         least_seeds=_least_alone(one.sample, block, estimate),
         test=test + (f", one of {family.comparisons} comparisons" if family and family.comparisons > 1 else ""),
     )
+
+
+def _named(sample: Sample, block: Block) -> tuple[str, ...]:
+    if isinstance(sample, Arms):
+        return (block.run, block.against)
+    return (block.run or block.against,) if block.run or block.against else ()
 
 
 def _estimate(one: Measurement, sample: Sample, null: float, head: Head, family: Family | None) -> Estimate:

@@ -114,7 +114,7 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deviation:
-    """A change of a claim's test after its runs. `date` is written 2026-11-30."""
+    """A change of a claim's test after its runs; `claim` is `all` for a change of what all share. `date`: 2026-11-30."""
 
     claim: str
     date: str
@@ -145,10 +145,15 @@ class Head:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Protocol:
-    """`claims`: a block by the claim's id."""
+    """`claims`: a block by the claim's id; `measures`: the function that it names, None where no stage measures it."""
 
     head: Head
     claims: Mapping[str, Block]
+    measures: Mapping[str, Callable[..., Any] | None]
+
+    def of_study(self, study: str) -> Protocol:
+        """The protocol as it stands for one study."""
+        return replace(self, claims={name: block.of_study(study) for name, block in self.claims.items()})
 
 
 def read_protocol(content: Any) -> Protocol:
@@ -161,9 +166,28 @@ def read_protocol(content: Any) -> Protocol:
     for name, block in blocks.items():
         _check(name, block, head)
     for deviation in head.deviations:
-        if deviation.claim not in blocks:
-            raise SettingsError(f"deviations names {deviation.claim!r}, which is no block of claims")
-    return Protocol(head=head, claims=blocks)
+        if deviation.claim not in (*blocks, "all"):
+            raise SettingsError(f"deviations names {deviation.claim!r}, which is no block of claims; or write `all`")
+    _check_comparisons(blocks, head)
+    return Protocol(
+        head=head, claims=blocks, measures={name: measure_named(block.measure, name) for name, block in blocks.items()}
+    )
+
+
+def _check_comparisons(blocks: Mapping[str, Block], head: Head) -> None:
+    """Two claims that rest on the same comparison count once; of several runs against one each is a comparison."""
+    for name, family in head.families.items():
+        declared = set()
+        for block in blocks.values():
+            if block.family == name and block.measure != UNMEASURED:
+                against = (block.against, block.against_patches, block.patches, block.metric)
+                several = bool(family.control) and len(block.against.split()) == 1
+                declared |= {(block.measure, run, *against) for run in (block.run.split() if several else [block.run])}
+        if len(declared) > family.comparisons:
+            raise SettingsError(
+                f"families.{name}.comparisons is {family.comparisons}, but the claims declare {len(declared)}; raise it, as a "
+                f"deviation of all claims where results are there already"
+            )
 
 
 def _check_names(blocks: Mapping[str, Block]) -> None:
@@ -178,7 +202,6 @@ def _check_names(blocks: Mapping[str, Block]) -> None:
 def _check(name: str, block: Block, head: Head) -> None:
     """What one field cannot know of another."""
     kind = next(claim.kind for claim in CLAIMS if claim.id == name)
-    measure_named(block.measure, name)
     if block.measure == UNMEASURED:
         return
     if kind in TESTED_KINDS and block.family not in head.families:

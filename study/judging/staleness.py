@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,20 @@ def md5(path: Path) -> str:
     return hashlib.md5(json.dumps(listed, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
 
 
-def outdated(lock: Mapping[str, Any], params: Mapping[str, Any], root: Path, study: str) -> dict[str, str]:
-    """By stage (`train-base`), what has changed since DVC ran it; a stage that DVC did not run for this study is not there.
+def outdated(lock: Mapping[str, Any], params: Mapping[str, Any], root: Path, study: str, stages: Iterable[str]) -> dict[str, str]:
+    """Of these stages (`train-base`) those that would have to run again, with the reason in a sentence.
 
-    `lock` is dvc.lock and `params` params.yaml as YAML holds them. Empty words: nothing has changed. What a stage wrote is
-    not hashed again: provenance records do that.
+    `lock` is dvc.lock and `params` params.yaml as YAML holds them. What a stage wrote is not hashed again: provenance records
+    do that.
     """
+    changed = _changed(lock, params, root, study)
+    sentences = {stage: f"{what} has changed since {stage} ran" for stage, what in changed.items() if what}
+    unknown = {stage: f"dvc.lock does not know that {stage} ran for this study" for stage in stages if stage not in changed}
+    return sentences | unknown
+
+
+def _changed(lock: Mapping[str, Any], params: Mapping[str, Any], root: Path, study: str) -> dict[str, str]:
+    """By stage that DVC ran for the study, the first of what has changed since; empty words where nothing has."""
     stages = _stages_of(lock, study)
     wrote = {one["path"]: one.get("md5") for stage in stages.values() for one in stage.get("outs", ())}
     now: dict[str, str] = {}

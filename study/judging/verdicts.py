@@ -21,8 +21,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -73,6 +72,15 @@ WORDS = (
 )
 
 
+HELD, NOT_HELD, NOT_SEEN, NOT_JUDGED = "held", "did not hold", "could not be seen", "were not judged"
+GROUPS = (
+    dict.fromkeys((REPRODUCED, SIZE_OPEN, DIRECTION, CONFIRMED, CONSISTENT), HELD)
+    | dict.fromkeys((SIZE_DIFFERS, SMALLER, CONTRADICTED, REFUTED), NOT_HELD)
+    | dict.fromkeys((UNDECIDED, TOO_FEW_SEEDS, NOT_LONG_ENOUGH), NOT_SEEN)
+    | dict.fromkeys((DIVERGED, WITHHELD, NOT_RUN, NOT_TESTABLE), NOT_JUDGED)
+)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
     """A word and the sentence why."""
@@ -89,7 +97,8 @@ class Question:
     lower bound ("over 1%"); `rounding`: half of a unit of its last printed digit. `tolerance`: of a value. `reduced`:
     what keeps ours from the paper's scale, empty at the paper's scale. `least_seeds`: the protocol's, one a run in the
     order of the estimate's, empty where seeds are not the units. `learned`: the measure left its `floor`, where it stands when
-    nothing is learned, by more than what matters in one run.
+    nothing is learned, by more than what matters in one run. `margin` and `paper_scaled` are `matters` and `paper` on the
+    scale of estimates.
     """
 
     unit: str
@@ -103,29 +112,30 @@ class Question:
     learned: bool = True
     floor: str = ""
 
-    def on_scale(self, number: float) -> float:
-        """A number in the claim's unit on the estimate's scale."""
-        return float(np.log(number)) if self.unit == "times" else number
+    margin: float = field(init=False)
+    paper_scaled: float = field(init=False)
 
-    @property
-    def margin(self) -> float:
-        """The smallest effect of interest on the estimate's scale."""
-        return self.on_scale(self.matters)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "margin", _scaled(self.matters, self.unit))
+        object.__setattr__(self, "paper_scaled", _scaled(self.paper if self.paper is not None else np.nan, self.unit))
 
 
-def without_measurement(claim: Claim) -> Verdict:
-    """The verdict of a claim that the paper's own numbers decide or nothing of ours can."""
+def _scaled(number: float, unit: str) -> float:
+    """A number in the claim's unit on the scale of estimates."""
+    return float(np.log(number)) if unit == "times" and number > 0 else number
+
+
+def without_measurement(claim: Claim) -> tuple[Verdict, float | None]:
+    """The verdict of a claim that the paper's own numbers decide, with what was counted, or of one that nothing of ours can."""
     if claim.kind == "arithmetic":
         counted = count(claim.id)
-        return arithmetic(counted.agrees, counted.working, proves=not counted.consistent)
-    return Verdict(word=NOT_TESTABLE, why="; ".join(claim.problems))
+        return arithmetic(counted.agrees, counted.working, proves=not counted.consistent), counted.computed
+    return Verdict(word=NOT_TESTABLE, why="; ".join(claim.problems)), None
 
 
-def give(claim: Claim, block: Block, measured: Measurement, tested: Tested, reduced: tuple[str, ...]) -> Verdict:
-    """The verdict of a claim that was measured and tested. `reduced`: what keeps it from the paper's scale, a phrase each."""
-    if measured.learned <= 0:
-        return Verdict(word=NOT_LONG_ENOUGH, why=f"no run can be told from {measured.floor}: {measured.said}")
-    question = Question(
+def question(claim: Claim, block: Block, measured: Measurement, tested: Tested, reduced: tuple[str, ...]) -> Question:
+    """What is asked of a claim. `reduced`: what keeps it from the paper's scale, a phrase each."""
+    return Question(
         unit=claim.unit,
         matters=block.smallest_effect,
         paper=claim.value,
@@ -137,11 +147,17 @@ def give(claim: Claim, block: Block, measured: Measurement, tested: Tested, redu
         learned=claim.unit == "times" or measured.learned > block.smallest_effect,
         floor=measured.floor,
     )
+
+
+def give(claim: Claim, asked: Question, measured: Measurement, tested: Tested) -> Verdict:
+    """The verdict of a claim that was measured and tested."""
+    if measured.learned <= 0:
+        return Verdict(word=NOT_LONG_ENOUGH, why=f"no run can be told from {measured.floor}: {measured.said}")
     rule = {"value": value, "absence": absence}.get(claim.kind, effect)
-    verdict = rule(tested.estimate, question)
+    verdict = rule(tested.estimate, asked)
     if claim.kind != "value" or tested.top5 is None or claim.top5 is None:
         return verdict
-    return both({"top-1": verdict, "top-5": value(tested.top5, replace(question, paper=claim.top5))})
+    return both({"top-1": verdict, "top-5": value(tested.top5, replace(asked, paper=claim.top5))})
 
 
 def _rounding(claim: Claim) -> float:
@@ -173,7 +189,7 @@ def effect(estimate: Estimate, question: Question) -> Verdict:
 def _size(estimate: Estimate, question: Question, tested: str) -> Verdict:
     """At the paper's scale, with the direction seen and a number to compare with."""
     assert question.paper is not None
-    paper, said = question.on_scale(question.paper), amounts.amount(question.paper, question.unit)
+    paper, said = question.paper_scaled, amounts.amount(question.paper, question.unit)
     if question.over and estimate.low >= paper:
         return Verdict(word=REPRODUCED, why=f"the effect is surely over {said}: {tested}")
     if estimate.new_high < paper if question.over else not _holds(estimate, question):
@@ -187,7 +203,7 @@ def _size(estimate: Estimate, question: Question, tested: str) -> Verdict:
 def _holds(estimate: Estimate, question: Question) -> bool:
     """Whether a new training, or pair of trainings, could give the paper's number as it was rounded for print."""
     assert question.paper is not None
-    low, high = (question.on_scale(question.paper + side * question.rounding) for side in (-1, 1))
+    low, high = (_scaled(question.paper + side * question.rounding, question.unit) for side in (-1, 1))
     return estimate.new_low <= high and low <= estimate.new_high
 
 

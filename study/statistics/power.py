@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import optimize, stats
 
-from study.judging import rules
 from study.statistics.dunnett import spreads
 from study.statistics.estimates import Estimate
-from study.judging.rules import Question
 
 MOST_SEEDS = 200  # more seeds of a run than that are no advice
 
@@ -127,10 +126,14 @@ def _search(
         return (), None if does(estimate) else max(needed, estimate.pictures + 1)
     first = [max(had, asked, 2) for had, asked in zip(estimate.seeds, least or (2,) * len(estimate.seeds), strict=True)]
     for pictures in (None, 2 * _pictures(estimate, allowed) if estimate.pictures else None):
-        for count in range(first[0], MOST_SEEDS + 1):
-            seeds = tuple(int(np.ceil(one * count / first[0])) for one in first)
-            if does(planned(estimate, seeds, pictures)):
-                return seeds, pictures
+
+        def seeds(count: int) -> tuple[int, ...]:
+            return tuple(int(np.ceil(one * count / first[0])) for one in first)
+
+        counts = range(first[0], MOST_SEEDS + 1)
+        found = bisect_left(counts, True, key=lambda count: does(planned(estimate, seeds(count), pictures)))  # noqa: B023
+        if found < len(counts):
+            return seeds(counts[found]), pictures
     return None, None
 
 
@@ -138,43 +141,3 @@ def _pictures(estimate: Estimate, allowed: float) -> int:
     """Test pictures with which their error alone is `allowed`."""
     assert estimate.pictures is not None
     return int(np.ceil(estimate.pictures * (estimate.error_of_pictures / allowed) ** 2)) if allowed > 0 else 0
-
-
-def settles(estimate: Estimate, question: Question, word: str, wanted: float) -> Need | None:
-    """What would decide an open claim if the effect is about what was seen; None where the word leaves nothing open.
-
-    An undecided effect is settled by being seen or by being shown smaller than what matters, whichever takes less; an
-    open size by half of the paper's effect, or by being surely over the paper's bound.
-    """
-    seen, margin, least = estimate.value, question.margin, question.least_seeds
-    if word in (rules.UNDECIDED, rules.TOO_FEW_SEEDS):
-        ways = [to_see(estimate, seen, wanted, least)] if seen else []
-        if abs(seen) < margin:
-            ways.append(to_show_smaller(estimate, seen, margin, wanted, least))
-        return min(ways, key=_cost)
-    if word == rules.SIZE_OPEN and question.paper is not None:
-        paper = question.on_scale(question.paper)
-        if question.over:
-            return to_see(estimate, seen - paper, wanted, least)
-        return to_know_size(estimate, abs(paper) / 2, wanted, least)
-    return None
-
-
-def _cost(need: Need) -> tuple[bool, int, int]:
-    return need.seeds is None, sum(need.seeds or ()), need.pictures or 0
-
-
-def settles_absence(estimate: Estimate, question: Question, wanted: float) -> Need:
-    """What would show on which side of the smallest difference that matters it lies, if it is about what was seen."""
-    need = to_see(estimate, estimate.value - question.margin, wanted, question.least_seeds)
-    return replace(need, aim="smaller" if estimate.value < question.margin else "see", amount=question.margin)
-
-
-def settles_value(estimate: Estimate, question: Question, wanted: float) -> Need:
-    """What would know the mean to the tolerance."""
-    return to_know_size(estimate, question.tolerance, wanted, question.least_seeds)
-
-
-def sees_smallest(estimate: Estimate, question: Question, wanted: float) -> Need:
-    """What would see the smallest effect of interest."""
-    return to_see(estimate, question.margin, wanted, question.least_seeds)

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from study import files
-from study.judging import reading
 from study.judging.evidence import Evidence, MissingResult, RunErrors
 from study.judging.measurement import Contrast, Contrasts, Level, Measurement, Paired, Term
 from study.judging.protocol import Block
+from study.predictions import Predictions
 from study.training import outputs
 
 GUESSING = "guessing the commonest class"
@@ -124,7 +124,9 @@ def margin_over_hand_made(evidence: Evidence, block: Block) -> Measurement:
         made = evidence.errors(block.against, metric, block.against_patches)
         if not np.array_equal(table["label"].to_numpy(), made.labels):
             raise MissingResult("hand-made features and networks were tested on different pictures", "`uv run dvc repro`")
-        return reading.wrong(table[list(files.HAND_MADE[2:])].to_numpy(), made.labels, metric).astype(float), made
+        best = {"hand_made": table[list(files.HAND_MADE[2:])].dropna(axis=1).to_numpy(int)}
+        baseline = Predictions(labels=made.labels, best=best).wrong(metric)["hand_made"]
+        return baseline.astype(float), made
 
     baseline, networks = both(block.metric)
     baseline5, networks5 = both("top5")

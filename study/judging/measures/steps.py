@@ -21,7 +21,7 @@ def augmentation_share(evidence: Evidence, block: Block) -> Measurement:
         shares = 1 - by_way["one batch again"] / by_way["augmented"]
     milliseconds = {way: f"{1000 * seconds:.4g}" for way, seconds in cost["seconds"].items()}
     return Measurement(
-        sample=Paired(effects=shares[None]),
+        sample=Paired(effects=shares[None], step=1e-4),
         said=f"{milliseconds['augmented']} ms a step of {cost['batch']} pictures of `{cost['run']}`, "
         f"{milliseconds['one batch again']} on one batch again, {milliseconds['read']} on pictures that are only read",
         files=("cost/rounds.csv", "cost/metrics.json"),

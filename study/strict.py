@@ -67,12 +67,6 @@ def predictions(path: Path, view: str) -> Predictions:
     return Predictions(labels=labels, best=best)
 
 
-def wrong(five: np.ndarray, labels: np.ndarray, metric: str) -> np.ndarray:
-    """Whether the label is not among the first (`top1`) or the first five (`top5`) labels given: bool (pictures,)."""
-    missed: np.ndarray = ~(five[:, : 1 if metric == "top1" else 5] == labels[:, None]).any(axis=1)
-    return missed
-
-
 def array(path: Path) -> np.ndarray:
     array: np.ndarray = np.load(path, allow_pickle=False)
     if not np.isfinite(array).all():
