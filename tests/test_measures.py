@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,7 +39,10 @@ def measure(evidence: Evidence, name: str, **changed: object) -> Measurement:
 
 
 def all_of(evidence: Evidence) -> tuple[dict[str, Measurement], dict[str, families.Tested]]:
-    measured = {name: measure(evidence, name) for name in SEEN}
+    measured = {}
+    for name in SEEN:
+        with suppress(MissingResult):
+            measured[name] = measure(evidence, name)
     return measured, families.tested(measured, PROTOCOL)
 
 
@@ -55,17 +59,16 @@ def studies(worlds: dict[str, Evidence]) -> dict[str, Study]:
     return {truth: all_of(evidence) for truth, evidence in worlds.items()}
 
 
-def word(study: Study, name: str) -> str:
-    measured, tested = study
-    return verdicts.give(claim(name), PROTOCOL.claims[name], measured[name], tested[name], ("invented",)).word
+def verdict(study: Study, name: str, reduced: tuple[str, ...] = ("invented",)) -> verdicts.Verdict:
+    measured, tested = (of_study[name] for of_study in study)
+    asked = verdicts.question(claim(name), PROTOCOL.claims[name], measured, tested, reduced)
+    return verdicts.give(claim(name), asked, measured, tested)
 
 
 @pytest.mark.parametrize("name", SEEN)
 def test_what_is_there_is_seen(studies: dict[str, Study], name: str) -> None:
-    measured, tested = studies["true"]
-    assert word(studies["true"], name) == verdicts.DIRECTION, verdicts.describe(
-        tested[name].estimate, verdicts.Question(unit=claim(name).unit)
-    )
+    measured, _ = studies["true"]
+    assert (given := verdict(studies["true"], name)).word == verdicts.DIRECTION, given.why
     assert measured[name].said and measured[name].files and measured[name].stages
 
 
@@ -74,14 +77,17 @@ def test_what_is_not_there_is_not_seen(studies: dict[str, Study], name: str) -> 
     allowed = {verdicts.SMALLER, verdicts.UNDECIDED}
     if name in ("augmentation-free", "kernels-every-run"):
         allowed = {verdicts.CONTRADICTED}  # a cost that matters; specialisation in no run at all
-    assert word(studies["false"], name) in allowed
+    assert (given := verdict(studies["false"], name)).word in allowed, given.why
 
 
 @pytest.mark.parametrize("name", [name for name in SEEN if name not in WITHOUT_LEARNING])
 def test_untrained_networks_earn_no_word(studies: dict[str, Study], name: str) -> None:
     measured, _ = studies["untrained"]
+    if name == "relu-varies":  # a ratio of which nothing is known
+        assert name not in measured
+        return
     assert measured[name].learned == 0 and measured[name].floor
-    assert word(studies["untrained"], name) == verdicts.NOT_LONG_ENOUGH
+    assert verdict(studies["untrained"], name).word == verdicts.NOT_LONG_ENOUGH
 
 
 @pytest.mark.parametrize("name", SEEN)
@@ -113,20 +119,21 @@ def test_a_value_is_held_against_the_papers(tmp_path: Path, name: str, agrees: b
     random = np.random.default_rng(0)
     wanted = claim(name)
     assert wanted.value is not None and wanted.top5 is not None
-    hard, labels = random.random(20_000), np.arange(20_000) % 100
+    hard, labels = random.random(100_000), np.arange(100_000) % 100
     best = {}
     for model in [f"seed-{seed}" for seed in range(5)] + ["averaged"]:
         ease = (hard + 0.02 * random.normal(size=hard.size)) + (0 if agrees else 0.1)
         place = np.where(ease > 1 - wanted.top5, 9, np.where(ease > 1 - wanted.value, 1, 0))
         best[model] = (labels[:, None] - place[:, None] + np.arange(5)) % 100
-    planted.predictions.write(tmp_path / "evaluate/base", "ten_patches", planted.predictions.Predictions(labels, best), 100)
+    planted.predictions.write(
+        tmp_path / "evaluate/base", "ten_patches", planted.predictions.Predictions(labels=labels, best=best), 100
+    )
     storage.write_json(tmp_path / "evaluate/base/metrics.json", {"pictures": hard.size})
     ends = {str(seed): {"status": "finished", "epochs": 90} for seed in range(5)}
     storage.write_json(tmp_path / "train/base/metrics.json", {"seeds": ends})
     evidence = Evidence(folder=tmp_path, study="ilsvrc2010", runs=("base",), curves=())
     found = measure(evidence, name)
-    tested = families.tested({name: found}, PROTOCOL)[name]
-    given = verdicts.give(wanted, PROTOCOL.claims[name], found, tested, ())
+    given = verdict(({name: found}, families.tested({name: found}, PROTOCOL)), name, reduced=())
     assert given.word == (verdicts.REPRODUCED if agrees else verdicts.SIZE_DIFFERS), given.why
 
 
@@ -197,9 +204,9 @@ def test_a_removed_layer_says_how_the_parameters_change(studies: dict[str, Study
     assert measured["any-layer"].remarks == ("without_conv5 has 30% more parameters than base",)
     assert measured["two-columns"].remarks == ()
     sample = measured["middle-layers"].sample
-    assert isinstance(sample, Contrasts) and [part.name for part in sample.parts] == [
-        f"without_conv{number} - base" for number in (2, 3, 4)
-    ]
+    assert isinstance(sample, Contrasts)
+    runs = [[(term.run, term.weight) for term in part.terms] for part in sample.parts]
+    assert runs == [[(f"without_conv{number}", 1), ("base", -1)] for number in (2, 3, 4)]
 
 
 def test_figure_1_has_seconds_beside_its_epochs(studies: dict[str, Study]) -> None:
@@ -221,8 +228,7 @@ def test_overfitting_must_leave_its_floor(tmp_path: Path) -> None:
             (trained.folder / name).write_bytes((evidence.folder / name).read_bytes())
     name = "dropout-overfitting"
     found = measure(trained, name)
-    tested = families.tested({name: found}, PROTOCOL)[name]
-    given = verdicts.give(claim(name), PROTOCOL.claims[name], found, tested, ("invented",))
+    given = verdict(({name: found}, families.tested({name: found}, PROTOCOL)), name)
     assert given.word == verdicts.NOT_LONG_ENOUGH and "falls to the end" in given.why
 
 
@@ -268,7 +274,7 @@ def test_what_a_kernel_started_from_is_not_scored() -> None:
     assert kernels.colourfulness(start).mean() == pytest.approx(2 / 3, abs=0.02)
     assert kernels.learned_colourfulness(start, 0.7 * start) == pytest.approx(0, abs=1e-12)
     learned = kernels.learned_colourfulness(start, end)
-    assert (learned[:12] > 0.8).all() and (learned[12:] < 0.05).all()
+    assert (learned[:12] > 0.6).all() and (learned[12:] < 0.05).all()
     assert kernels.colourfulness(end)[12:].mean() > 2 * learned[12:].mean()
 
 
