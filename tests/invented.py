@@ -23,7 +23,13 @@ from study.training import outputs
 
 SHARED = {
     "recipe": "paper",
-    "network": {"architecture": "alexnet", "kernels": [24, 64, 96, 96, 64], "columns": 2, "dropout": 0.5, "pooling": "overlapping"},
+    "network": {
+        "architecture": "alexnet",
+        "kernels": [24, 64, 96, 96, 64],
+        "columns": 2,
+        "dropout": 0.5,
+        "pooling": "overlapping",
+    },
     "learning": {"epochs": 12, "batch": 32, "rate": {"initial": 0.01, "rule": "validation", "patience": 3, "divisions": 1}},
     "share": 1.0,
     "seeds": [0, 1, 2, 3, 4],
@@ -113,7 +119,12 @@ def invent(
         seconds = {str(seed): [10.0] * 12 for seed in whole["seeds"]}
         seal(folder, f"train-{run}", seconds=180, run=whole, training_code="c" * 64, epoch_processor_seconds=seconds)
         weights = {f"results/{study}/train/{run}/{outputs.seed_folder(seed)}/weights.safetensors": "" for seed in whole["seeds"]}
-        seal(folder, f"evaluate-{run}", seconds=20, inputs={path: storage.sha256(folder / path.split(f"{study}/")[1]) for path in weights})
+        seal(
+            folder,
+            f"evaluate-{run}",
+            seconds=20,
+            inputs={path: storage.sha256(folder / path.split(f"{study}/")[1]) for path in weights},
+        )
     for curve, epochs in (("relu", 6.0), ("tanh", slow_epochs if slow_epochs else 36.0 if planted else 6.1)):
         _converged(folder, curve, None if untrained else epochs)
     _retrieved(folder, random, pictures, planted and not untrained)

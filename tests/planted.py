@@ -30,9 +30,14 @@ CURVES = {"relu": 6.0, "tanh": 36.0, "relu_shallow": 8.0, "tanh_shallow": 16.0} 
 
 def write(folder: Path, truth: str) -> Evidence:
     random = np.random.default_rng(4)
+    distances = random.random(PICTURES)
     packed = {"classes": CLASSES, "size": 64, "pictures": {"train": 8000, "test": PICTURES}}
     storage.write_json(folder / "prepare/packed.json", packed)
+    objects = [(picture, picture % CLASSES, float(distance)) for picture, distance in enumerate(distances)]
+    storage.write_csv(folder / "prepare/objects.csv", ("picture", "label", "distance"), objects)
     hard = random.random(PICTURES)
+    if truth == "false":  # far objects are named right half as often as the others
+        hard *= np.where(distances > np.quantile(distances, 0.75), 1.75, 0.875)
     for run, error in ERRORS.items():
         _train(folder, run, truth, random)
         _evaluate(folder, run, error if truth == "true" else 0.3, hard, truth, random)
