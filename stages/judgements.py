@@ -8,7 +8,7 @@ from typing import Any
 
 from stages import versions
 from stages.settings import StudySettings, read_params
-from study import provenance
+from study import provenance, storage
 from study.checking import plain
 from study.judging.about import Study, study_of
 from study.judging.chain import Chain, Conditions
@@ -56,17 +56,33 @@ def working(settings: StudySettings, params: Mapping[str, Any], code: Mapping[st
     stages = [path.stem for path in (settings.results / "provenance").glob("*.json")]
     lock = read_params(LOCK) if LOCK.exists() else {}
     return Conditions(
-        judging=_uncommitted(code),
+        refusal=(unclean := _uncommitted(code)),
+        remedy=f"{'commit it, then ' if unclean else ''}`uv run dvc repro`",
         lines={"train": params["runs"], "converge": params["curves"]},
         settings=wanted,
         outdated=outdated(lock, params, Path(), settings.study, stages),
     )
 
 
-def pinned(params: Mapping[str, Any]) -> Conditions:
-    """Of a pinned study, whose settings are its own."""
-    lines = {"train": params["runs"], "converge": params["curves"]}
-    return Conditions(judging=_uncommitted(provenance.code()), lines=lines)
+def pinned(folder: Path, params: Mapping[str, Any]) -> Conditions:
+    """Of a pinned study, whose settings are its own: its files are those of its manifest, and the manifest is the one in Git."""
+    broken = [f"{name} is not the file of the pin's manifest" for name in changed_files(folder)]
+    return Conditions(
+        refusal=_uncommitted(provenance.code()) or next(iter(broken), ""),
+        remedy="restore from Git what was changed; a pin is never mended",
+        lines={"train": params["runs"], "converge": params["curves"]},
+    )
+
+
+def changed_files(folder: Path) -> list[str]:
+    """Files of a pin that are not those of its manifest, that it lacks, or that it should not have."""
+    path = folder / "manifest.json"
+    manifest = storage.mapping(path)
+    there = {one.relative_to(folder).as_posix(): one for one in folder.rglob("*") if one.is_file() and one != path}
+    changed = [name for name, sha in manifest.items() if name not in there or storage.sha256(there[name]) != sha]
+    kept = versions.text_at("HEAD", path)
+    altered = [path.name] if kept is not None and kept != path.read_bytes() else []
+    return altered + changed + sorted(set(there) - set(manifest))
 
 
 def _uncommitted(code: Mapping[str, Any]) -> str:

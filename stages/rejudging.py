@@ -24,14 +24,6 @@ BROKEN = 3  # the exit status of --strict
 WORDS = "--json"  # what `stages.judge --pinned NAME` takes to print words alone
 
 
-def changed_files(pinned: Path) -> list[str]:
-    """Files of a pin that are not those of its manifest, or that it lacks."""
-    manifest = storage.mapping(pinned / "manifest.json")
-    there = {path.relative_to(pinned).as_posix(): path for path in pinned.rglob("*") if path.is_file()}
-    changed = [name for name, sha in manifest.items() if name not in there or storage.sha256(there[name]) != sha]
-    return changed + sorted(set(there) - set(manifest) - {"manifest.json"})
-
-
 def pinned_words(pinned: Path) -> dict[str, str]:
     """By claim, the word that the pin holds."""
     claims = storage.mapping(pinned / "judge/claims.json").get("claims", [])
@@ -100,11 +92,11 @@ def judge_pin(name: str, words_alone: bool) -> tuple[str, list[str]]:
             f"there is no pinned study {name!r}; the studies are {', '.join(sorted(p.name for p in files.PINNED.glob('*/')))}"
         )
     params = read_params(pinned / PARAMS)
-    made = judgements.judged(pinned, params, judgements.pinned(params), versions.as_it_stands())
+    made = judgements.judged(pinned, params, judgements.pinned(pinned, params), versions.as_it_stands())
     if words_alone:
         return json.dumps({row.claim.id: row.verdict.word for row in made.rows}), []
     held, then = pinned_words(pinned), words_at_its_commit(pinned)
-    broken = [f"{name} is not the file of the pin's manifest" for name in changed_files(pinned)]
+    broken = [f"{name} is not the file of the pin's manifest" for name in judgements.changed_files(pinned)]
     broken += ["its own code gives other words than it holds"] if held != then else []
     return differences(name, held, then, made.rows), broken + _locks(made)
 

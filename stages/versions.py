@@ -48,6 +48,14 @@ def at(commit: str) -> Version | None:
         return None
 
 
+def text_at(commit: str, path: Path) -> bytes | None:
+    """A file's content at a commit; None where that commit has none."""
+    try:
+        return _git("show", f"{commit}:./{path.as_posix()}")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
 def _git(*arguments: str) -> bytes:
     return subprocess.run(["git", *arguments], capture_output=True, check=True, timeout=20).stdout
 

@@ -23,11 +23,12 @@ def mapping(path: Path) -> dict[str, Any]:
 
 def ends(path: Path) -> dict[str, dict[str, Any]]:
     """How each seed of a training ended, from its metrics.json."""
-    seeds = mapping(path)["seeds"]
-    found = {str(int(seed)): {"status": str(end["status"]), **end} for seed, end in seeds.items()}
-    if not found:
+    seeds = mapping(path).get("seeds")
+    if not isinstance(seeds, dict) or not seeds:
         raise ValueError("it names no seed")
-    return found
+    if not all(isinstance(end, dict) and "status" in end for end in seeds.values()):
+        raise ValueError("it does not say how each seed ended")
+    return {str(int(seed)): {**end, "status": str(end["status"])} for seed, end in seeds.items()}
 
 
 def whole(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:

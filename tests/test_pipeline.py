@@ -20,8 +20,13 @@ FRAME = {"study/checking.py", "stages/running.py", "stages/settings.py", "study/
 COMPUTING = ("prepare", "train", "evaluate", "converge", "retrieve", "judge")
 
 
+BY_NAME = {"study/judging/protocol.py": "study/judging/measures"}  # whose modules it imports as protocol.yaml names them
+
+
 def _imported(path: Path) -> Iterator[Path]:
     """Project files that a file imports, wherever in it."""
+    if folder := BY_NAME.get(path.relative_to(ROOT).as_posix()):
+        yield from (file for file in (ROOT / folder).glob("*.py") if file.name != "__init__.py")
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names: list[str] = []
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -50,7 +55,7 @@ def _declared(stage: str) -> set[str]:
     code = set[str]()
     for dep in STAGES[stage]["deps"]:
         if (ROOT / dep).is_dir() and dep.startswith("study/"):
-            modules = (path for path in (ROOT / dep).glob("*.py") if path.name != "__init__.py")
+            modules = (path for path in (ROOT / dep).rglob("*.py") if path.name != "__init__.py")
             code |= {path.relative_to(ROOT).as_posix() for path in modules}
         elif dep.endswith(".py"):
             code.add(dep)

@@ -17,20 +17,21 @@ from study.training.recipes import RECIPES
 
 ALWAYS = ("download", "prepare")  # the pictures, on which every measurement rests
 COMPARED = {"train": "run", "converge": "curve"}  # stages that train, and where their records keep the settings
-AGAIN = "`uv run dvc repro`"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conditions:
     """What the records of a study must agree with.
 
-    `judging`: what is wrong with the code that judges, empty where nothing is. `lines`: by `train` and `converge`, the blocks
+    `refusal`: what is wrong with the code that judges, or with a pin as a whole, empty where nothing is; `remedy`: what mends
+    it, and whatever else is not in order. `lines`: by `train` and `converge`, the blocks
     of params.yaml under `runs` and `curves`. `settings`: by stage (`train-base`), its complete settings today, and
     `machine`; None for a pinned study, whose settings are its own. `outdated`: by stage, why it would have to run again, from
     what DVC recorded.
     """
 
-    judging: str = ""
+    refusal: str = ""
+    remedy: str = "`uv run dvc repro`"
     lines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     settings: Mapping[str, Any] | None = None
     outdated: Mapping[str, str] = field(default_factory=dict)
@@ -38,10 +39,9 @@ class Conditions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Withheld:
-    """Why a verdict is withheld and what would bring it; `locked`: a file is not the one whose hash is on record."""
+    """Why a verdict is withheld; `locked`: a file is not the one whose hash is on record."""
 
     why: str
-    remedy: str = AGAIN
     locked: bool = False
 
 
@@ -58,8 +58,8 @@ class Chain:
 
     def withheld(self, stages: Iterable[str]) -> Withheld | None:
         """What breaks the chain below these stages; None where nothing does."""
-        if self.conditions.judging:
-            return Withheld(why=self.conditions.judging, remedy=f"commit it, then {AGAIN}")
+        if self.conditions.refusal:
+            return Withheld(why=self.conditions.refusal)
         named = tuple(dict.fromkeys((*ALWAYS, *stages)))
         for stage in named:
             if stage not in self._seen:
@@ -73,7 +73,7 @@ class Chain:
         if not record:
             return Withheld(why=f"{stage} has no provenance record")
         if not record.get("commit") or record.get("dirty") is not False:
-            return Withheld(why=f"the code of {stage} was not committed", remedy=f"commit it, then {AGAIN}")
+            return Withheld(why=f"the code of {stage} was not committed")
         if broken := self._of_files(stage, record) or self._of_settings(stage, record):
             return broken
         if stale := self.conditions.outdated.get(stage):
@@ -81,14 +81,14 @@ class Chain:
         return self._of_pictures(stage, record)
 
     def _of_files(self, stage: str, record: Mapping[str, Any]) -> Withheld | None:
-        """The files of a stage are those of its record, all of them and no others; a pinned study lacks large ones."""
+        """The files of a stage are those of its record, all of them and no others; what a pin keeps is in its manifest."""
         outputs, root = record.get("outputs"), self.folder
         if not isinstance(outputs, dict) or not outputs:
             return Withheld(why=f"the record of {stage} does not say what it wrote")
         there = {path.relative_to(root).as_posix(): path for path in _written(root / Path(*stage.split("-", 1)))}
         if stray := sorted(set(there) - set(outputs)):
             return Withheld(why=f"{stray[0]} was not written by {stage}", locked=True)
-        needed = set(outputs) if self.conditions.settings is not None else {name for name in outputs if files.lasts(Path(name))}
+        needed = set(outputs) if self.conditions.settings is not None else set()
         if gone := sorted(needed - set(there)):
             return Withheld(why=f"{gone[0]}, which {stage} wrote, is gone", locked=True)
         for name, path in there.items():

@@ -10,7 +10,7 @@ import numpy as np
 from study import storage
 from study.judging import advice, families, verdicts
 from study.judging.about import Study
-from study.judging.chain import Chain, Withheld
+from study.judging.chain import Chain, Conditions, Withheld
 from study.judging.evidence import DivergedTraining, Evidence, MissingResult
 from study.judging.families import Tested
 from study.judging.measurement import Measurement, Reported
@@ -49,9 +49,9 @@ def judge(
         one = found[claim.id]
         if isinstance(one, Measurement):
             withheld, test = broken.get(claim.id), tested.get(claim.id)
-            rows.append(_row(claim, one, test, withheld, protocol, study, registered))
+            rows.append(_row(claim, one, test, (withheld, chain.conditions.remedy), protocol, study, registered))
         else:
-            rows.append(_without_measurement(claim, one, protocol, chain.conditions.judging))
+            rows.append(_without_measurement(claim, one, protocol, chain.conditions))
     return rows
 
 
@@ -81,14 +81,14 @@ def _finite(one: Measurement) -> bool:
     return all(np.isfinite(array).all() for array in numbers if array is not None)
 
 
-def _without_measurement(claim: Claim, missing: MissingResult | None, protocol: Protocol, judging: str) -> Row:
+def _without_measurement(claim: Claim, missing: MissingResult | None, protocol: Protocol, conditions: Conditions) -> Row:
     numbers = Numbers(implemented=claim.kind == "arithmetic" or protocol.measures.get(claim.id) is not None)
     if missing is not None and claim.kind != "untestable":
         word = verdicts.DIVERGED if isinstance(missing, DivergedTraining) else verdicts.NOT_RUN
         return Row(claim=claim, verdict=Verdict(word=word, why=missing.what), decide=missing.remedy, numbers=numbers)
-    if claim.kind == "arithmetic" and judging:
-        verdict = Verdict(word=verdicts.WITHHELD, why=judging)
-        return Row(claim=claim, verdict=verdict, decide="commit it, then `uv run dvc repro`", numbers=numbers)
+    if claim.kind == "arithmetic" and conditions.refusal:
+        verdict = Verdict(word=verdicts.WITHHELD, why=conditions.refusal)
+        return Row(claim=claim, verdict=verdict, decide=conditions.remedy, numbers=numbers)
     verdict, computed = verdicts.without_measurement(claim)
     return Row(claim=claim, verdict=verdict, decide=claim.needs, numbers=Numbers(ours=computed, implemented=numbers.implemented))
 
@@ -97,16 +97,17 @@ def _row(
     claim: Claim,
     one: Measurement,
     test: Tested | None,
-    withheld: Withheld | None,
+    broken: tuple[Withheld | None, str],
     protocol: Protocol,
     study: Study,
     registered: Registered,
 ) -> Row:
     block = protocol.claims[claim.id]
     numbers = _numbers(claim, block, one, test, study, protocol.head.power, registered)
+    withheld, remedy = broken
     if withheld:
         verdict = Verdict(word=verdicts.WITHHELD, why=withheld.why)
-        return Row(claim=claim, verdict=verdict, decide=withheld.remedy, numbers=numbers)
+        return Row(claim=claim, verdict=verdict, decide=remedy, numbers=numbers)
     if test is None or claim.kind == "untestable":
         return Row(claim=claim, verdict=verdicts.without_measurement(claim)[0], decide=claim.needs, numbers=numbers)
     asked = verdicts.question(claim, block, one, test, study.reduced[claim.id])
