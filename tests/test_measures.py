@@ -17,8 +17,10 @@ from study import storage
 from study.judging import families, measures, verdicts
 from study.judging.evidence import Evidence, MissingResult
 from study.judging.measurement import Contrasts, Measurement, Paired, Reported
+from study.judging.measures import times
 from study.judging.protocol import TESTED_KINDS, measure_named, read_protocol
 from study.paper.claims import claim
+from study.training.update import RateSettings, divisions_after
 from tests import planted
 
 PROTOCOL = read_protocol(YAML(typ="safe", pure=True).load(Path("protocol.yaml")))
@@ -161,6 +163,21 @@ def test_convergence_is_not_measured_where_the_rate_is_divided_at_fixed_epochs(t
     for name in ("dropout-iterations", "dropout-time"):
         with pytest.raises(MissingResult, match="fixed epochs"):
             measure(evidence, name)
+
+
+def test_convergence_follows_the_rule_that_divides_the_rate() -> None:
+    """A training has converged where that rule, allowed one division more, would make it; the best epoch until then counts."""
+    random = np.random.default_rng(5)
+    stopped = 0
+    for _ in range(200):
+        errors = (1 / np.arange(1, 41) ** random.uniform(0, 0.5) + 0.05 * random.random(40)).tolist()
+        patience, divisions = int(random.integers(1, 6)), int(random.integers(0, 4))
+        one_more = RateSettings(patience=patience, divisions=divisions + 1)
+        at = next((n for n in range(1, 41) if divisions_after(one_more, errors[:n]) > divisions), None)
+        expected = None if at is None else int(np.argmin(errors[:at]))
+        assert times._stopped(np.array(errors), patience, divisions) == expected
+        stopped += at is not None
+    assert 20 < stopped < 200
 
 
 def test_half_of_the_pictures_needs_as_many_updates(tmp_path: Path) -> None:
