@@ -14,8 +14,9 @@ from study.measuring import kernels
 from study.training import outputs
 
 GUESSING = "guessing the commonest class"
-NO_COLOUR = "kernels of which none, or all, have learned colour"
+NO_COLOUR = "kernels of which nearly none, or nearly all, have learned colour"
 OBJECTS = ("picture", "label", "distance")  # of the object's centre from that of the test picture
+ENOUGH = 0.25  # of a share sorted right beyond chance: with five coloured kernels of 24 it can be reached
 RARE = 0.05  # how often chance may sort the kernels of a seed that specialises
 MATCHES = (
     "seed", "query", "label", "features_match", "untrained_match", "pixels_match", "features_percentile",
@@ -102,10 +103,17 @@ def _mean_over_halves(colours: np.ndarray, score: Callable[[np.ndarray], float])
 
 
 def _colour_to_sort(evidence: Evidence, run: str, of_runs: list[list[np.ndarray]], score: Callable[[np.ndarray], float]) -> float:
-    """What the score would be if the kernels there are stood sorted by colour: near 0 where (nearly) none or all are coloured."""
-    if not evidence.learned(run):
-        return 0.0
-    return max(0.0, *(float(np.mean([score(np.sort(colours)) for colours in seeds])) for seeds in of_runs))
+    """What the score would be if the kernels there are stood sorted by colour, in the run where that is least.
+
+    0 where in some run so few kernels, or so few others, are coloured that they could hardly be sorted by it: such a run has
+    nothing to put into columns, and is no control of one that has.
+    """
+
+    def at_best(how: Callable[[np.ndarray], float]) -> float:
+        return min(float(np.mean([how(np.sort(colours)) for colours in seeds])) for seeds in of_runs)
+
+    enough = evidence.learned(run) and at_best(kernels.sorted_beyond_chance) >= ENOUGH
+    return at_best(score) if enough else 0.0
 
 
 def _kernel_files(evidence: Evidence, *runs: str) -> tuple[str, ...]:
