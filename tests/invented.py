@@ -4,8 +4,12 @@ Everything is in order: a provenance record for each stage, with the hashes of w
 `seal` for a stage that is to have written it so.
 """
 
+import atexit
 import json
-from dataclasses import dataclass, field
+import shutil
+import tempfile
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +52,8 @@ SEEDS = (0, 1, 2, 3, 4)
 CLASSES = 24
 COMMIT = "0" * 40
 PICTURES_SHA = "5" * 64
+TEMPLATES = Path(tempfile.mkdtemp(prefix="invented-"))
+atexit.register(shutil.rmtree, TEMPLATES, ignore_errors=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +70,10 @@ class Invented:
         return Evidence(folder=self.folder, study=self.study, runs=tuple(self.runs), curves=tuple(self.curves))
 
 
+_MADE: dict[Path, Invented] = {}
+
+
+@cache
 def protocol_of(study: str) -> Protocol:
     return read_protocol(versions.as_it_stands().protocol).of_study(study)
 
@@ -87,7 +97,16 @@ def merged(shared: Any, own: Any) -> Any:
     return own
 
 
-def invent(
+def invent(folder: Path, **what: Any) -> Invented:
+    """Results in a folder, as `_invent` makes them; the same ones are made once and then copied."""
+    kept = TEMPLATES / "-".join(f"{key}={value}" for key, value in what.items() or {"as": "usual"}.items())
+    if kept not in _MADE:
+        _MADE[kept] = _invent(kept, **what)
+    shutil.copytree(kept, folder, dirs_exist_ok=True)
+    return replace(_MADE[kept], folder=folder)
+
+
+def _invent(
     folder: Path,
     *,
     planted: bool = True,
@@ -108,7 +127,6 @@ def invent(
     about = {"size": 64, "classes": [f"class {c}" for c in range(CLASSES)], "pictures": {"train": training, "test": pictures}}
     storage.write_json(folder / "prepare/packed.json", about | {"sha256": PICTURES_SHA})
     runs = {run: merged(lines, {"seeds": list(range(seeds))}) if seeds else lines for run, lines in RUNS.items()}
-    made = Invented(folder=folder, study=study, runs=runs, curves=CURVES)
     for stage in ("download", "prepare"):
         seal(folder, stage, seconds=1)
     for run, lines in runs.items():
@@ -118,13 +136,9 @@ def invent(
         _evaluated(folder / "evaluate" / run, random, whole["seeds"], pictures, worse, planted, untrained)
         seconds = {str(seed): [10.0] * 12 for seed in whole["seeds"]}
         seal(folder, f"train-{run}", seconds=180, run=whole, training_code="c" * 64, epoch_processor_seconds=seconds)
-        weights = {f"results/{study}/train/{run}/{outputs.seed_folder(seed)}/weights.safetensors": "" for seed in whole["seeds"]}
-        seal(
-            folder,
-            f"evaluate-{run}",
-            seconds=20,
-            inputs={path: storage.sha256(folder / path.split(f"{study}/")[1]) for path in weights},
-        )
+        weights = {f"train/{run}/{outputs.seed_folder(seed)}/weights.safetensors" for seed in whole["seeds"]}
+        inputs = {f"results/{study}/{name}": storage.sha256(folder / name) for name in weights}
+        seal(folder, f"evaluate-{run}", seconds=20, inputs=inputs)
     for curve, epochs in (("relu", 6.0), ("tanh", slow_epochs if slow_epochs else 36.0 if planted else 6.1)):
         _converged(folder, curve, None if untrained else epochs)
     _retrieved(folder, random, pictures, planted and not untrained)

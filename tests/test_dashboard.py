@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 from streamlit.testing.v1 import AppTest
+from study.judging.standing import fingerprints
 
 from dashboard import frames, pictures, query, reading, showing, tables, verdicts
 from dashboard.reading import Study
 from study import storage
-from study.judging.standing import fingerprints
 from study.judging.verdicts import WORDS
 from study.paper.claims import CLAIMS
 from tests.fabricated import study as fabricated_study

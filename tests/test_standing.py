@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+from study.judging.standing import changed_artifacts, changed_makers, fingerprints
 
 from study import storage
-from study.judging.standing import changed_artifacts, changed_makers, fingerprints
 from tests.project import ROOT
 from tests.test_pipeline import FRAME, STAGES, _declared
 

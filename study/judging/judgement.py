@@ -105,11 +105,13 @@ def _row(
     block = protocol.claims[claim.id]
     numbers = _numbers(claim, block, one, test, study, protocol.head.power, registered)
     withheld, remedy = broken
+    if claim.kind == "untestable":
+        shown = Numbers(implemented=True) if withheld else numbers
+        return Row(claim=claim, verdict=verdicts.without_measurement(claim)[0], decide=claim.needs, numbers=shown)
     if withheld:
         verdict = Verdict(word=verdicts.WITHHELD, why=withheld.why)
         return Row(claim=claim, verdict=verdict, decide=remedy, numbers=numbers)
-    if test is None or claim.kind == "untestable":
-        return Row(claim=claim, verdict=verdicts.without_measurement(claim)[0], decide=claim.needs, numbers=numbers)
+    assert test is not None, f"{claim.id} is of a kind that is tested, but its measure only reports"
     asked = verdicts.question(claim, block, one, test, study.reduced[claim.id])
     verdict = verdicts.give(claim, asked, one, test)
     decide = advice.advise(claim, asked, one, test, verdict, protocol.head.power, study.seconds)

@@ -125,7 +125,8 @@ def _search(
         needed = _pictures(estimate, allowed)
         return (), None if does(estimate) else max(needed, estimate.pictures + 1)
     first = [max(had, asked, 2) for had, asked in zip(estimate.seeds, least or (2,) * len(estimate.seeds), strict=True)]
-    for pictures in (None, 2 * _pictures(estimate, allowed) if estimate.pictures else None):
+    more = 2 * _pictures(estimate, allowed) if estimate.pictures else 0
+    for pictures in (None, more) if more else (None,):
 
         def seeds(count: int) -> tuple[int, ...]:
             return tuple(int(np.ceil(one * count / first[0])) for one in first)
