@@ -8,9 +8,10 @@ from study.paper import (
     architecture,
     figures,
     learning,
-    normalisation_and_pooling,
+    normalisation,
     numbers,
     overfitting,
+    pooling,
     questions,
     results,
     sizes,
@@ -20,7 +21,8 @@ from study.paper.claim import Claim
 CLAIMS: tuple[Claim, ...] = tuple(
     sorted(
         architecture.CLAIMS
-        + normalisation_and_pooling.CLAIMS
+        + normalisation.CLAIMS
+        + pooling.CLAIMS
         + questions.CLAIMS
         + sizes.CLAIMS
         + overfitting.CLAIMS

@@ -174,6 +174,16 @@ DIFFERENCES = (
         problems=("the pre-trained network also has a sixth convolutional layer",),
     ),
     Claim(
+        id="order-of-importance",
+        title="Sections 3.2 to 3.4 stand in the order of their importance",
+        kind="arithmetic",
+        section="3",
+        quote="sorted according to our estimation of their importance",
+        metric="printed gains in top-1 error of sections 3.2, 3.3 and 3.4",
+        unit="",
+        problems=("section 3.1 is about time, not error, and has no place in this order",),
+    ),
+    Claim(
         id="validation-equals-test",
         title="Validation and test error differ by no more than 0.1%",
         kind="arithmetic",

@@ -70,7 +70,10 @@ def _over_curves(
     floor: str = GUESSING,
     away: Callable[[Sequence[float]], float] | None = None,
 ) -> Measurement:
-    """`away`: from the means of both runs, how far the measure is from a `floor` of its own."""
+    """`away`: from the means of both runs, how far the measure is from a `floor` of its own.
+
+    Near that floor a difference may be seen, but its smallness would mean nothing.
+    """
     evidence.require_run(block.run, block.against, add=block.add)
     one, other = (np.array([of(evidence.curve(run, seed)) for seed in evidence.seeds(run)]) for run in (block.run, block.against))
     if not np.isfinite([*one, *other]).all():
@@ -78,7 +81,7 @@ def _over_curves(
         raise MissingResult(f"a curve of {block.run} or {block.against} holds no number where one is needed", remedy)
     learned = evidence.learned(block.run, block.against)
     if learned and away:
-        learned = max(0.0, away((float(one.mean()), float(other.mean()))))
+        learned = max(float(np.finfo(float).tiny), away((float(one.mean()), float(other.mean()))))
     else:
         floor = GUESSING
     return Measurement(

@@ -14,7 +14,9 @@ from study.measuring import kernels
 from study.training import outputs
 
 GUESSING = "guessing the commonest class"
-NO_COLOUR = "kernels of which none, or all, have learned colour"
+NO_COLOUR = "kernels of which nearly none, or nearly all, have learned colour"
+OBJECTS = ("picture", "label", "distance")  # of the object's centre from that of the test picture
+ENOUGH = 0.25  # of a share sorted right beyond chance: with five coloured kernels of 24 it can be reached
 RARE = 0.05  # how often chance may sort the kernels of a seed that specialises
 MATCHES = (
     "seed", "query", "label", "features_match", "untrained_match", "pixels_match", "features_percentile",
@@ -101,10 +103,17 @@ def _mean_over_halves(colours: np.ndarray, score: Callable[[np.ndarray], float])
 
 
 def _colour_to_sort(evidence: Evidence, run: str, of_runs: list[list[np.ndarray]], score: Callable[[np.ndarray], float]) -> float:
-    """What the score would be if the kernels there are stood sorted by colour: near 0 where (nearly) none or all are coloured."""
-    if not evidence.learned(run):
-        return 0.0
-    return max(0.0, *(float(np.mean([score(np.sort(colours)) for colours in seeds])) for seeds in of_runs))
+    """What the score would be if the kernels there are stood sorted by colour, in the run where that is least.
+
+    0 where in some run so few kernels, or so few others, are coloured that they could hardly be sorted by it: such a run has
+    nothing to put into columns, and is no control of one that has.
+    """
+
+    def at_best(how: Callable[[np.ndarray], float]) -> float:
+        return min(float(np.mean([how(np.sort(colours)) for colours in seeds])) for seeds in of_runs)
+
+    enough = evidence.learned(run) and at_best(kernels.sorted_beyond_chance) >= ENOUGH
+    return at_best(score) if enough else 0.0
 
 
 def _kernel_files(evidence: Evidence, *runs: str) -> tuple[str, ...]:
@@ -150,7 +159,10 @@ def _of_matches(evidence: Evidence, block: Block, trained: str, untrained: str, 
 
 
 def halved_outputs(evidence: Evidence, block: Block) -> Measurement:
-    """How much nearer halved outputs are to the geometric mean of many masks than one mask is, in nats a picture."""
+    """How much nearer halved outputs are to the geometric mean of many masks than one mask is, in nats a picture.
+
+    Where one mask is hardly away from it, masks do not matter to what the network says, and nothing is shown.
+    """
     evidence.require_run(block.run, add=block.add)
     metrics = evidence.metrics("halve/metrics.json", "halve")
     if metrics.get("run") != block.run:
@@ -158,7 +170,7 @@ def halved_outputs(evidence: Evidence, block: Block) -> Measurement:
     if metrics.get("pictures") == 0:
         raise MissingResult(f"the network of {block.run} has no dropout", "name a run with dropout")
     table = evidence.table("halve/divergences.csv", "halve", files.DIVERGENCES, metrics.get("pictures"))
-    far = table.mean()
+    far, learned = table.mean(), evidence.learned(block.run)
     as_good = next((n for n in (3, 10, 30, 100) if far[f"geometric_{n}"] <= far["halved"]), None)
     like = f"the mean of {as_good} masks {far[f'geometric_{as_good}']:.3g}" if as_good else "nearer than the mean of 100 masks"
     return Measurement(
@@ -166,6 +178,32 @@ def halved_outputs(evidence: Evidence, block: Block) -> Measurement:
         said=f"halved outputs {far['halved']:.3g} nats from the mean of many masks, one mask {far['geometric_1']:.3g}, {like}",
         files=("halve/divergences.csv",),
         stages=(f"train-{block.run}", f"evaluate-{block.run}", "halve"),
+        learned=float(far["geometric_1"]) if learned else 0.0,
+        floor="predictions that do not depend on the mask" if learned else GUESSING,
+    )
+
+
+def off_centre(evidence: Evidence, block: Block) -> Measurement:
+    """Share of pictures named right whose object lies far from the centre, minus half of that share of central objects.
+
+    Far and central are the outer and the inner quarter of the test pictures by the distance of their objects, which the
+    study's pictures must say (OBJECTS).
+    """
+    evidence.require_run(block.run, add=block.add)
+    name = "prepare/objects.csv"
+    if not (evidence.folder / name).is_file():
+        raise MissingResult(f"the pictures of {evidence.study} do not say where their objects are", block.add)
+    made = evidence.errors(block.run)
+    distances = evidence.table(name, "prepare", OBJECTS, len(made.labels)).sort_values("picture")["distance"].to_numpy(float)
+    order, quarter = np.argsort(distances, kind="stable"), len(distances) // 4
+    if not quarter:
+        raise MissingResult(f"{evidence.study} has {len(distances)} test pictures", "four test pictures or more")
+    central, far = (~made.wrong[:, rows] for rows in (order[:quarter], order[-quarter:]))
+    return Measurement(
+        sample=Paired(effects=np.concatenate([2.0 * far, -1.0 * central], axis=1)),  # its mean is that of far minus half
+        said=f"named right {far.mean():.1%} of {quarter} far objects, {central.mean():.1%} of as many central ones",
+        files=(made.file, name),
+        stages=(f"train-{block.run}", f"evaluate-{block.run}"),
         learned=evidence.learned(block.run),
         floor=GUESSING,
     )

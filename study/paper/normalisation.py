@@ -1,11 +1,11 @@
-"""The claims of sections 3.3 and 3.4: response normalisation and overlapping pooling."""
+"""The claims of section 3.3: response normalisation."""
 
 from __future__ import annotations
 
 from study.paper.architecture import CIFAR_TEST, TEN_PATCHES, VALIDATION_2012
 from study.paper.claim import Claim
 
-NORMALISATION = (
+CLAIMS = (
     Claim(
         id="response-normalisation",
         title="Response normalisation lowers the error",
@@ -84,52 +84,3 @@ NORMALISATION = (
         problems=("the released configuration also has more kernels in a local layer, another weight decay and 520 epochs",),
     ),
 )
-
-POOLING = (
-    Claim(
-        id="overlapping-pooling",
-        title="Overlapping pooling lowers the error",
-        kind="effect",
-        section="3.4",
-        quote="reduces the top-1 and top-5 error rates by 0.4% and 0.3%",
-        metric="top-1 error, pooling of size 2 minus size 3, both at stride 2",
-        unit="error difference",
-        value=0.004,
-        top5=0.003,
-        data=VALIDATION_2012,
-        protocol=TEN_PATCHES,
-        author_run="147: 41.06 / 18.51 against 145: 40.66 / 18.21",
-        problems=(
-            "nearly identical runs of the author spread from 40.66 to 41.11: the effect is as large as that spread",
-            "run 147 also changes the padding of conv2 and conv5, to keep maps of equal size",
-        ),
-        others=("ImageNet at 128 pixels: 52.9% with size 3, 51.6% with size 2, whose maps were larger (caffenet-benchmark)",),
-    ),
-    Claim(
-        id="overlapping-overfit",
-        title="Networks with overlapping pooling overfit slightly less",
-        kind="effect",
-        section="3.4",
-        quote="find it slightly more difficult to overfit",
-        metric="validation minus training error at the end, pooling of size 2 minus size 3",
-        unit="error difference",
-        data="not said",
-        protocol="errors during training",
-        problems=(
-            "no number and no set are given",
-            "training errors are those of augmented pictures under dropout, in both networks alike",
-        ),
-    ),
-    Claim(
-        id="order-of-importance",
-        title="Sections 3.2 to 3.4 stand in the order of their importance",
-        kind="arithmetic",
-        section="3",
-        quote="sorted according to our estimation of their importance",
-        metric="printed gains in top-1 error of sections 3.2, 3.3 and 3.4",
-        unit="",
-        problems=("section 3.1 is about time, not error, and has no place in this order",),
-    ),
-)
-
-CLAIMS = NORMALISATION + POOLING
