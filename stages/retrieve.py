@@ -15,10 +15,11 @@ from study.measuring.neighbours import Found, matches, measure, search_features,
 from study.network.building import build
 from study.provenance import Record
 from study.training import outputs
-from study.training.run import Tell, load_network
+from study.training.reporting import Report
+from study.training.run import load_network
 
 
-def search(settings: StudySettings, seed: int, tell: Tell) -> Found:
+def search(settings: StudySettings, seed: int, tell: Report) -> Found:
     """What the features of a seed's network find, and those of the same network before its training."""
     wanted, machine, classes = settings.retrieve, set_up(settings.machine), len(read_index(settings.packed)["classes"])
     run, keep = settings.runs[wanted.run], settings.results / "retrieve" if seed == wanted.seed else None
