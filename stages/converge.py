@@ -36,10 +36,11 @@ def race(settings: StudySettings, name: str) -> dict[float, Trained]:
     curve = settings.curves[name]
     trials: dict[float, Trained] = {}
     for heat in convergence.heats(curve.epochs):
-        trials = dict(zip(curve.rates, train(settings, name, [(curve.race_seed, r) for r in curve.rates], heat), strict=True))
+        left = [rate for rate in curve.rates if rate not in trials or not trials[rate].end]
+        trials |= zip(left, train(settings, name, [(curve.race_seed, rate) for rate in left], heat), strict=True)
         if convergence.race_is_over(trials):
             break
-    return convergence.raced(trials)
+    return convergence.raced({rate: trials[rate] for rate in curve.rates})
 
 
 def train(settings: StudySettings, name: str, pairs: list[tuple[int, float]], heat: Heat | None = None) -> list[Trained]:
