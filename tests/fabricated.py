@@ -17,10 +17,11 @@ from study.data.feeding import NO_AUGMENTATION, Feed
 from study.data.packed import PACKED
 from study.data.packing import PackingSettings, pack
 from study.judging.verdicts import WORDS
-from study.measuring.convergence import CurveSettings, Trained, mean_curve, measure
+from study.measuring.convergence import CurveSettings, mean_curve, measure
 from study.measuring.evaluation import Prediction, average, write_evaluation
 from study.measuring.neighbours import features, nearest, pixels, table
 from study.measuring.neighbours import measure as matches
+from study.measuring.race import Trained
 from study.network.alexnet import AlexNet
 from study.network.four_layer import FourLayerSettings
 from study.network.settings import AlexNetSettings

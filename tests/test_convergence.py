@@ -12,21 +12,8 @@ import pytest
 from stages import converge
 from study import storage
 from study.measuring import convergence
-from study.measuring.convergence import (
-    CurveSettings,
-    Heat,
-    Trained,
-    choice,
-    epochs_to,
-    fastest,
-    heats,
-    mean_curve,
-    measure,
-    raced,
-    recorded_times,
-    seconds_to,
-    train_curve,
-)
+from study.measuring.convergence import CurveSettings, mean_curve, measure, recorded_times, seconds_to, train_curve
+from study.measuring.race import Heat, Trained, choice, epochs_to, fastest, heats, raced
 from study.training import outputs
 from study.training.loop import Interrupted
 from tests.conftest import MACHINE, TINY
@@ -203,20 +190,22 @@ def test_heats_cover_every_epoch_once(epochs: int) -> None:
         ),
         ([[0.5, 0.3], [0.5, 0.1], [0.5, 0.3]], "of 3 rates 0.2 crosses 25% first, after 1.1 epochs"),
         ([[0.5, 0.3], [0.5, 0.3], [0.5, 0.1]], "0.3 crosses 25% first, after 1.1 epochs; it is the largest of the list"),
-        ([[0.5, 0.4], [0.5, 0.3], [0.5, 0.4]], "0.2 comes nearest to 25%, which none has crossed in 14 epochs"),
+        ([[0.5, 0.4], [0.5, 0.3], [0.5, 0.4]], "0.2 comes nearest to 25%, which none has crossed in 2 epochs"),
         ([[], [], []], "0.1 is taken, the smallest of them, since every rate has diverged; it is the smallest of the list"),
-        ([], "relu: 0.1 is the only rate given, so that nothing says that it is the fastest"),
     ],
 )
 def test_what_is_said_of_a_choice(errors: list[list[float]], line: str) -> None:
-    rates = tuple(0.1 * (number + 1) for number in range(len(errors))) or (0.1,)
-    settings = dataclasses.replace(CURVE, rates=tuple(round(rate, 1) for rate in rates), threshold=0.25)
-    tried = {rate: _trial(each, diverged=not each) for rate, each in zip(settings.rates, errors, strict=False)}
-    said = choice("relu", settings, tried)
-    assert line in said
+    settings = dataclasses.replace(CURVE, rates=(0.1, 0.2, 0.3), threshold=0.25)
+    tried = {rate: _trial(each, diverged=not each) for rate, each in zip(settings.rates, errors, strict=True)}
+    assert line in choice(tried, 0.25)
     metrics = measure(settings, tried, {})
-    assert metrics["at_edge"] == ("of the list" in said or "only rate" in said)
-    assert metrics["race_seed"] == (1000 if errors else None) and len(metrics["tried"]) == len(errors)
+    assert metrics["at_edge"] == ("of the list" in choice(tried, 0.25))
+    assert metrics["race_seed"] == 1000 and len(metrics["tried"]) == 3
+
+
+def test_one_rate_alone_has_not_raced() -> None:
+    metrics = measure(dataclasses.replace(CURVE, rates=(0.1,)), {}, {0: _trial([0.9], 0)})
+    assert metrics["chosen_rate"] == 0.1 and metrics["at_edge"] and metrics["race_seed"] is None and metrics["tried"] == []
 
 
 @pytest.mark.parametrize(
