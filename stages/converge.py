@@ -8,7 +8,7 @@ from study import storage
 from study.checking import plain
 from study.data.packed import read_index
 from study.measuring import convergence
-from study.measuring.convergence import Heat, Trained
+from study.measuring.race import Heat, Trained, choice, fastest, heats, race_is_over, raced
 from study.provenance import Record
 from study.training import outputs
 from study.training.checkpoint import disk_use
@@ -19,8 +19,9 @@ def converge(settings: StudySettings, record: Record, name: str) -> None:
     curve, index, folder = settings.curves[name], read_index(settings.packed), settings.results / "converge" / name
     shutil.rmtree(folder, ignore_errors=True)
     tried = race(settings, name) if len(curve.rates) > 1 else {}
-    rate = convergence.fastest(tried, curve.threshold) if tried else curve.rates[0]
-    print(convergence.choice(name, curve, tried), flush=True)
+    rate = fastest(tried, curve.threshold) if tried else curve.rates[0]
+    chosen = choice(tried, curve.threshold) if tried else f"{rate:g} is the only rate, which nothing says to be the fastest"
+    print(f"{name}: {chosen}", flush=True)
     judged = dict(zip(curve.seeds, train(settings, name, [(seed, rate) for seed in curve.seeds]), strict=True))
     rows = [row for one in (*tried.values(), *judged.values()) for row in one.rows]
     storage.write_csv(folder / "curves.csv", outputs.CONVERGENCE, rows)
@@ -35,11 +36,12 @@ def race(settings: StudySettings, name: str) -> dict[float, Trained]:
     """Train all rates until one has crossed the threshold and no other can be faster."""
     curve = settings.curves[name]
     trials: dict[float, Trained] = {}
-    for heat in convergence.heats(curve.epochs):
-        trials = dict(zip(curve.rates, train(settings, name, [(curve.race_seed, r) for r in curve.rates], heat), strict=True))
-        if convergence.race_is_over(trials):
+    for heat in heats(curve.epochs):
+        left = [rate for rate in curve.rates if rate not in trials or not trials[rate].end]
+        trials |= zip(left, train(settings, name, [(curve.race_seed, rate) for rate in left], heat), strict=True)
+        if race_is_over(trials):
             break
-    return convergence.raced(trials)
+    return raced({rate: trials[rate] for rate in curve.rates})
 
 
 def train(settings: StudySettings, name: str, pairs: list[tuple[int, float]], heat: Heat | None = None) -> list[Trained]:

@@ -19,10 +19,11 @@ from study.data.packing import PackingSettings, pack
 from study.judging.verdicts import WORDS
 from study.machine import derived_seed
 from study.measuring import pixels
-from study.measuring.convergence import CurveSettings, Trained, mean_curve, measure
+from study.measuring.convergence import CurveSettings, mean_curve, measure
 from study.measuring.evaluation import Prediction, write_evaluation
 from study.measuring.neighbours import Found, RetrievalSettings, matches, search_features, table
 from study.measuring.neighbours import measure as searched
+from study.measuring.race import Trained
 from study.network.alexnet import AlexNet
 from study.network.four_layer import FourLayerSettings
 from study.network.settings import AlexNetSettings

@@ -48,9 +48,9 @@ def test_a_finished_training_is_taken_up_with_its_seconds(short: RunSettings, ti
     more = dataclasses.replace(short, seeds=(0, 1, 2))
     again = train_seed(more, MACHINE, tiny_set, tmp_path / "b", "other", 0, news.append)
     assert not first["reused"] and again == first | {"reused": True} and _same(tmp_path / "a", tmp_path / "b")
-    assert news == ["other seed 0 was trained before, for 1 epochs, and is taken up again", Skipped(32)]
+    assert news == ["other seed 0 was trained before, for 1 epochs, and is reused", Skipped(32)]
     kept = sum(path.stat().st_size for path in (tmp_path / "work").rglob("*") if path.is_file())
-    assert f"{kept / 1e6:,.1f} MB" in disk_use() and "remove it when nothing trains" in disk_use()
+    assert f"{kept / 1e6:,.1f} MB" in disk_use() and "remove it while nothing trains" in disk_use()
 
 
 def _other_pictures(packed: Path, folder: Path) -> Path:
@@ -214,7 +214,7 @@ def test_three_seeds_then_five_by_the_stage(project: Path) -> None:
     assert first["capability"] == [torch.backends.cpu.get_cpu_capability()] and len(first["data_sha256"]) == 64
     _set_seeds(project, 3, 0, 1, 2, 4)
     said = _stage(project, "stages.train", "base")
-    assert said.count("is taken up again") == 3 and said.count("epoch 1/1") == 2 and "remove it when nothing trains" in said
+    assert said.count("is reused") == 3 and said.count("epoch 1/1") == 2 and "remove it while nothing trains" in said
     record = _record(project)
     assert _weights(project)[:3] == three and len(set(_weights(project))) == 5
     assert record["reused_seeds"] == [0, 1, 2] and set(record["epoch_seconds"]) == {"0", "1", "2", "3", "4"}
@@ -233,7 +233,7 @@ def test_three_seeds_then_five_by_dvc(miniature: Path, tmp_path: Path) -> None:
         params["runs"]["base"]["seeds"] = seeds
         write_params(folder, params)
         said = run(*command, cwd=folder).stdout
-        assert said.count("is taken up again") == len(seeds) - 1 - (len(seeds) == 5) and said.count("epoch 1/1") == (
+        assert said.count("is reused") == len(seeds) - 1 - (len(seeds) == 5) and said.count("epoch 1/1") == (
             1 if len(seeds) == 3 else 2
         )
     for seed in (0, 1):
@@ -246,5 +246,5 @@ def test_three_seeds_then_five_by_dvc(miniature: Path, tmp_path: Path) -> None:
     assert said.count("starts anew: the code that trains has changed since it was finished") == 5
     params["runs"]["base"]["learning"] = {"momentum": 0.8}
     write_params(folder, params)
-    assert "is taken up again" not in run(*command, cwd=folder).stdout
+    assert "is reused" not in run(*command, cwd=folder).stdout
     assert checkpoint.TRAININGS in {path.name for path in (folder / ".work").iterdir()}

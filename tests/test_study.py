@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from stages.settings import merged, read_params
+from study.training.code import training_code
 from tests.ilsvrc_shaped import make
 from tests.project import ENVIRONMENT, MINIATURE, ROOT, bring_results, copy_project, dvc, run, running_in, write_params
 
@@ -17,7 +18,8 @@ from tests.project import ENVIRONMENT, MINIATURE, ROOT, bring_results, copy_proj
 def test_every_file_that_files_py_names_is_there(miniature: Path) -> None:
     results = miniature / "results" / "miniature"
     seeds = [f"train/{run}/seed-{seed}" for run in ("base", "no_normalisation") for seed in (0, 1)]
-    names = [f"{seed}/{file}" for seed in seeds for file in ("curve.csv", "weights.safetensors", "kernels.npy", "kernels.png")]
+    of_a_seed = ("curve.csv", "layers.csv", "weights.safetensors", "kernels.npy", "kernels.png", "kernels-by-epoch.npz")
+    names = [f"{seed}/{file}" for seed in seeds for file in of_a_seed]
     for run_name in ("base", "no_normalisation"):
         names += [f"train/{run_name}/metrics.json"]
         names += [f"evaluate/{run_name}/{file}" for file in ("metrics.json", "classes.csv")]
@@ -25,6 +27,7 @@ def test_every_file_that_files_py_names_is_there(miniature: Path) -> None:
         names += [f"provenance/{stage}-{run_name}.json" for stage in ("train", "evaluate")]
     for curve in ("relu", "tanh"):
         names += [f"converge/{curve}/{file}" for file in ("metrics.json", "curves.csv", "figure1.csv")]
+        names += [f"converge/{curve}/seed-{seed}/{file}" for seed in (0, 1) for file in ("layers.csv", "kernels-by-epoch.npz")]
     names += ["download/source.json", "prepare/packed.json", "retrieve/metrics.json", "retrieve/neighbours.csv"]
     names += ["retrieve/features-train.npy", "retrieve/features-test.npy"]
     names += [f"halve/{file}" for file in ("metrics.json", "divergences.csv")]
@@ -57,6 +60,12 @@ def test_provenance_names_what_made_a_result(miniature: Path) -> None:
     assert record["commit"] == head and record["dirty"] is False
     assert record["run"]["seeds"] == [0, 1] and record["seconds"] > 0 and record["peak_memory_bytes"] > 1e7
     assert set(record["versions"]) >= {"torch", "numpy", "pillow", "python"}
+    assert record["training_code"] == training_code() and record["capability"] and record["reused_seeds"] == []
+    index = json.loads((miniature / "data/packed/miniature/index.json").read_text())
+    for stage in ("train-base", "train-no_normalisation", "converge-relu", "converge-tanh"):
+        record = json.loads((miniature / f"results/miniature/provenance/{stage}.json").read_text())
+        assert record["data_sha256"] == index["sha256"] and record["training_code"] == training_code()
+        assert [len(seconds) for seconds in record["epoch_processor_seconds"].values()] == [1 + ("converge" in stage)] * 2
 
 
 def test_what_other_stages_read_holds_no_time(miniature: Path) -> None:

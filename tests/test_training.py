@@ -213,7 +213,7 @@ def test_a_diverged_training_is_said_and_leaves_its_curve_alone(tiny_set: Path, 
     ]
     again: list[int | str] = []
     assert _train(_wild(tiny_run, 1e18), tiny_set, tmp_path, again.append)["reused"]
-    assert again[0] == "tiny seed 0 was trained before, for 0 epochs, and is taken up again" and again[1] == lines[0]
+    assert again[0] == "tiny seed 0 was trained before, for 0 epochs, and is reused" and again[1] == lines[0]
 
 
 @pytest.mark.parametrize("spoiled", ["weight", "validation"])

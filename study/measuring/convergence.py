@@ -7,8 +7,8 @@ threshold first serves all seeds. A curve that never crosses is kept and counted
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from study.data.feeding import NO_AUGMENTATION, Feed
 from study.data.packed import read_index
 from study.machine import MachineSettings, asked_to_end, set_up
+from study.measuring.race import Heat, Trained, epochs_to, fastest
 from study.network.building import Network, NetworkSettings, build
 from study.training.checkpoint import Checkpoints, identity
 from study.training.code import TRAINING_CODE, source_hash
@@ -26,8 +27,7 @@ from study.training.reporting import Report, Reporter
 from study.training.run import check_seeds, ending, write_diagnostics
 from study.training.update import LearningSettings, RateSettings
 
-CODE = source_hash(["measuring/convergence.py"]) + TRAINING_CODE  # the settings that this module makes shape its trainings too
-FIRST_HEAT = 5  # epochs; a race pauses after so many, then after twice as many and so on, so that no slow rate trains on alone
+CODE = source_hash(["measuring/convergence.py", "measuring/race.py"]) + TRAINING_CODE  # these shape the trainings of a curve too
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,40 +64,6 @@ class CurveSettings:
         return LearningSettings(epochs=self.epochs, batch=self.batch, weight_decay=0.0, rate=steady)
 
 
-@dataclass(frozen=True, slots=True)
-class Heat:
-    """A part of the race: the epochs after `start` up to `stop`, for all rates."""
-
-    start: int
-    stop: int
-
-
-def heats(epochs: int) -> Iterator[Heat]:
-    """The parts of a race, each as long as all before it together."""
-    start, stop = 0, min(FIRST_HEAT, epochs)
-    while start < epochs:
-        yield Heat(start, stop)
-        start, stop = stop, min(2 * stop, epochs)
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """A training of one seed at one rate, as far as it has come: rows of outputs.CONVERGENCE, an epoch each.
-
-    `end` is what the training says of itself, as that of `train_seed`; None where it may go on.
-    """
-
-    rows: list[list[Any]]
-    crossed: bool = False  # the threshold, in the last of these epochs
-    diverged: bool = False  # in the epoch after the last of these
-    end: dict[str, Any] | None = None
-
-    @property
-    def errors(self) -> list[float]:
-        """The training error by epoch."""
-        return [row[5] for row in self.rows]
-
-
 def train_curve(
     settings: CurveSettings,
     machine: MachineSettings,
@@ -128,7 +94,7 @@ def train_curve(
         return heat is not None and len(progress.curve) >= min([heat.stop, *filter(None, map(_epochs_to_win, rivals))])
 
     with stored(rate).locked() as checkpoints:
-        end = checkpoints.finished() if heat else checkpoints.take_up(folder)
+        end = checkpoints.finished() if heat else checkpoints.restore(folder)
         reused = end is not None
         if end is None:
             network, progress = _train(settings, machine, packed, seed, rate, checkpoints, reporter, pause)
@@ -138,7 +104,7 @@ def train_curve(
             end = ending(network, progress) | {"rows": rows, "crossed": _crossed(settings, progress)}
             checkpoints.finish(end, lambda kept: write_diagnostics(kept, network, progress))
             if not heat:
-                checkpoints.take_up(folder)
+                checkpoints.restore(folder)
     reporter.ended(end["summary"], reused, "this rate has lost" if heat else "it has no epochs to count; give smaller rates")
     return Trained(end["rows"], end["crossed"], end["summary"]["status"] == "diverged", end | {"reused": reused})
 
@@ -184,42 +150,6 @@ def _epochs_to_win(rival: Checkpoints) -> int | None:
     return len(end["rows"]) if end and end["crossed"] else None
 
 
-def race_is_over(trials: Mapping[float, Trained]) -> bool:
-    """Whether no rate can win any more that has not crossed the threshold yet."""
-    crossed = [len(trial.rows) for trial in trials.values() if trial.crossed]
-    return all(trial.end or (crossed and len(trial.rows) >= min(crossed)) for trial in trials.values())
-
-
-def raced(trials: Mapping[float, Trained]) -> dict[float, Trained]:
-    """The trials of a race that is over, each up to the epoch in which the first one crossed the threshold.
-
-    A process may have gone further before it knew; what is counted does not depend on that.
-    """
-    last = min((len(trial.rows) for trial in trials.values() if trial.crossed), default=None)
-    if last is None:
-        return dict(trials)
-    counted = {}
-    for rate, trial in trials.items():
-        crossed = trial.crossed and len(trial.rows) == last
-        diverged = trial.diverged and len(trial.rows) < last
-        counted[rate] = replace(trial, rows=trial.rows[:last], crossed=crossed, diverged=diverged)
-    return counted
-
-
-def epochs_to(threshold: float, errors: Sequence[float]) -> float | None:
-    """Epochs until the error falls to the threshold, between epochs by straight line; None if it never does.
-
-    `errors[i]` is the error during epoch i + 1, and so stands for its middle, i + 0.5 epochs of training.
-    """
-    for epoch, error in enumerate(errors):
-        if error <= threshold:
-            if epoch == 0:
-                return 0.5
-            before = errors[epoch - 1]
-            return epoch - 0.5 + (before - threshold) / (before - error)
-    return None
-
-
 def seconds_to(epochs: float | None, epoch_seconds: Sequence[float]) -> float | None:
     """Seconds that so many epochs took, of an epoch in part the same part; None for None."""
     if epochs is None:
@@ -236,16 +166,6 @@ def recorded_times(settings: CurveSettings, judged: Mapping[int, Trained]) -> di
         times["seconds_to_threshold"][str(seed)] = seconds_to(epochs, end["epoch_seconds"])
         times["processor_seconds_to_threshold"][str(seed)] = seconds_to(epochs, end["epoch_processor_seconds"])
     return times
-
-
-def fastest(tried: Mapping[float, Trained], threshold: float) -> float:
-    """The rate that crosses the threshold first. If none does, the one whose error ends lowest; if all have diverged, the
-    smallest."""
-    crossing = {rate: epochs for rate, trial in tried.items() if (epochs := epochs_to(threshold, trial.errors)) is not None}
-    if crossing:
-        return min(crossing, key=lambda rate: crossing[rate])
-    left = {rate: trial.errors[-1] for rate, trial in tried.items() if not trial.diverged and trial.rows}
-    return min(left, key=lambda rate: left[rate]) if left else min(tried)
 
 
 def measure(settings: CurveSettings, tried: Mapping[float, Trained], judged: Mapping[int, Trained]) -> dict[str, Any]:
@@ -278,23 +198,6 @@ def _of_judged(settings: CurveSettings, trained: Trained) -> dict[str, Any]:
 
 def _times(settings: CurveSettings, trained: Trained) -> dict[str, Any]:
     return {"epochs_to_threshold": epochs_to(settings.threshold, trained.errors), "epochs": len(trained.rows)}
-
-
-def choice(name: str, settings: CurveSettings, tried: Mapping[float, Trained]) -> str:
-    """One line on the rate that was chosen for a curve, and on how far the choice can be trusted."""
-    if not tried:
-        return f"{name}: {settings.rates[0]:g} is the only rate given, so that nothing says that it is the fastest"
-    rate = fastest(tried, settings.threshold)
-    epochs = epochs_to(settings.threshold, tried[rate].errors)
-    if epochs is not None:
-        why = f"crosses {settings.threshold:.0%} first, after {epochs:.1f} epochs"
-    elif tried[rate].diverged:
-        why = "is taken, the smallest of them, since every rate has diverged"
-    else:
-        why = f"comes nearest to {settings.threshold:.0%}, which none has crossed in {settings.epochs} epochs"
-    edge = {min(settings.rates): "smallest", max(settings.rates): "largest"}.get(rate)
-    trust = f"; it is the {edge} of the list, so that one beyond may be faster: give more rates" if edge else ""
-    return f"{name}: of {len(tried)} rates {rate:g} {why}{trust}"
 
 
 def mean_curve(judged: Mapping[int, Trained]) -> list[list[float]]:

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ class Checkpoints:
         shutil.rmtree(self.files, ignore_errors=True)
         self.files.mkdir(parents=True)
         write(self.files)
-        hashes = {path.name: storage.sha256(path) for path in sorted(self.files.iterdir())}
+        hashes = {path.name: _sha256_on_disk(path) for path in sorted(self.files.iterdir())}
         content = json.dumps({"version": self.version, "returned": returned, "files": hashes}, indent=1).encode()
         storage.write_bytes(self.folder / f"finished-{hashlib.sha256(content).hexdigest()}.json", content)
         self.drop_states()
@@ -98,7 +99,7 @@ class Checkpoints:
         found = self._finished()
         return found[1]["returned"] if found else None
 
-    def take_up(self, folder: Path) -> dict[str, Any] | None:
+    def restore(self, folder: Path) -> dict[str, Any] | None:
         """What the finished training returned, after its files were copied into `folder`; None where there is none.
 
         Where one of the files is damaged, that is reported, and the training is not finished any more.
@@ -139,18 +140,19 @@ class Checkpoints:
         return sorted(self.folder.glob("*.state"), reverse=True)
 
     def _report_other_versions(self) -> None:
-        """Say why a checkpoint, or a result, that is there is left."""
-        others = [path for path in self.folder.parent.glob("*/*") if path.suffix in (".state", ".json")]
-        if not others:
-            return
-        newest = max(others, key=lambda path: path.stat().st_mtime)
+        """Say why a checkpoint or a result that is there is not used."""
         try:
-            found = _metadata(newest) if newest.suffix == ".state" else json.loads(newest.read_bytes())["version"]
-            when = f"the checkpoint at epoch {json.loads(found['progress'])['epoch']} was saved" if "progress" in found else ""
-        except (OSError, ValueError, KeyError):
+            others = [path for path in self.folder.parent.glob("*/*") if path.suffix in (".state", ".json")]
+            newest = max(others, key=lambda path: path.stat().st_mtime, default=None)
+            if newest is None:
+                return
+            about = _metadata(newest) if newest.suffix == ".state" else json.loads(newest.read_bytes())["version"]
+            epoch = json.loads(about["progress"])["epoch"] if "progress" in about else None
+        except (OSError, ValueError, KeyError):  # damaged, or removed meanwhile
             return
-        changed = "the code that trains" if found.get("code") != self.version["code"] else "the version of torch"
-        self.report(f"starts anew: {changed} has changed since {when or 'it was finished'}")
+        what = "the code that trains" if about.get("code") != self.version["code"] else "the version of torch"
+        when = "it was finished" if epoch is None else f"the checkpoint at epoch {epoch} was saved"
+        self.report(f"starts anew: {what} has changed since {when}")
 
 
 def _checksum(path: Path) -> str:
@@ -166,8 +168,17 @@ def _metadata(state: Path) -> dict[str, str]:
     return metadata
 
 
+def _sha256_on_disk(path: Path) -> str:
+    """The checksum of a file, once it is on the disk and would survive a loss of power."""
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def disk_use() -> str:
     """One line on the disk that all trainings take here, and how it is freed."""
-    folder = storage.WORK / TRAININGS
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return f"{folder} keeps trainings to take up again, {size / 1e6:,.1f} MB; to free them remove it when nothing trains"
+    folder, size = storage.WORK / TRAININGS, 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # removed by another training that goes on
+            size += path.stat().st_size if path.is_file() else 0
+    return f"{folder} keeps trainings for reuse, {size / 1e6:,.1f} MB; to free the disk remove it while nothing trains"

@@ -84,7 +84,7 @@ def train(
             logits = copied(pictures)
             loss = F.cross_entropy(logits, labels, reduction="sum")
             (loss * replicas.count / batch).backward()
-            loss_sum, wrong, asked = replicas.total(loss.item(), errs(logits, labels), callbacks.asked_to_end())
+            loss_sum, wrong, asked = replicas.total(loss.item(), count_wrong(logits, labels), callbacks.asked_to_end())
             if not math.isfinite(loss_sum):
                 progress.status = "diverged"
                 break
@@ -109,7 +109,7 @@ def train(
     return progress
 
 
-def errs(logits: Tensor, labels: Tensor) -> int:
+def count_wrong(logits: Tensor, labels: Tensor) -> int:
     """How many of a batch the network gets wrong."""
     return int((logits.argmax(dim=1) != labels).sum())
 
@@ -148,7 +148,7 @@ def errors(network: Network, feed: Feed, batch: int, replicas: Replicas = ONE_PR
         logits = network(pictures)
         best = logits.topk(min(5, logits.shape[1]), dim=1).indices
         loss += F.cross_entropy(logits, labels, reduction="sum").item()
-        wrong += errs(logits, labels)
+        wrong += count_wrong(logits, labels)
         missed += int((best != labels[:, None]).all(dim=1).sum())
     return tuple(total / len(feed) for total in replicas.total(loss, wrong, missed))
 
@@ -159,22 +159,22 @@ def _save(checkpoints: Checkpoints, network: Network, rule: Momentum, progress: 
     tensors = {f"network.{name}": weight for name, weight in network.state_dict().items()}
     tensors |= {f"velocity.{number}": velocity for number, velocity in enumerate(rule.velocities)}
     tensors |= {f"kernels.{epoch}": kernels for epoch, kernels in progress.kernels.items()}
-    place = {name: getattr(progress, name) for name in Progress.__slots__ if name != "kernels"}
-    checkpoints.save(progress.iteration, {name: value.cpu().contiguous() for name, value in tensors.items()}, place)
+    fields = {name: getattr(progress, name) for name in Progress.__slots__ if name != "kernels"}
+    checkpoints.save(progress.iteration, {name: value.cpu().contiguous() for name, value in tensors.items()}, fields)
 
 
 def _resume(checkpoints: Checkpoints, network: Network, rule: Momentum, callbacks: Callbacks, replicas: Replicas) -> Progress:
-    """Where the last checkpoint stands, or the beginning; replicas take both state and place from the first of them."""
+    """Where the last checkpoint stands, or the beginning; replicas take weights and progress from the first of them."""
     progress = Progress()
     saved = checkpoints.latest() if replicas.first else None
     if saved is not None:
-        tensors, place = saved
+        tensors, fields = saved
         network.load_state_dict(_named(tensors, "network."))
         with torch.no_grad():
             for number, velocity in _named(tensors, "velocity.").items():
                 rule.velocities[int(number)].copy_(velocity)
         kernels = {int(epoch): value for epoch, value in _named(tensors, "kernels.").items()}
-        progress = Progress(**place, kernels=dict(sorted(kernels.items())))
+        progress = Progress(**fields, kernels=dict(sorted(kernels.items())))
         callbacks.on_resume(progress)
     progress.go_on_with(capability({weight.device for weight in rule.weights}), checkpoints.report)
     return replicas.from_first([*network.state_dict().values(), *rule.velocities], progress)

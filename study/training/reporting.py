@@ -1,4 +1,4 @@
-"""What a training tells while it goes on: how many pictures are done, and a line an epoch."""
+"""What a training reports while it goes on: how many pictures are done, and a line an epoch."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Reporter:
     def ended(self, end: dict[str, Any], reused: bool, if_diverged: str) -> None:
         """The training has ended as its summary says; what was announced and is not done will not be done."""
         if reused:
-            self.line(f"was trained before, for {end['epochs']} epochs, and is taken up again")
+            self.line(f"was trained before, for {end['epochs']} epochs, and is reused")
         if end["status"] == "diverged":
             self.line(f"diverged in epoch {end['epochs'] + 1}, its loss or its weights are not finite: {if_diverged}")
         self._skip(self._expected)

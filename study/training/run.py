@@ -63,7 +63,7 @@ def train_seed(
 ) -> dict[str, Any]:
     """Train one seed of a run and write its folder. Returns `ending` of it, and `reused`: whether it was trained before.
 
-    A training that was finished before with the same settings, pictures, machine and code is taken up again; one that was
+    A training that was finished before with the same settings, pictures, machine and code is reused; one that was
     interrupted goes on from its checkpoint, to the same bits. Raises Interrupted, once its state is saved, where the process
     is asked to end, and ValueError where another process trains the same.
     """
@@ -80,7 +80,7 @@ def train_seed(
             reporter.epoch(progress)
 
     with checkpoints.locked() if replicas.first else nullcontext():
-        end = replicas.from_first([], checkpoints.take_up(folder) if replicas.first else None)
+        end = replicas.from_first([], checkpoints.restore(folder) if replicas.first else None)
         reused = end is not None
         if not reused:
             applied = set_up(machine, replicas.local)
@@ -91,7 +91,7 @@ def train_seed(
             end = ending(network, progress)
             if replicas.first:
                 checkpoints.finish(end, lambda kept: write_training(kept, network, progress))
-                checkpoints.take_up(folder)
+                checkpoints.restore(folder)
     reporter.ended(end["summary"], reused, "nothing is computed from it; lower the learning rate of all runs that are compared")
     return end | {"reused": reused}
 
@@ -122,7 +122,7 @@ def ending(network: Network, progress: Progress) -> dict[str, Any]:
 
 
 def recorded(ends: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
-    """What the trainings of a stage, by seed, add to its record: code, processors, seconds, and which were taken up again."""
+    """What the trainings of a stage, by seed, add to its record: code, processors, seconds, and which were reused."""
     return {
         "training_code": TRAINING_CODE,
         "capability": sorted({capability for end in ends.values() for capability in end["capability"]}),
@@ -135,8 +135,8 @@ def recorded(ends: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
 def summary(progress: Progress) -> dict[str, Any]:
     """The end of a training: the last row of its curve and how it ended."""
     last = dict(zip(outputs.CURVE, progress.curve[-1], strict=True)) if progress.curve else {}
-    told = ("training_error", "training_loss", "validation_error", "validation_top5_error")
-    return {"status": progress.status, "epochs": len(progress.curve)} | {name: last.get(name) for name in told}
+    last_values = ("training_error", "training_loss", "validation_error", "validation_top5_error")
+    return {"status": progress.status, "epochs": len(progress.curve)} | {name: last.get(name) for name in last_values}
 
 
 def write_training(folder: Path, network: Network, progress: Progress) -> None:
