@@ -24,8 +24,9 @@ from study.network.geometry import overhang
 from study.network.normalisation import (
     InTurn,
     SpatialNormalisation,
-    normalisation,
+    make_normalisation,
     normalise,
+    reset_batch_normalisation,
 )
 from study.network.settings import CONVOLUTIONS, AlexNetSettings, sides
 
@@ -96,9 +97,9 @@ class Column(nn.Module):
             self.fc7 = nn.Linear(n6 * columns_read, n7)
             self.fc8 = nn.Linear(s.neurons[1], classes)
             for number, name in enumerate(s.normalised, start=1):
-                layer = normalisation(s.normalisation, s.response, share[name], compiled)
+                layer = make_normalisation(s.normalisation, s.response, share[name], compiled)
                 if s.spatial_normalisation and number == 2:  # the released code's stands in layer 2 alone (assumption A14)
-                    layer = InTurn(layer, SpatialNormalisation())
+                    layer = InTurn([layer, SpatialNormalisation()])
                 self.add_module(f"normalise{number}", layer)
 
 
@@ -164,6 +165,7 @@ class AlexNet(nn.Module):
                 with torch.no_grad():
                     layer.weight.copy_(values)
                     layer.bias.fill_(self.settings.bias if name in POSITIVE_BIAS else 0.0)
+        reset_batch_normalisation(self)
 
     def draw_dropout_from(self, seed: int, rows: slice = slice(None), batch: int = 0) -> None:
         """Make the next pass draw its dropout from `seed`: a step's masks then depend on nothing that went before.

@@ -57,6 +57,7 @@ def alexnet_145(w: Weights, pictures: Tensor, kept: tuple[Tensor, Tensor] | None
 
 
 def layers_3_to_8(w: Weights, maps: list[Tensor], kept: tuple[Tensor, Tensor] | None) -> Tensor:
+    """From the maps of layer 2 after their pooling, a tensor a column, to the logits."""
     both, maps = torch.cat(maps, dim=1), []  # 3.5: layer 3 reads all maps of layer 2   B 256 13 13
     for column in COLUMNS:
         x = relu(conv(w, column + "conv3", both, padding=1))  # 3.5: 3x3x256   B 192 13 13

@@ -19,7 +19,13 @@ from torch.nn import functional as F
 
 from study.network.activations import ACTIVATIONS, MONOTONE, ActivationName
 from study.network.geometry import windows
-from study.network.normalisation import NoNormalisation, NormalisationName, ResponseSettings, normalisation
+from study.network.normalisation import (
+    NoNormalisation,
+    NormalisationName,
+    ResponseSettings,
+    make_normalisation,
+    reset_batch_normalisation,
+)
 
 DEVIATIONS = {"conv1": 1e-4, "conv2": 0.01, "local3": 0.04, "local4": 0.04, "fc10": 0.01}  # initW of the released files
 PART = 16  # pictures whose maps of conv1 stay in a CPU's cache until they are pooled
@@ -45,44 +51,43 @@ class FourLayerSettings:
             )
 
 
-def _bands(x: Tensor, rows: int) -> Iterator[tuple[slice, Tensor]]:
-    """Every `rows` rows of positions, as a slice of all positions, and the rows of `x` that their 3x3 kernels read (a view)."""
+def _blocks(x: Tensor, rows: int) -> Iterator[tuple[slice, Tensor]]:
+    """`rows` rows of positions after the other: which of all positions they are, and the rows of `x` that their kernels read."""
     side = x.shape[0] - 2
     for top in range(0, side, rows):
         below = min(top + rows, side)
         yield slice(top * side, below * side), x[top : below + 2]
 
 
-def _patches(band: Tensor) -> Tensor:
+def _patches(block: Tensor) -> Tensor:
     """What each position's kernels read: (rows + 2, side + 2, inputs, B) -> (rows * side, inputs * 9, B)."""
-    read = band.unfold(0, 3, 1).unfold(1, 3, 1)  # rows side inputs B 3 3
-    return read.permute(0, 1, 2, 4, 5, 3).reshape(-1, band.shape[2] * 9, band.shape[3])
+    read = block.unfold(0, 3, 1).unfold(1, 3, 1)  # rows side inputs B 3 3
+    return read.permute(0, 1, 2, 4, 5, 3).reshape(-1, block.shape[2] * 9, block.shape[3])
 
 
-def _add_patches(band: Tensor, patches: Tensor) -> None:
+def _add_patches(block: Tensor, patches: Tensor) -> None:
     """The transpose of `_patches`: add each position's part to where it was read."""
-    rows, side = band.shape[0] - 2, band.shape[1] - 2
-    parts = patches.view(rows, side, band.shape[2], 3, 3, band.shape[3])
+    rows, side = block.shape[0] - 2, block.shape[1] - 2
+    parts = patches.view(rows, side, block.shape[2], 3, 3, block.shape[3])
     for y in range(3):
         for x in range(3):
-            band[y : y + rows, x : x + side] += parts[:, :, :, y, x]
+            block[y : y + rows, x : x + side] += parts[:, :, :, y, x]
 
 
 class _LocalProduct(torch.autograd.Function):
-    """(side + 2, side + 2, inputs, B), of which the border is padding, and (side * side, inputs * 9, maps) ->
-    (side, side, maps, B).
+    """Padded maps (side + 2, side + 2, inputs, B) and weights (side * side, inputs * 9, maps) -> (side, side, maps, B).
 
-    Pictures stand last in memory, as in cuda-convnet: what a position reads of all pictures is then a matrix made of whole
-    rows, and no factor of a product is copied into another order. It goes by `rows` of positions, so that on a CPU what
-    they read stays in the cache. The backward pass gathers it once more, which costs less than to keep it.
+    Pictures stand last, as in cuda-convnet: what a position reads of all pictures is then a matrix (inputs * 9, B) made of
+    whole rows, and no factor of a product is copied into another order. `rows` of positions are computed at a time, on a CPU
+    so few that what they read stays in its cache. The backward pass gathers that once more, which costs less than to keep it.
     """
 
     @staticmethod
     def forward(x: Tensor, weight: Tensor, rows: int) -> Tensor:
         side = x.shape[0] - 2
         y = x.new_empty(side * side, weight.shape[2], x.shape[3])
-        for positions, band in _bands(x, rows):
-            torch.bmm(weight[positions].transpose(1, 2), _patches(band), out=y[positions])
+        for positions, block in _blocks(x, rows):
+            torch.bmm(weight[positions].transpose(1, 2), _patches(block), out=y[positions])
         return y.unflatten(0, (side, side))
 
     @staticmethod
@@ -94,15 +99,18 @@ class _LocalProduct(torch.autograd.Function):
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor, None]:
         x, weight = ctx.saved_tensors
         g = g.contiguous().flatten(0, 1)  # side * side, maps, B
-        to_x, to_weight = torch.zeros_like(x), torch.empty_like(weight)
-        for (positions, band), (_, to_band) in zip(_bands(x, ctx.rows), _bands(to_x, ctx.rows), strict=True):
-            torch.bmm(_patches(band), g[positions].transpose(1, 2), out=to_weight[positions])
-            _add_patches(to_band, torch.bmm(weight[positions], g[positions]))
-        return to_x, to_weight, None
+        dx, dw = torch.zeros_like(x), torch.empty_like(weight)
+        for (positions, block), (_, dblock) in zip(_blocks(x, ctx.rows), _blocks(dx, ctx.rows), strict=True):
+            torch.bmm(_patches(block), g[positions].transpose(1, 2), out=dw[positions])
+            _add_patches(dblock, torch.bmm(weight[positions], g[positions]))
+        return dx, dw, None
 
 
 class LocallyConnected(nn.Module):
-    """3x3 kernels with zero padding of 1, others at every position: (B, inputs, side, side) -> (B, maps, side, side)."""
+    """3x3 kernels with zero padding of 1, others at every position: (B, inputs, side, side) -> (B, maps, side, side).
+
+    `as_printed.local` is the form to read. What it returns has the pictures last in memory, which the next one takes as it is.
+    """
 
     def __init__(self, inputs: int, maps: int, side: int) -> None:
         super().__init__()
@@ -112,13 +120,16 @@ class LocallyConnected(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         padded = F.pad(x.permute(2, 3, 1, 0).contiguous(), (0, 0, 0, 0, 1, 1, 1, 1))
-        rows = 1 if x.device.type == "cpu" else self.side
+        rows = 1 if x.device.type == "cpu" else self.side  # a GPU is slowed by many small products
         y = _LocalProduct.apply(padded, self.weight.to(x.dtype), rows)
         return (y + self.bias.to(x.dtype).permute(1, 2, 0)[..., None]).permute(3, 2, 0, 1)
 
 
 class FourLayer(nn.Module):
-    """conv1, conv2, local3, local4, fc10. `forward`: (B, 3, crop, crop) on the 0-255 scale minus mean -> (B, C)."""
+    """conv1, conv2, local3, local4, fc10. `forward`: (B, 3, crop, crop) on the 0-255 scale minus mean -> (B, C).
+
+    On a CPU, conv1 is called for a part of the batch at a time in training, and for all of it in the test.
+    """
 
     def __init__(self, settings: FourLayerSettings, classes: int, device: torch.device, compiled: bool = False) -> None:
         super().__init__()
@@ -133,7 +144,7 @@ class FourLayer(nn.Module):
         self.fc10 = nn.Linear(k4 * side * side, classes)
         self.pool = nn.MaxPool2d(3, stride=2, ceil_mode=True)
         self.normalise1, self.normalise2 = (
-            normalisation(settings.normalisation, settings.response, maps, compiled) for maps in (k1, k2)
+            make_normalisation(settings.normalisation, settings.response, maps, compiled) for maps in (k1, k2)
         )
         self.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -146,6 +157,7 @@ class FourLayer(nn.Module):
                 values = torch.empty(layer.weight.shape, dtype=torch.float32).normal_(0, deviation, generator=generator)
                 layer.weight.copy_(values)
                 layer.bias.zero_()
+        reset_batch_normalisation(self)
 
     def draw_dropout_from(self, seed: int, rows: slice = slice(None), batch: int = 0) -> None:
         """This network has no dropout; the loop need not know."""
@@ -162,7 +174,7 @@ class FourLayer(nn.Module):
         return [x.flatten(1)]
 
     def _layer_1(self, pictures: Tensor) -> Tensor:
-        """conv1, activation, pooling. A CPU that trains takes a part of the batch at a time, which stays in its cache."""
+        """conv1, activation, pooling; PART pictures at a time where that is faster."""
         parts = pictures.split(PART) if self.training and pictures.device.type == "cpu" else [pictures]
         return torch.cat([self._activate_and_pool(self.conv1(part)) for part in parts])
 
