@@ -163,7 +163,8 @@ def find(place: str) -> Path:
     looked_in = [Path(named), *(folder / named for folder in places("folder"))]
     for path in looked_in:
         for ending in ("", *ENDINGS, *map(str.upper, ENDINGS)):
-            if (found := path.with_name(path.name + ending)).exists():
+            found = path.with_name(path.name + ending)
+            if found.is_dir() or found.is_file():
                 return found
     raise ValueError(
         f"{place} is not there: looked for {', '.join(dict.fromkeys(map(str, looked_in)))}, as a folder or archive; set "

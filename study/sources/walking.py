@@ -11,6 +11,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -109,7 +110,7 @@ def look(roots: Sequence[Path]) -> dict[str, Any]:
             files += 1
             line = f"{root.name}/{entry.name}\t{entry.kind}\t{entry.size}\t{entry.mtime_ns}\n"
             digest.update(line.encode("utf-8", "surrogateescape"))
-    return {"roots": [str(root.absolute()) for root in roots], "files": files, "sha256": digest.hexdigest()}
+    return {"roots": [str(root) for root in roots], "files": files, "sha256": digest.hexdigest()}
 
 
 def _visible(root: Path) -> Iterator[Entry]:
@@ -121,22 +122,19 @@ def _visible(root: Path) -> Iterator[Entry]:
 
 
 def link(roots: Sequence[Path], place: Path) -> bool:
-    """Make `place` a link to the one root, so that DVC sees what is in it, or an empty folder where DVC should not look.
+    """Make `place` a link to the one root, so that DVC sees what is in it, or a note where DVC should not look.
 
     DVC enters no further links, waits for ever at a pipe, ends at a file that may not be read, and reads everything once.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
-    if place.is_symlink():
-        place.unlink()
-    elif place.is_dir():
-        place.rmdir()
+    place.unlink(missing_ok=True)
     if len(roots) == 1 and _is_ordinary(roots[0]):
-        try:
-            place.symlink_to(roots[0].absolute())
+        # A place that was given relative to the project is found again when both have been moved.
+        target = roots[0] if roots[0].is_absolute() else os.path.relpath(roots[0], place.parent)
+        with suppress(OSError):  # a system or disk without links
+            place.symlink_to(target)
             return True
-        except OSError:  # a system or disk without links
-            pass
-    place.mkdir()
+    place.write_text("There is nothing here that DVC could watch.\n", encoding="utf-8")
     return False
 
 
