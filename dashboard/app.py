@@ -1,19 +1,31 @@
-"""The dashboard's router. Start it in the checkout's root: `uv run streamlit run dashboard/app.py`."""
+"""The dashboard's router. Start it from anywhere: `uv run streamlit run dashboard/app.py` shows the results of this checkout."""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
-ROOT = str(Path(__file__).resolve().parents[1])
-if ROOT not in sys.path:  # `--only-group dashboard` installs neither the project nor torch
-    sys.path.insert(0, ROOT)
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:  # `--only-group dashboard` installs neither the project nor torch
+    sys.path.insert(0, str(ROOT))
 
+import numpy as np  # noqa: E402
 import streamlit as st  # noqa: E402
+from PIL import Image  # noqa: E402
 
 from dashboard import showing  # noqa: E402
 
-st.set_page_config(page_title="AlexNet, reproduced?", layout="wide")  # an icon by name would be fetched from outside
+os.chdir(ROOT)  # results and pictures are found from here, as by the stages
+
+
+def icon() -> Image.Image:
+    """A first-layer kernel. An icon by name would be fetched from another host by the browser."""
+    y, x = np.mgrid[-1:1:32j, -1:1:32j]
+    return Image.fromarray((127.5 + 127 * np.exp(-2 * (x**2 + y**2)) * np.sin(9 * (x + y / 2))).astype(np.uint8))
+
+
+st.set_page_config(page_title="AlexNet, reproduced?", page_icon=icon(), layout="wide")
 
 page = st.navigation(
     [

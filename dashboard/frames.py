@@ -185,6 +185,19 @@ def columns(study: Study, run: str) -> int:
     return made_of(study, f"provenance/train-{run}.json", lambda made: int(made["run"]["network"].get("columns", 1)), 1)
 
 
+def diverged_trainings(study: Study) -> dict[str, list[int]]:
+    """By run or curve (`converge relu`) the seeds whose training diverged; those without are left out."""
+
+    def failed(metrics: dict[str, Any]) -> list[int]:
+        return [int(seed) for seed, end in metrics["seeds"].items() if end.get("status") == "diverged"]
+
+    places = {run: f"train/{run}" for run in runs(study, "train")}
+    places |= {f"converge {curve}": f"converge/{curve}" for curve in runs(study, "converge")}
+    none: list[int] = []
+    found = {name: made_of(study, f"{place}/metrics.json", failed, none) for name, place in places.items()}
+    return {name: seeds for name, seeds in found.items() if seeds}
+
+
 def colourfulness(study: Study, run: str) -> pd.DataFrame:
     """A row a first-layer kernel of a run of two columns: seed, column, share of energy off the grey axis (0 to 1)."""
     tables = []

@@ -33,13 +33,21 @@ def label_of(study: Study, split: str, row: int) -> int:
 
 
 def packed_folder(study: Study) -> Path | None:
-    """Where the very set lies that the study was made from, recognised by its content's hash."""
-    folder = packed.PACKED / str(frames.source(study).get("source"))
+    """Where the very set lies that the study was made from, recognised by its content's hash whatever its name."""
+    wanted = frames.packed(study).get("sha256")
+    for index in sorted(packed.PACKED.glob("*/index.json")):
+        if wanted and _content(index, index.stat().st_mtime_ns) == wanted:
+            return index.parent
+    return None
+
+
+@lru_cache(maxsize=64)
+def _content(index: Path, changed: int) -> str | None:
+    """The hash that a packed set says it has."""
     try:
-        same = storage.read_json(folder / "index.json")["sha256"] == frames.packed(study)["sha256"]
-    except (OSError, ValueError, KeyError):
+        return str(storage.read_json(index)["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return folder if same else None
 
 
 def remark(study: Study) -> str:

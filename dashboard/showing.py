@@ -69,6 +69,15 @@ def introduce(study: Study) -> None:
         st.badge("synthetic pictures, drawn by a program", color="orange", icon=":material/draw:")
 
 
+def warn_of_diverged(study: Study, *names: str) -> None:
+    """A line where trainings diverged: of the runs or curves named, or of all."""
+    found = frames.diverged_trainings(study)
+    for name in names or found:
+        if seeds := found.get(name):
+            told = f"The training of {name} diverged from seed {' and '.join(map(str, seeds))}, so nothing is computed from it."
+            st.warning(f"{plain(told)} The remedy is a smaller rate for all runs, with a new block in protocol.yaml.")
+
+
 def stop(study: Study, sentence: str) -> NoReturn:
     st.info(sentence)
     notes(study)

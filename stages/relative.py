@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from study.checking import SettingsError, checked, plain
 from study.training.run import RunSettings
+
+CHANGED = {  # the lines of a run's complete settings that a factor changes
+    "kernels": ("network.kernels",),
+    "neurons": ("network.neurons",),
+    "epochs": (
+        "learning.epochs", "learning.rate.at", "learning.rate.patience", "learning.conv1_slowed", "learning.conv1_frozen",
+        "augmentation.colour_until",
+    ),
+    "rate": ("learning.rate.initial",),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,6 +62,24 @@ def multiplied(run: RunSettings, times: TimesSettings, where: str) -> RunSetting
     learning["rate"]["initial"] *= times.rate
     changed: RunSettings = checked(RunSettings, content, where)
     return changed
+
+
+def written_out(block: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's block with the lines that `times` changes in its place, without values: where it may differ from other runs."""
+    lines = {key: value for key, value in block.items() if key != "times"}
+    times = block.get("times")
+    for factor in times if isinstance(times, Mapping) else ():
+        for line in CHANGED.get(factor, ()):
+            *folders, last = line.split(".")
+            inner = lines = _copied(lines)
+            for folder in folders:
+                inner = inner.setdefault(folder, {})
+            inner.setdefault(last, None)
+    return lines
+
+
+def _copied(block: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _copied(value) if isinstance(value, Mapping) else value for key, value in block.items()}
 
 
 def _whole(value: float, where: str) -> int:

@@ -14,8 +14,9 @@ import pytest
 
 from stages import choose
 from stages.composing import choices, composed, differences, parsed
+from stages.relative import written_out
 from stages.settings import StudySettings, load, read_params, resolve
-from study.checking import SettingsError
+from study.checking import SettingsError, plain
 
 ROOT = Path(__file__).parent.parent
 DATA, SCALES, TABLES, STUDIES = (sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml")) for group in
@@ -64,6 +65,7 @@ WHOLE = {  # kernels and neurons that the runs of the whole network have had fro
     "one_large_gpu": ((96, 256, 384, 384, 256), (4096, 4096), 1),
     "no_communication": ((96, 320, 384, 384, 256), (8192, 4096), 2),
     "half_width": ((48, 128, 192, 192, 128), (2048, 2048), 2),
+    "half_width_no_crops": ((48, 128, 192, 192, 128), (2048, 2048), 2),
 }
 QUARTER = {
     "base": ((24, 64, 96, 96, 64), (1024, 1024), 2),
@@ -71,6 +73,7 @@ QUARTER = {
     "one_large_gpu": ((24, 64, 96, 96, 64), (1024, 1024), 1),
     "no_communication": ((24, 80, 96, 96, 64), (2048, 1024), 2),
     "half_width": ((12, 32, 48, 48, 32), (512, 512), 2),
+    "half_width_no_crops": ((12, 32, 48, 48, 32), (512, 512), 2),
 }
 
 
@@ -97,6 +100,24 @@ def test_half_of_the_pictures_in_twice_the_epochs_are_as_many_updates() -> None:
     learning = code145.learning
     assert (learning.epochs, learning.rate.at, learning.rate.initial) == (186, (45, 101, 155), 0.005)
     assert (learning.conv1_slowed, learning.conv1_frozen, code145.augmentation.colour_until) == (135, 143, 134)
+
+
+def _leaves(content: dict, above: str = "") -> set[str]:
+    found = [_leaves(value, f"{above}{key}.") if isinstance(value, dict) else {above + key} for key, value in content.items()]
+    return set().union(*found)
+
+
+def test_what_a_factor_changes_is_said_line_by_line() -> None:
+    """The judgement asks in which lines runs may differ: in those, and in no others, they do."""
+    times = {"kernels": [0.5, 0.5, 0.5, 0.5, 1], "neurons": [2, 1], "epochs": 2, "rate": 0.5}
+    block = {"recipe": "code145", "network": {"columns": 1}, "times": times}
+    lines = written_out(block)
+    assert lines["network"] == {"columns": 1, "kernels": None, "neurons": None} and block["network"] == {"columns": 1}
+    params = composed("mine", (), {"data": "sketch", "scale": "whole", "table": "author"})
+    params["runs"] = {"base": {"recipe": "code145"}, "changed": block}
+    base, changed = (plain(run) for run in resolve(params).runs.values())
+    found = {key for key, _, _ in differences(base, changed)}
+    assert found == _leaves(lines) - {"recipe"}
 
 
 def test_seeds_may_stand_in_a_run() -> None:

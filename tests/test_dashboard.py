@@ -18,7 +18,8 @@ from study.paper.claims import CLAIMS
 from tests.fabricated import study as fabricated_study
 from tests.test_query import REFUSED, TAKEN
 
-APP = Path(__file__).parents[1] / "dashboard" / "app.py"
+ROOT = Path(__file__).parents[1]
+APP = Path("dashboard/app.py")  # of the current folder: a checkout whose dashboard is the project's
 PAGES = ("claims", "errors", "curves", "kernels", "similar", "dropout", "cost", "report", "provenance")
 STAGES = ("download", "prepare", "train", "evaluate", "converge", "retrieve", "halve", "cost", "judge", "provenance")
 SENTENCE = "There are no results yet. Make them with `uv run dvc repro`."
@@ -27,8 +28,13 @@ SENTENCE = "There are no results yet. Make them with `uv run dvc repro`."
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("made")
+    _checkout(root)
     fabricated_study(root)
     return root
+
+
+def _checkout(folder: Path) -> None:
+    shutil.copytree(ROOT / "dashboard", folder / "dashboard", ignore=shutil.ignore_patterns("__pycache__"))
 
 
 @pytest.fixture
@@ -40,7 +46,7 @@ def root(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def opened(page: str, study: str = "") -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=60)
+    app = AppTest.from_file(str(APP.resolve()), default_timeout=60)
     if study:
         app.query_params["study"] = study
     if page != "claims":
@@ -61,6 +67,7 @@ def here(root: Path) -> Study:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_without_results_a_page_says_which_command_makes_them(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _checkout(tmp_path)
     monkeypatch.chdir(tmp_path)
     app = opened(page)
     assert [info.value for info in app.info] == [SENTENCE]
@@ -68,6 +75,7 @@ def test_without_results_a_page_says_which_command_makes_them(page: str, tmp_pat
 
 
 def test_the_paper_s_tables_are_quoted_even_without_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _checkout(tmp_path)
     monkeypatch.chdir(tmp_path)
     quoted = [table.value for table in opened("errors").dataframe]
     assert [list(table["top-1"])[0] for table in quoted] == ["37.5%", ""]
@@ -175,7 +183,7 @@ def test_the_paper_s_number_and_ours_stand_in_columns_of_their_own(root: Path) -
 
 
 def test_a_claim_says_what_would_decide_it_and_on_which_files_it_rests(root: Path) -> None:
-    app = AppTest.from_file(str(APP), default_timeout=60)
+    app = AppTest.from_file(str(APP.resolve()), default_timeout=60)
     app.query_params["claim"] = "two-columns"
     app.run()
     assert not app.exception
@@ -299,6 +307,38 @@ def test_pictures_of_another_set_are_never_shown(root: Path) -> None:
     index = root / "data/packed/sketch/index.json"
     index.write_text(index.read_text().replace(frames.packed(here(root))["sha256"], "0" * 64))
     assert pictures.packed_folder(here(root)) is None
+
+
+def test_pictures_are_found_whatever_the_study_is_called(root: Path) -> None:
+    picture = pictures.picture_of(here(root), "test", 5)
+    shutil.move(root / "data/packed/sketch", root / "data/packed/pets")
+    storage.write_json(root / "data/packed/broken/index.json", ["nothing"])
+    receipt = frames.source(here(root)) | {"source": "folder"}
+    storage.write_json(root / "results/invented/download/source.json", receipt)
+    found = pictures.picture_of(here(root), "test", 5)
+    assert picture is not None and found is not None and np.array_equal(found, picture)
+    assert "not on this machine" not in told(opened("similar"))
+
+
+def test_a_training_that_diverged_is_shown_as_such(root: Path) -> None:
+    results = root / "results/invented"
+    ends = {"1": {"status": "finished"}, "2": {"status": "diverged"}}
+    storage.write_json(results / "train/base/metrics.json", {"run": "base", "seeds": ends})
+    (results / "train/base/seed-2/kernels.npy").unlink()
+    curve = results / "converge/tanh/metrics.json"
+    content = storage.read_json(curve)
+    content["seeds"]["1"]["status"] = "diverged"
+    storage.write_json(curve, content)
+    assert frames.diverged_trainings(here(root)) == {"base": [2], "converge tanh": [1]}
+    warned = [warning.value for warning in opened("curves").warning]
+    assert len(warned) == 2 and warned[0].startswith("The training of base diverged from seed 2")
+    kernels = opened("kernels")
+    assert len(kernels.warning) == 1 and not kernels.info
+
+
+def test_a_folder_that_a_refused_stage_left_empty_is_no_study(root: Path) -> None:
+    (root / "results/gamma/train").mkdir(parents=True)
+    assert [study.folder.name for study in reading.studies(root)] == ["invented"]
 
 
 def test_another_version_of_the_maker_is_remarked(root: Path) -> None:

@@ -244,6 +244,7 @@ def project(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("a project")
     copy_project(folder)
     params = read_params(ROOT / "params.yaml")
+    del params["chosen"]
     params["download"] = {"source": "folder", "place": "anywhere", "title": "stripes", "validation": 3}
     write_params(folder, merged(params, {"study": "stripes", "prepare": {"size": 256}, "evaluate": {"batch": 5}}))
     (folder / "data" / "packed").mkdir(parents=True)

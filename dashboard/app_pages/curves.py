@@ -8,6 +8,7 @@ from dashboard import charts, frames, showing
 
 study = showing.chosen_or_stop("Convergence")
 
+showing.warn_of_diverged(study)
 st.header("Figure 1: ReLU against tanh")
 curves = frames.convergence(study)
 if curves.empty:

@@ -15,12 +15,15 @@ if not names:
 run = st.selectbox("Run", names, key="run", bind="query-params")
 own_scale = st.toggle("Each kernel on its own scale", value=True, key="own-scale", persist_state="session")
 st.caption("Mid-grey is weight 0. The paper's column 1 became colour-agnostic, its column 2 colour-specific.")
+showing.warn_of_diverged(study, run)
+diverged = frames.diverged_trainings(study).get(run, [])
 columns = frames.columns(study, run)
 for seed in frames.seeds(study, run):
     name = f"train/{run}/seed-{seed}/kernels.npy"
     kernels = reading.array_of(study, name)
     if kernels is None or kernels.ndim != 4 or not len(kernels):
-        st.info(f"The kernels of seed {seed} are not there yet.")
+        if seed not in diverged:
+            st.info(f"The kernels of seed {seed} are not there yet.")
         continue
     st.subheader(f"Seed {seed}")
     halves = np.array_split(np.asarray(kernels), columns)
