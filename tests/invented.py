@@ -47,6 +47,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "one_large_gpu": {"network": {"columns": 1}},
 }
 CURVES: dict[str, dict[str, Any]] = {"relu": {"network": {"activation": "relu"}}, "tanh": {"network": {"activation": "tanh"}}}
+CURVE = {"network": {"architecture": "alexnet"}, "epochs": 60, "seeds": [0, 1, 2, 3, 4]}
 MACHINE = {"devices": ["cpu"], "threads": 1, "precision": "float32", "deterministic": True, "compiled": False, "replicas": 1}
 SEEDS = (0, 1, 2, 3, 4)
 CLASSES = 24
@@ -240,8 +241,7 @@ def _converged(folder, curve, epochs):
     tried = [{"rate": rate, "epochs_to_threshold": epochs} for rate in (0.001, 0.003, 0.01)]
     content = {"activation": curve, "threshold": 0.25, "chosen_rate": 0.003, "tried": tried, "race_seed": 99, "at_edge": False}
     storage.write_json(folder / "converge" / curve / "metrics.json", content | {"seeds": times})
-    settings = merged({"network": {"architecture": "alexnet"}, "epochs": 60, "seeds": list(SEEDS)}, CURVES[curve])
-    seal(folder, f"converge-{curve}", seconds=60, curve=settings, training_code="c" * 64)
+    seal(folder, f"converge-{curve}", seconds=60, curve=merged(CURVE, CURVES[curve]), training_code="c" * 64)
 
 
 def _retrieved(folder, random, pictures, planted):
