@@ -14,7 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from study import storage
-from study.judging import families, measures, verdicts
+from study.judging import about, families, measures, verdicts
 from study.judging.evidence import Evidence, MissingResult
 from study.judging.measurement import Contrasts, Measurement, Paired, Reported
 from study.judging.measures import times
@@ -223,6 +223,16 @@ def test_a_removed_layer_says_how_the_parameters_change(studies: dict[str, Study
     assert isinstance(sample, Contrasts)
     runs = [[(term.run, term.weight) for term in part.terms] for part in sample.parts]
     assert runs == [[(f"without_conv{number}", 1), ("base", -1)] for number in (2, 3, 4)]
+
+
+def test_a_larger_variant_does_not_keep_the_control_from_the_papers_scale(tmp_path: Path) -> None:
+    """Two columns of the paper's size against one large GPU are at the paper's scale as far as parameters go."""
+    for run, parameters in (("base", 60_965_224), ("one_large_gpu", 62_378_344)):
+        storage.write_json(tmp_path / f"train/{run}/metrics.json", {"parameters": parameters})
+        storage.write_json(tmp_path / f"provenance/train-{run}.json", {"stage": f"train-{run}"})
+    reduced = about.study_of(tmp_path, "ilsvrc2012", PROTOCOL).reduced
+    for name in ("kernels-specialise", "one-large-gpu", "two-columns"):
+        assert not [phrase for phrase in reduced[name] if phrase.endswith("parameters in place of 60,965,224")]
 
 
 def test_figure_1_has_seconds_beside_its_epochs(studies: dict[str, Study]) -> None:
