@@ -226,13 +226,16 @@ def test_a_removed_layer_says_how_the_parameters_change(studies: dict[str, Study
 
 
 def test_a_larger_variant_does_not_keep_the_control_from_the_papers_scale(tmp_path: Path) -> None:
-    """Two columns of the paper's size against one large GPU are at the paper's scale as far as parameters go."""
+    """Two columns of the paper's size against one large GPU are at the paper's scale as far as parameters go; an average of
+    fifteen networks is not the paper's average of five."""
     for run, parameters in (("base", 60_965_224), ("one_large_gpu", 62_378_344)):
         storage.write_json(tmp_path / f"train/{run}/metrics.json", {"parameters": parameters})
-        storage.write_json(tmp_path / f"provenance/train-{run}.json", {"stage": f"train-{run}"})
+        storage.write_json(tmp_path / f"provenance/train-{run}.json", {"run": {"seeds": list(range(15))}})
     reduced = about.study_of(tmp_path, "ilsvrc2012", PROTOCOL).reduced
     for name in ("kernels-specialise", "one-large-gpu", "two-columns"):
         assert not [phrase for phrase in reduced[name] if phrase.endswith("parameters in place of 60,965,224")]
+    assert "an average of 15 networks, not of 5" in reduced["ensemble"]
+    assert not [phrase for phrase in reduced["ten-patches"] if "average" in phrase]
 
 
 def test_figure_1_has_seconds_beside_its_epochs(studies: dict[str, Study]) -> None:

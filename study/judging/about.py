@@ -47,7 +47,7 @@ def study_of(folder: Path, name: str, protocol: Protocol) -> Study:
     for claim, block in protocol.claims.items():
         run = _of_the_papers_size(block, protocol)
         facts = _facts(name, training, parameters.get(run), runs.get(run, {}))
-        reduced[claim] = _below(block.paper_scale, facts)
+        reduced[claim] = (*_below(block.paper_scale, facts), *_of_another_number(block, runs.get(run, {})))
     return Study(
         folder=folder,
         name=name,
@@ -65,6 +65,13 @@ def _of_the_papers_size(block: Block, protocol: Protocol) -> str:
     named = (*block.against.split(), *block.run.split(), "")
     controls = {family.control for family in protocol.head.families.values()}
     return next((run for run in named if run and run in controls), named[0])
+
+
+def _of_another_number(block: Block, record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Of an average: that it is of another number of networks than the paper's."""
+    seeds = _mapping(record.get("run")).get("seeds")
+    number = len(seeds) if isinstance(seeds, list) else None
+    return () if block.models in (1, number) else (f"an average of {_said(number)} networks, not of {block.models}",)
 
 
 def _facts(name: str, training: int, parameters: Any, record: Mapping[str, Any]) -> dict[str, Any]:
