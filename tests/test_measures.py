@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from study import storage
 from study.judging import about, families, measures, verdicts
-from study.judging.evidence import Evidence, MissingResult
+from study.judging.evidence import DivergedTraining, Evidence, MissingResult
 from study.judging.measurement import Contrasts, Measurement, Paired, Reported
 from study.judging.measures import times
 from study.judging.protocol import TESTED_KINDS, measure_named, read_protocol
@@ -259,6 +259,20 @@ def test_overfitting_must_leave_its_floor(tmp_path: Path) -> None:
     found = measure(trained, name)
     given = verdict(({name: found}, families.tested({name: found}, PROTOCOL)), name)
     assert given.word == verdicts.NOT_LONG_ENOUGH and "falls to the end" in given.why
+
+
+def test_a_seed_that_diverged_is_the_reason_wherever_it_counts(tmp_path: Path) -> None:
+    evidence = planted.write(tmp_path, "true")
+    path = tmp_path / "train/base/metrics.json"
+    content = storage.read_json(path)
+    content["seeds"]["3"]["status"] = "diverged"
+    storage.write_json(path, content)
+    for file in ("retrieve/matches.csv", "halve/divergences.csv"):
+        (tmp_path / file).unlink()
+    for name in SEEN:
+        if name not in WITHOUT_LEARNING and "base" in f"{PROTOCOL.claims[name].run} {PROTOCOL.claims[name].against}".split():
+            with pytest.raises(DivergedTraining, match="diverged in 1 of 15"):
+                measure(Evidence(folder=tmp_path, study="invented", runs=evidence.runs, curves=evidence.curves), name)
 
 
 def test_a_run_is_named_to_which_the_neighbours_do_not_belong(worlds: dict[str, Evidence]) -> None:
