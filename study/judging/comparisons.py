@@ -51,7 +51,7 @@ def _degrees(weighted: Sequence[tuple[float, Arm]]) -> float:
     return float(sum(part for part, _ in parts) ** 2 / sum(part**2 / degrees for part, degrees in parts))
 
 
-def welch(first: np.ndarray, second: np.ndarray, *, alpha: float, comparisons: int = 1, step: float = 1.0) -> Estimate:
+def welch(first: np.ndarray, second: np.ndarray, *, alpha: float, step: float, comparisons: int = 1) -> Estimate:
     """Mean of `first` minus mean of `second`, two runs of independent seeds, each (seeds, pictures) or (seeds,).
 
     Welch's test, with the pictures' error where there are pictures. `step`: by how much one value can change (1: right or
@@ -64,11 +64,12 @@ def welch(first: np.ndarray, second: np.ndarray, *, alpha: float, comparisons: i
 
 
 def over_units(
-    values: np.ndarray, *, alpha: float, comparisons: int = 1, step: float = 1.0, null: float = 0.0, units: str = "seeds"
+    values: np.ndarray, *, alpha: float, step: float, comparisons: int = 1, null: float = 0.0, units: str = "seeds"
 ) -> Estimate:
     """Mean of numbers, one a unit (units,), or of (units, pictures), such as differences within each seed.
 
-    A t test over units, with the pictures' error where there are pictures. `null`: the mean that p speaks against.
+    A t test over units, with the pictures' error where there are pictures. `step`: by how much one number can change
+    (1: right or wrong on a picture). `null`: the mean that p speaks against.
     """
     weighted = [(1.0, arm(values, step))]
     bare = weighted_sum(weighted, [weighted[0][1].variance], _degrees(weighted))
@@ -102,7 +103,7 @@ def against_itself(differences: np.ndarray, *, alpha: float, comparisons: int = 
 
 def value(wrong: np.ndarray, *, alpha: float = 0.05) -> Estimate:
     """Error of one way of training, from (seeds, pictures); of one seed with pictures as units."""
-    return over_units(wrong, alpha=alpha) if len(wrong) > 1 else of_these_networks(wrong, alpha=alpha)
+    return over_units(wrong, alpha=alpha, step=1.0) if len(wrong) > 1 else of_these_networks(wrong, alpha=alpha)
 
 
 def value_of_average(averaged: np.ndarray, singles: np.ndarray, *, alpha: float = 0.05) -> Estimate:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -120,39 +122,49 @@ def to_know_size(estimate: Estimate, half_width: float, wanted: float, least: Se
 def _search(
     estimate: Estimate, does: Callable[[Estimate], bool], allowed: float, least: Sequence[int]
 ) -> tuple[tuple[int, ...] | None, int | None]:
-    """Fewest seeds that do, growing in proportion; where the test set alone forbids it, so many pictures that their
-    chance is half of the variance that is `allowed`."""
+    """Fewest seeds that do, growing in proportion; where the test set forbids it, so many pictures that their error is at
+    most half of the variance that `allowed`, a standard error, leaves."""
+    if allowed <= 0:
+        return None, None
     if estimate.units == "pictures":
         assert estimate.pictures is not None
-        needed = _pictures(estimate, allowed)
-        return (), None if does(estimate) else max(needed, estimate.pictures + 1)
+        return (), None if does(estimate) else max(_pictures(estimate, allowed) or 0, estimate.pictures + 1)
     first = [max(had, asked, 2) for had, asked in zip(estimate.seeds, least or (2,) * len(estimate.seeds), strict=True)]
-    for pictures in (None, 2 * _pictures(estimate, allowed) if estimate.pictures else None):
-        for count in range(first[0], MOST_SEEDS + 1):
-            seeds = tuple(int(np.ceil(one * count / first[0])) for one in first)
-            if does(planned(estimate, seeds, pictures)):
-                return seeds, pictures
+    counts = range(first[0], max(first[0], MOST_SEEDS) + 1)
+    for pictures in dict.fromkeys((None, _pictures(estimate, allowed / 2**0.5))):
+        place = bisect_left(counts, True, key=lambda count: does(planned(estimate, _grown(first, count), pictures)))
+        if place < len(counts):
+            return _grown(first, counts[place]), pictures
     return None, None
 
 
-def _pictures(estimate: Estimate, allowed: float) -> int:
-    """Test pictures with which their error alone is `allowed`."""
-    assert estimate.pictures is not None
-    return int(np.ceil(estimate.pictures * (estimate.error_of_pictures / allowed) ** 2)) if allowed > 0 else 0
+def _grown(first: Sequence[int], count: int) -> tuple[int, ...]:
+    """Seeds of each run where the first has `count`, in the proportion of `first`."""
+    return tuple(math.ceil(one * count / first[0]) for one in first)
+
+
+def _pictures(estimate: Estimate, allowed: float) -> int | None:
+    """Test pictures with which their error alone is `allowed`; None where those there are do."""
+    if estimate.pictures is None or estimate.error_of_pictures <= allowed:
+        return None
+    return math.ceil(estimate.pictures * (estimate.error_of_pictures / allowed) ** 2)
 
 
 def settles(estimate: Estimate, question: Question, word: str, wanted: float) -> Need | None:
-    """What would decide an open claim if the effect is about what was seen; None where the word leaves nothing open.
+    """What would decide an open claim if the effect is about what was seen; None where the word leaves nothing open, and
+    where times were not reached, as only longer trainings help there.
 
     An undecided effect is settled by being seen or by being shown smaller than what matters, whichever takes less; an
     open size by half of the paper's effect, or by being surely over the paper's bound.
     """
     seen, margin, least = estimate.value, question.margin, question.least_seeds
+    if estimate.bound:
+        return None
     if word in (rules.UNDECIDED, rules.TOO_FEW_SEEDS):
         ways = [to_see(estimate, seen, wanted, least)] if seen else []
         if abs(seen) < margin:
             ways.append(to_show_smaller(estimate, seen, margin, wanted, least))
-        return min(ways, key=_cost)
+        return min(ways, key=_cost, default=None)
     if word == rules.SIZE_OPEN and question.paper is not None:
         paper = question.on_scale(question.paper)
         if question.over:
