@@ -3,7 +3,7 @@
 import io
 import subprocess
 import tarfile
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,12 @@ def _git(*arguments: str) -> bytes:
 
 
 def _version(texts: dict[str, str]) -> Version:
-    content = read_yaml(texts.get(PROTOCOL, ""), PROTOCOL)
-    modules = {name: text for name, text in texts.items() if name != PROTOCOL}
+    return _made(tuple(sorted(texts.items())))
+
+
+@lru_cache(maxsize=4)
+def _made(texts: tuple[tuple[str, str], ...]) -> Version:
+    """One object for one content, as it remembers what it has found out of its code."""
+    modules = dict(texts)
+    content = read_yaml(modules.pop(PROTOCOL, ""), PROTOCOL)
     return Version(protocol=content if isinstance(content, dict) else {}, modules=modules)

@@ -47,6 +47,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "one_large_gpu": {"network": {"columns": 1}},
 }
 CURVES: dict[str, dict[str, Any]] = {"relu": {"network": {"activation": "relu"}}, "tanh": {"network": {"activation": "tanh"}}}
+CURVE = {"network": {"architecture": "alexnet"}, "epochs": 60, "seeds": [0, 1, 2, 3, 4]}
 MACHINE = {"devices": ["cpu"], "threads": 1, "precision": "float32", "deterministic": True, "compiled": False, "replicas": 1}
 SEEDS = (0, 1, 2, 3, 4)
 CLASSES = 24
@@ -240,15 +241,14 @@ def _converged(folder, curve, epochs):
     tried = [{"rate": rate, "epochs_to_threshold": epochs} for rate in (0.001, 0.003, 0.01)]
     content = {"activation": curve, "threshold": 0.25, "chosen_rate": 0.003, "tried": tried, "race_seed": 99, "at_edge": False}
     storage.write_json(folder / "converge" / curve / "metrics.json", content | {"seeds": times})
-    settings = merged({"network": {"architecture": "alexnet"}, "epochs": 60, "seeds": list(SEEDS)}, CURVES[curve])
-    seal(folder, f"converge-{curve}", seconds=60, curve=settings, training_code="c" * 64)
+    seal(folder, f"converge-{curve}", seconds=60, curve=merged(CURVE, CURVES[curve]), training_code="c" * 64)
 
 
 def _retrieved(folder, random, pictures, planted):
-    """Shares of the six neighbours that have the query's class, and their percentile in pixels, of five seeds and 200 queries."""
+    """Shares of the six neighbours that have the query's class, and their percentile in pixels, of five seeds and 400 queries."""
     rows = []
     for seed in SEEDS:
-        for query in range(200):
+        for query in range(400):
             trained = random.binomial(6, 0.8 if planted else 0.3) / 6
             shares = [trained, random.binomial(6, 0.3) / 6, random.binomial(6, 0.3) / 6]
             far = [0.43 if planted else 0.16, 0.16] + 0.05 * random.normal(size=2)
@@ -258,7 +258,7 @@ def _retrieved(folder, random, pictures, planted):
         "untrained_percentile",
     )  # fmt: skip
     storage.write_csv(folder / "retrieve/matches.csv", columns, rows)
-    storage.write_json(folder / "retrieve/metrics.json", {"run": "base", "queries": 200, "neighbours": 6, "pictures": pictures})
+    storage.write_json(folder / "retrieve/metrics.json", {"run": "base", "queries": 400, "neighbours": 6, "pictures": pictures})
     seal(folder, "retrieve", seconds=5)
 
 

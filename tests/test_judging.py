@@ -479,7 +479,7 @@ class TestTables:
         }
         assert ticks["two-columns"] == ticks["parameters"] == (True, True, True)
         assert ticks["more-data"] == (True, False, False)
-        assert ticks["pre-training"] == ticks["off-centre"] == (False, False, False)
+        assert ticks["pre-training"] == ticks["kernels-variety"] == (False, False, False)
 
 
 def test_numbers_of_what_cannot_be_decided_are_reported_not_judged(found, tmp_path):

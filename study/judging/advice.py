@@ -118,17 +118,20 @@ def _least(estimate: Estimate, question: Question) -> tuple[int, ...]:
 
 
 def settles(estimate: Estimate, question: Question, word: str, wanted: float) -> Need | None:
-    """What would decide an open claim if the effect is about what was seen; None where the word leaves nothing open.
+    """What would decide an open claim if the effect is about what was seen; None where the word leaves nothing open, and
+    where times were not reached, as only longer trainings help there.
 
     An undecided effect is settled by being seen or by being shown smaller than what matters, whichever takes less; an
     open size by half of the paper's effect, or by being surely over the paper's bound.
     """
     seen, margin, least = estimate.value, question.margin, question.least_seeds
+    if estimate.bound:
+        return None
     if word in (verdicts.UNDECIDED, verdicts.TOO_FEW_SEEDS):
         ways = [power.to_see(estimate, seen, wanted, least)] if seen else []
         if abs(seen) < margin:
             ways.append(power.to_show_smaller(estimate, seen, margin, wanted, least))
-        return min(ways, key=_cost)
+        return min(ways, key=_cost, default=None)
     if word == verdicts.SIZE_OPEN and question.paper is not None:
         paper = question.paper_scaled
         if question.over:

@@ -108,7 +108,7 @@ def _in_pool(part: Contrast, of: dunnett.Family | None, family: Family) -> Estim
     if of is not None and all(term.run in of.arms for term in part.terms):
         return dunnett.contrast(of, {term.run: float(term.weight) for term in part.terms})
     first, second = sorted(part.terms, key=lambda term: -term.weight)[:2]
-    return comparisons.welch(first.wrong, second.wrong, alpha=family.alpha, comparisons=family.comparisons)
+    return comparisons.welch(first.wrong, second.wrong, step=1.0, alpha=family.alpha, comparisons=family.comparisons)
 
 
 def _runs(parts: tuple[Contrast, ...], block: Block) -> tuple[str, ...]:
@@ -150,7 +150,7 @@ def _named(sample: Sample, block: Block) -> tuple[str, ...]:
 def _estimate(one: Measurement, sample: Sample, null: float, head: Head, family: Family | None) -> Estimate:
     share: dict[str, Any] = {"alpha": family.alpha, "comparisons": family.comparisons} if family else {}
     if isinstance(sample, Contrasts):
-        parts = [comparisons.welch(*(term.wrong for term in part.terms), **share) for part in sample.parts]
+        parts = [comparisons.welch(*(term.wrong for term in part.terms), step=1.0, **share) for part in sample.parts]
         return comparisons.all_of(parts) if len(parts) > 1 else parts[0]
     if isinstance(sample, Paired):
         return _paired(one, sample, null, share)

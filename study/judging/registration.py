@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 PAPER = "study/paper/"
@@ -25,17 +26,26 @@ RULES = (("study/judging/families.py", "tested"), ("study/judging/verdicts.py", 
 SENTENCES = ("said", "why", "floor", "remarks", "test")  # what is told of a number and not computed with
 PARTS = ("block", "numbers", "measure", "rules")
 
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Definition:
+    """A function, class or constant: its syntax tree, and the path and name of each that it uses."""
+
+    tree: str
+    uses: tuple[tuple[str, str], ...]
+
+
 PRE_REGISTERED, EXPLORATORY, NOT_CHECKED = "pre-registered", "exploratory", "not checked"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Version:
     """The project at a commit, or as it stands: protocol.yaml as YAML holds it, and the text of modules by path."""
 
     protocol: Mapping[str, Any]
     modules: Mapping[str, str]
-    _trees: dict[str, dict[str, ast.AST]] = field(default_factory=dict, repr=False)
     _parts: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict, repr=False)
+    _known: dict[tuple[str, str], Definition | None] = field(default_factory=dict, repr=False)
 
     def registered(self, claim: str, study: str) -> dict[str, Any]:
         """The parts (PARTS) that are registered of a claim; a part that does not exist is None."""
@@ -44,9 +54,9 @@ class Version:
             module, _, name = str(block.get("measure", "")).partition(".")
             self._parts[claim, study] = {
                 "block": self._block(block, study),
-                "numbers": self._numbers(claim),
+                "numbers": self._statements.get(claim),
                 "measure": self._code((f"study/judging/measures/{module}.py", name)),
-                "rules": self._code(*RULES),
+                "rules": self._rules,
             }
         return self._parts[claim, study]
 
@@ -57,34 +67,38 @@ class Version:
         said = {key: self.protocol.get(key) for key in ("confidence", "power", "stop")}
         return {**said, "family": families.get(str(block.get("family"))), "block": whole}
 
-    def _numbers(self, claim: str) -> list[Any] | None:
-        """Every number in the statement of a claim, and its kind, unit and bound."""
+    @cached_property
+    def _statements(self) -> dict[str, list[Any]]:
+        """By claim, every number in its statement, and its kind, unit and bound."""
+        found: dict[str, list[Any]] = {}
         for path in sorted(self.modules):
-            if not path.startswith(PAPER):
-                continue
-            for node in ast.walk(_parsed(self.modules[path])):
-                if isinstance(node, ast.Call) and len(node.args) + len(node.keywords) > 3 and _names(node, claim):
-                    return list(_said(node))
-        return None
+            for node in ast.walk(_parsed(self.modules[path])) if path.startswith(PAPER) else ():
+                if isinstance(node, ast.Call) and len(node.args) + len(node.keywords) > 3 and (name := _named(node)):
+                    found.setdefault(name, list(_said(node)))
+        return found
+
+    @cached_property
+    def _rules(self) -> dict[str, str] | None:
+        return self._code(*RULES)
 
     def _code(self, *entries: tuple[str, str]) -> dict[str, str] | None:
         """The definitions that these functions use, themselves among them, as syntax trees."""
         todo, found = list(entries), dict[str, str]()
         while todo:
             path, name = todo.pop()
-            node = self._definitions(path).get(name)
-            if node is None or f"{path}:{name}" in found:
-                continue
-            found[f"{path}:{name}"] = ast.dump(_bare(node))
-            todo += _uses(node, path, self.modules[path], self._definitions(path))
+            definition = self._definition(path, name)
+            if definition and f"{path}:{name}" not in found:
+                found[f"{path}:{name}"] = definition.tree
+                todo += definition.uses
         return found or None
 
-    def _definitions(self, path: str) -> dict[str, ast.AST]:
-        """What a module defines at its top level, by name; nothing for a module whose code is not followed."""
-        if path not in self._trees:
-            followed = path in self.modules and path.startswith(FOLLOWED)
-            self._trees[path] = dict(_top_level(_parsed(self.modules[path]))) if followed else {}
-        return self._trees[path]
+    def _definition(self, path: str, name: str) -> Definition | None:
+        """Of a module whose code is followed; None for any other, and for what it does not define."""
+        if (path, name) not in self._known:
+            whole = _definitions(path, self.modules[path]) if path in self.modules and path.startswith(FOLLOWED) else {}
+            self._known.update({(path, one): definition for one, definition in whole.items()})
+            self._known.setdefault((path, name), None)
+        return self._known[path, name]
 
 
 def registration(claim: str, study: str, today: Version, then: Version | None) -> str:
@@ -125,9 +139,10 @@ def _parsed(source: str) -> ast.Module:
         return ast.Module(body=[], type_ignores=[])
 
 
-def _names(call: ast.Call, claim: str) -> bool:
+def _named(call: ast.Call) -> str:
+    """The id of the claim that a call states; empty where it states none."""
     first = call.args[0] if call.args else next((one.value for one in call.keywords if one.arg == "id"), None)
-    return isinstance(first, ast.Constant) and first.value == claim
+    return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
 
 
 def _said(call: ast.Call) -> Iterator[Any]:
@@ -151,11 +166,17 @@ def _top_level(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
             yield node.target.id, node
 
 
-def _uses(node: ast.AST, path: str, source: str, own: Mapping[str, ast.AST]) -> list[tuple[str, str]]:
+def _definitions(path: str, source: str) -> dict[str, Definition]:
+    tree = _parsed(source)
+    own, imported = dict(_top_level(tree)), dict(_imports(tree))
+    bare = {name: _bare(node) for name, node in own.items()}
+    return {name: Definition(tree=ast.dump(node), uses=_uses(node, path, set(own), imported)) for name, node in bare.items()}
+
+
+def _uses(node: ast.AST, path: str, own: set[str], imported: Mapping[str, tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     """What a definition uses: names of its own module, and names or attributes that it imports from modules of study/."""
-    imported = dict(_imports(_parsed(source)))
     found = []
-    for part in ast.walk(_bare(node)):
+    for part in ast.walk(node):
         if isinstance(part, ast.Name) and part.id in own:
             found.append((path, part.id))
         elif isinstance(part, ast.Name) and part.id in imported:
@@ -164,7 +185,7 @@ def _uses(node: ast.AST, path: str, source: str, own: Mapping[str, ast.AST]) -> 
         elif isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name) and part.value.id in imported:
             module, name = imported[part.value.id]
             found.append((f"{module}.{name}".replace(".", "/") + ".py", part.attr))
-    return found
+    return tuple(dict.fromkeys(found))
 
 
 def _imports(tree: ast.Module) -> Iterator[tuple[str, tuple[str, str]]]:

@@ -177,8 +177,12 @@ def effect(estimate: Estimate, question: Question) -> Verdict:
         return Verdict(word=CONTRADICTED, why=f"the effect goes the other way: {tested}")
     if estimate.low > 0 and not question.reduced and question.paper is not None:
         return _size(estimate, question, tested)
-    if -question.margin < estimate.low and estimate.high < question.margin:
-        return _small(question, tested)
+    inside = -question.margin < estimate.low and estimate.high < question.margin
+    if not question.learned and (inside or estimate.low <= 0):
+        return _not_learned(question, tested)
+    if inside:
+        matters = amounts.amount(question.matters, question.unit)
+        return Verdict(word=SMALLER, why=f"the effect is surely smaller than {matters}: {tested}")
     if estimate.low <= 0:
         return Verdict(word=UNDECIDED, why=f"neither an effect nor its smallness is shown: {tested}")
     if question.reduced:
@@ -207,12 +211,9 @@ def _holds(estimate: Estimate, question: Question) -> bool:
     return estimate.new_low <= high and low <= estimate.new_high
 
 
-def _small(question: Question, tested: str) -> Verdict:
-    matters = amounts.amount(question.matters, question.unit)
-    if not question.learned:
-        why = f"in no run was the measure farther than {matters} from {question.floor or 'where it begins'}: {tested}"
-        return Verdict(word=NOT_LONG_ENOUGH, why=why)
-    return Verdict(word=SMALLER, why=f"the effect is surely smaller than {matters}: {tested}")
+def _not_learned(question: Question, tested: str) -> Verdict:
+    near = f"farther than {amounts.amount(question.matters, question.unit)} from {question.floor or 'where it begins'}"
+    return Verdict(word=NOT_LONG_ENOUGH, why=f"in no run was the measure {near}: {tested}")
 
 
 def absence(estimate: Estimate, question: Question) -> Verdict:
@@ -226,7 +227,7 @@ def absence(estimate: Estimate, question: Question) -> Verdict:
     if estimate.high >= question.margin:
         return Verdict(word=UNDECIDED, why=f"the interval reaches over the smallest difference that matters: {tested}")
     if not question.learned:
-        return _small(question, tested)
+        return _not_learned(question, tested)
     if question.reduced:
         return Verdict(word=DIRECTION, why=f"no difference that matters: {tested}; {'; '.join(question.reduced)}")
     return Verdict(word=REPRODUCED, why=f"no difference that matters: {tested}")

@@ -88,9 +88,13 @@ def contrast(of: Family, weights: Mapping[str, float]) -> Estimate:
     weighted = [(weight, of.arms[run]) for run, weight in weights.items()]
     variances = [max(one.variance, of.spread) for _, one in weighted]
     bare = weighted_sum(weighted, variances, of.degrees)
-    p = exceedance(abs(bare.value) / bare.error, of.loadings, of.degrees) if of.degrees else 1.0
+    p = _p(of, abs(bare.value) / bare.error)
     level = 2 * float(stats.t.sf(of.critical, of.degrees)) if of.degrees else of.alpha / len(of.loadings)
     return replace(bounded(bare, of.critical), p=p, alpha=of.alpha, level=level, pooled=True)
+
+
+def _p(of: Family, statistic: float) -> float:
+    return exceedance(statistic, of.loadings, of.degrees) if of.degrees else 1.0
 
 
 def exceedance(threshold: float, loadings: np.ndarray, degrees: float) -> float:
@@ -123,18 +127,19 @@ def critical_value(loadings: np.ndarray, degrees: float, alpha: float) -> float:
 
 @lru_cache(maxsize=64)
 def spreads(degrees: float) -> tuple[np.ndarray, np.ndarray]:
-    """Values of s and their weights."""
-    law = stats.chi(degrees, scale=1 / np.sqrt(degrees))
-    low, high = law.ppf(OUTSIDE), law.isf(OUTSIDE)
+    """Values of s, the root of a chi-square over its degrees of freedom, and the chance that stands for each."""
+    half = degrees / 2
+    low, high = np.sqrt([special.gammaincinv(half, OUTSIDE) / half, special.gammainccinv(half, OUTSIDE) / half])
     points, weights = np.polynomial.legendre.leggauss(POINTS)
     at = (high + low) / 2 + (high - low) / 2 * points
-    density = weights * law.pdf(at)
+    logarithm = (degrees - 1) * np.log(at) - half * at**2
+    density = weights * np.exp(logarithm - logarithm.max())
     return at, density / density.sum()
 
 
 @lru_cache(maxsize=1)
 def _normals() -> tuple[np.ndarray, np.ndarray]:
-    """Values of Z and their weights; of one sign only, as the statistics' sizes do not change with it."""
+    """Values of Z and the chance that stands for each; of one sign only, as the statistics' sizes do not change with it."""
     points, weights = np.polynomial.legendre.leggauss(POINTS)
     at = FARTHEST_NORMAL / 2 * (1 + points)
     density = weights * np.exp(-(at**2) / 2)

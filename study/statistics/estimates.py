@@ -22,11 +22,11 @@ class Estimate:
 
     `low` and `high` bound the value with the family's confidence, 1 - `alpha`; `p` is adjusted for the family and is to
     be compared with `alpha`. `new_low` and `new_high`: where one new training, or pair of trainings, would come to lie
-    with a chance of 95%. `error`: the standard error of `value`, with `degrees` of freedom; `critical` times it is half
-    of the interval, and `level` that of a single t test with this critical value. `seeds` and `variances` (of one seed)
-    are those of each run that is compared, `error_of_pictures` the part of `error` that more seeds do not remove,
-    `pictures` their number. `units`: "seeds", "rounds", or "pictures", where the statement is of these networks only.
-    `pooled`: spread and degrees are those of a whole family. `bound`: "at least", "at most" or "unknown" where times were
+    with a chance of 95%. `error`: the standard error of `value`; `critical` times it is half of the interval, which is that
+    of a single test at `level`. `seeds` and `variances` (of one seed) are those of each run that is compared, `degrees`
+    the degrees of freedom of the spread between seeds, `error_of_pictures` the part of `error` that more seeds do not
+    remove, `pictures` their number. `units`: "seeds", "rounds", or "pictures", where the statement is of these networks
+    only. `pooled`: spread and degrees are those of a whole family. `bound`: "at least", "at most" or "unknown" where times were
     not reached.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -40,36 +41,43 @@ class Need:
 
 
 def power(design: Estimate, effect: float) -> float:
-    """Chance that the design of an estimate (its error, degrees and critical value) sees `effect`, on the side where it is."""
-    if not np.isfinite(design.critical):
-        return 0.0
-    spread, weights = spreads(design.degrees)
-    return float(weights @ stats.norm.cdf(abs(effect) / design.error - design.critical * spread))
+    """Chance that the design of an estimate (its errors, degrees and level) sees `effect`, on the side where it is."""
+    reach, weights = _reaches(design)
+    return float(weights @ stats.norm.cdf((abs(effect) - reach) / design.error))
 
 
 def power_for_smaller(design: Estimate, effect: float, margin: float) -> float:
     """Chance that its interval comes to lie within `margin` of zero, where the effect is `effect`."""
-    if not np.isfinite(design.critical):
-        return 0.0
-    spread, weights = spreads(design.degrees)
-    room = margin / design.error - design.critical * spread
-    inside = stats.norm.cdf(room - effect / design.error) - stats.norm.cdf(-room - effect / design.error)
-    return float(weights @ np.where(room > 0, inside, 0))
+    reach, weights = _reaches(design)
+    room = np.maximum(margin - reach, 0)
+    return float(weights @ (stats.norm.cdf((room - effect) / design.error) - stats.norm.cdf((-room - effect) / design.error)))
 
 
 def power_for_size(design: Estimate, half_width: float) -> float:
     """Chance that half of its interval is at most `half_width`."""
-    if not np.isfinite(design.critical):
-        return 0.0
-    return float(stats.chi2.cdf(design.degrees * (half_width / (design.critical * design.error)) ** 2, design.degrees))
+    reach, weights = _reaches(design)
+    return float(weights @ (reach <= half_width))
+
+
+def _reaches(design: Estimate) -> tuple[np.ndarray, np.ndarray]:
+    """Half of the interval for every spread between seeds that one may find, and the chance of each."""
+    if not design.degrees:
+        return np.array([np.inf]), np.ones(1)
+    spread, weights = spreads(design.degrees)
+    far = stats.t.isf(design.level / 2, design.degrees)
+    if design.pooled or design.units == "pictures":
+        return far * design.error * spread, weights
+    of_seeds = far**2 * (design.error**2 - design.error_of_pictures**2) * spread**2
+    return np.sqrt(of_seeds + (stats.norm.isf(design.level / 2) * design.error_of_pictures) ** 2), weights
 
 
 def smallest_visible(estimate: Estimate, wanted: float) -> float:
     """The smallest effect that would have been seen with the chance `wanted`; infinite where nothing could be."""
-    if not np.isfinite(estimate.critical):
+    if not estimate.degrees or estimate.bound:
         return float("inf")
-    reach = (estimate.critical + 10) * estimate.error * 10
-    return float(optimize.brentq(lambda effect: power(estimate, effect) - wanted, 0, reach, xtol=1e-6 * estimate.error))
+    reach, _ = _reaches(estimate)
+    farthest = float(reach.max()) + 10 * estimate.error
+    return float(optimize.brentq(lambda effect: power(estimate, effect) - wanted, 0, farthest, xtol=1e-6 * estimate.error))
 
 
 def planned(estimate: Estimate, seeds: Sequence[int], pictures: int | None = None) -> Estimate:
@@ -78,20 +86,14 @@ def planned(estimate: Estimate, seeds: Sequence[int], pictures: int | None = Non
     of_pictures = estimate.error_of_pictures**2 * shrink
     if estimate.units == "pictures":
         degrees: float = pictures - 1 if pictures else estimate.degrees
-        return _with(estimate, of_pictures, degrees, of_pictures)
+        return replace(estimate, error=of_pictures**0.5, error_of_pictures=of_pictures**0.5, degrees=degrees)
     parts = [variance / count for variance, count in zip(estimate.variances, seeds, strict=True)]
-    square = sum(parts) + of_pictures
     if estimate.pooled:
         degrees = estimate.degrees + (sum(seeds) - sum(estimate.seeds)) / 2
     else:
-        degrees = square**2 / sum(part**2 / (count - 1) for part, count in zip(parts, seeds, strict=True))
-    return replace(_with(estimate, square, degrees, of_pictures), seeds=tuple(seeds))
-
-
-def _with(estimate: Estimate, square: float, degrees: float, of_pictures: float) -> Estimate:
-    critical = float(stats.t.isf(estimate.level / 2, degrees))
-    error = float(np.sqrt(square))
-    return replace(estimate, error=error, degrees=degrees, critical=critical, error_of_pictures=float(np.sqrt(of_pictures)))
+        degrees = sum(parts) ** 2 / sum(part**2 / (count - 1) for part, count in zip(parts, seeds, strict=True))
+    error = float(np.sqrt(sum(parts) + of_pictures))
+    return replace(estimate, error=error, error_of_pictures=of_pictures**0.5, degrees=degrees, seeds=tuple(seeds))
 
 
 def to_see(estimate: Estimate, effect: float, wanted: float, least: Sequence[int] = ()) -> Need:
@@ -118,27 +120,29 @@ def to_know_size(estimate: Estimate, half_width: float, wanted: float, least: Se
 def _search(
     estimate: Estimate, does: Callable[[Estimate], bool], allowed: float, least: Sequence[int]
 ) -> tuple[tuple[int, ...] | None, int | None]:
-    """Fewest seeds that do, growing in proportion; where the test set alone forbids it, so many pictures that their
-    chance is half of the variance that is `allowed`."""
+    """Fewest seeds that do, growing in proportion; where the test set forbids it, so many pictures that their error is at
+    most half of the variance that `allowed`, a standard error, leaves."""
+    if allowed <= 0:
+        return None, None
     if estimate.units == "pictures":
         assert estimate.pictures is not None
-        needed = _pictures(estimate, allowed)
-        return (), None if does(estimate) else max(needed, estimate.pictures + 1)
+        return (), None if does(estimate) else max(_pictures(estimate, allowed) or 0, estimate.pictures + 1)
     first = [max(had, asked, 2) for had, asked in zip(estimate.seeds, least or (2,) * len(estimate.seeds), strict=True)]
-    more = 2 * _pictures(estimate, allowed) if estimate.pictures else 0
-    for pictures in (None, more) if more else (None,):
-
-        def seeds(count: int) -> tuple[int, ...]:
-            return tuple(int(np.ceil(one * count / first[0])) for one in first)
-
-        counts = range(first[0], MOST_SEEDS + 1)
-        found = bisect_left(counts, True, key=lambda count: does(planned(estimate, seeds(count), pictures)))  # noqa: B023
-        if found < len(counts):
-            return seeds(counts[found]), pictures
+    counts = range(first[0], max(first[0], MOST_SEEDS) + 1)
+    for pictures in dict.fromkeys((None, _pictures(estimate, allowed / 2**0.5))):
+        place = bisect_left(counts, True, key=lambda count: does(planned(estimate, _grown(first, count), pictures)))
+        if place < len(counts):
+            return _grown(first, counts[place]), pictures
     return None, None
 
 
-def _pictures(estimate: Estimate, allowed: float) -> int:
-    """Test pictures with which their error alone is `allowed`."""
-    assert estimate.pictures is not None
-    return int(np.ceil(estimate.pictures * (estimate.error_of_pictures / allowed) ** 2)) if allowed > 0 else 0
+def _grown(first: Sequence[int], count: int) -> tuple[int, ...]:
+    """Seeds of each run where the first has `count`, in the proportion of `first`."""
+    return tuple(math.ceil(one * count / first[0]) for one in first)
+
+
+def _pictures(estimate: Estimate, allowed: float) -> int | None:
+    """Test pictures with which their error alone is `allowed`; None where those there are do."""
+    if estimate.pictures is None or estimate.error_of_pictures <= allowed:
+        return None
+    return math.ceil(estimate.pictures * (estimate.error_of_pictures / allowed) ** 2)
