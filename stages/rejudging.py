@@ -88,9 +88,8 @@ def judge_pin(name: str, words_alone: bool) -> tuple[str, list[str]]:
     """What to say of a pinned study, and which of its locks are broken."""
     pinned = files.PINNED / name
     if not (pinned / "judge/claims.json").is_file():
-        raise ValueError(
-            f"there is no pinned study {name!r}; the studies are {', '.join(sorted(p.name for p in files.PINNED.glob('*/')))}"
-        )
+        kept = ", ".join(sorted(path.name for path in files.PINNED.glob("*/")))
+        raise ValueError(f"there is no pinned study {name!r}; use one of: {kept or 'none is kept yet'}")
     params = read_params(pinned / PARAMS)
     made = judgements.judged(pinned, params, judgements.pinned(pinned, params), versions.as_it_stands())
     if words_alone:
@@ -98,10 +97,10 @@ def judge_pin(name: str, words_alone: bool) -> tuple[str, list[str]]:
     held, then = pinned_words(pinned), words_at_its_commit(pinned)
     broken = [f"{name} is not the file of the pin's manifest" for name in judgements.changed_files(pinned)]
     broken += ["its own code gives other words than it holds"] if held != then else []
-    return differences(name, held, then, made.rows), broken + _locks(made)
+    return differences(name, held, then, made.rows), broken + locks(made)
 
 
-def _locks(made: Judged) -> list[str]:
+def locks(made: Judged) -> list[str]:
     """Broken locks: files, and claims that were registered otherwise before their runs."""
     rows = (row for row in made.rows if row.numbers.registered.startswith(EXPLORATORY))
     return made.locks + [f"{row.claim.id} is {row.numbers.registered}" for row in rows]
@@ -120,7 +119,7 @@ def judge_again(arguments: list[str]) -> None:
             settings, params = load(), read_params(PARAMS)
             conditions = judgements.working(settings, params, provenance.code())
             made = judgements.judged(settings.results, params, conditions, versions.as_it_stands())
-            said, broken = report.summary(made.rows), _locks(made)
+            said, broken = report.summary(made.rows), locks(made)
     except (ValueError, OSError) as problem:
         sys.exit(f"judge: {problem}")
     print(said)

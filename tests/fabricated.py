@@ -5,6 +5,7 @@ The pictures, kernels, weights, features and neighbours are consistent with one 
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from study.checking import plain
 from study.data.feeding import NO_AUGMENTATION, Feed
 from study.data.packed import PACKED
 from study.data.packing import PackingSettings, pack
-from study.judging.verdicts import WORDS
+from study.judging.row import Numbers, Row
+from study.judging.verdicts import WORDS, Verdict
 from study.machine import derived_seed
 from study.measuring import pixels
 from study.measuring.convergence import CurveSettings, mean_curve, measure
@@ -157,25 +159,18 @@ def _cost(folder: Path, random: np.random.Generator) -> None:
 
 
 def claims(folder: Path) -> list[dict[str, Any]]:
-    """A row a claim as study/judging writes it, each verdict in turn, with invented numbers where it is measured."""
+    """A row a claim as the judgement writes it, each verdict in turn, with invented numbers where it is measured."""
     rows, rests_on = [], "evaluate/base/ten_patches.npz"
     for number, claim in enumerate(CLAIMS):
-        row = {name: getattr(claim, name) for name in ("id", "section", "cacm", "kind", "title", "quote", "metric", "unit")}
-        row |= {
-            "paper": claim.value,
-            "paper_top5": claim.top5,
-            "paper_data": claim.data,
-            "paper_protocol": claim.protocol,
-        }
-        row |= {"author_run": claim.author_run, "problems": claim.problems, "others": claim.others}
-        row |= {
-            "verdict": WORDS[number % len(WORDS)],
-            "why": "invented for a test",
-            "decide": "7 seeds; then `uv run dvc repro`",
-        }
+        verdict = Verdict(word=WORDS[number % len(WORDS)], why="invented for a test")
+        numbers = Numbers()
         if claim.kind == "effect":
-            row |= {"ours": 0.01 * number, "low": 0.01 * number - 0.02, "high": 0.01 * number + 0.02, "bound": ""}
-            row |= {"pictures": 240, "seeds": 2, "scale": "built-in synthetic pictures, 64 px", "p_holm": 0.04}
-            row |= {"registered": "exploratory", "artifacts": {rests_on: storage.sha256(folder / rests_on)}}
-        rows.append(row)
+            low, high = 0.01 * number - 0.02, 0.01 * number + 0.02
+            numbers = Numbers(
+                ours=0.01 * number, low=low, high=high, p=0.04, seeds=2, seeds_of_each=(2, 2), pictures=240,
+                units="test pictures", scale="built-in synthetic pictures, 64 px", registered="exploratory", implemented=True,
+                artifacts={rests_on: storage.sha256(folder / rests_on)},
+            )  # fmt: skip
+        row = Row(claim=claim, verdict=verdict, decide="7 seeds; then `uv run dvc repro`", numbers=numbers)
+        rows.append(json.loads(json.dumps(row.columns())))
     return rows

@@ -7,6 +7,8 @@ cannot be noticed: who edits predictions together with the record that has their
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +19,7 @@ from ruamel.yaml import YAML
 from stages import judgements, pin, rejudging, versions
 from stages.settings import read_params
 from study import predictions, provenance, storage
-from study.judging import verdicts
+from study.judging import report, verdicts
 from study.judging.row import Row
 from study.judging.staleness import md5
 from tests.invented import CURVE, CURVES, MACHINE, RUNS, SHARED, edit, invent, merged
@@ -362,13 +364,59 @@ class TestRegistered:
         commit(root, "a slip mended")
         assert self.registered(root) == "pre-registered, deviation 2"
 
-    def test_strict_ends_with_a_status_of_its_own(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        stray(root, True)
-        with in_folder(root):
-            broken = judgements.changed_files(PINNED)
-        assert broken == ["train/base/seed-11/kernels.npy"]
-        number_of_the_paper(root, False)
-        commit(root, "another number")
-        made = judged(root, pinned=False)
-        assert "two-columns is exploratory: since its runs another numbers" in rejudging._locks(made)
-        assert capsys.readouterr().out == ""
+
+def judge_pin(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return run(sys.executable, "-m", "stages.judge", "--pinned", "kept", *options, cwd=root, check=False)
+
+
+@pytest.mark.slow
+def test_a_pin_is_judged_by_the_code_of_its_commit_and_by_todays(root: Path) -> None:
+    """The same words as long as the code is the same; then which changed, and why; a broken lock has a status of its own."""
+    made = judged(root, pinned=True)
+    folder = root / PINNED
+    storage.write_json(folder / "judge/claims.json", report.as_json(made.study, made.rows))
+    edit(folder / "manifest.json", lambda m: m.update({"judge/claims.json": storage.sha256(folder / "judge/claims.json")}))
+    commit(root, "its words")
+    done = judge_pin(root, "--strict")
+    assert done.returncode == 0, done.stderr
+    assert "the code of its commit gives the words that it holds" in done.stdout
+    assert f"another word to 0 of {len(made.rows)} claims" in done.stdout
+    path = root / "protocol.yaml"
+    path.write_text(path.read_text().replace("sketch: {smallest_effect: 0.05}", "sketch: {smallest_effect: 0.001}"))
+    commit(root, "another smallest effect")
+    done = judge_pin(root)
+    (line,) = (line for line in done.stdout.splitlines() if "One GPU" in line)
+    assert "| smaller than what matters | undecided |" in line and "exploratory: since its runs another block" in line
+    assert done.returncode == 0 and judge_pin(root, "--strict").returncode == rejudging.BROKEN
+    other_predictions(root, True)
+    done = judge_pin(root, "--strict")
+    assert done.returncode == rejudging.BROKEN
+    assert "evaluate/one_column/ten_patches.npz is not the file of the pin's manifest" in done.stdout
+    assert (
+        run("git", "worktree", "list", cwd=root).stdout.count("\n") == 1
+        and "pinned/kept" not in run("git", "status", "--porcelain", "--", "stages", cwd=root).stdout
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--pinned", "nosuch"], "there is no pinned study 'nosuch'; use one of: kept"),
+        (["--pinned"], "use it alone, with --strict, or with --pinned and the name of a pinned study"),
+        (["--lenient"], "use it alone, with --strict, or with --pinned and the name of a pinned study"),
+    ],
+)
+def test_a_wrong_call_is_one_sentence(template: Path, arguments: list[str], sentence: str) -> None:
+    with in_folder(template), pytest.raises(SystemExit, match=sentence):
+        rejudging.judge_again(arguments)
+
+
+def test_broken_locks_are_files_and_claims_that_were_registered_otherwise(root: Path) -> None:
+    assert rejudging.locks(judged(root, pinned=False)) == []
+    other_predictions(root, False)
+    number_of_the_paper(root, False)
+    commit(root, "another number")
+    assert rejudging.locks(judged(root, pinned=False)) == [
+        "evaluate/one_column/ten_patches.npz is not what evaluate-one_column wrote",
+        "two-columns is exploratory: since its runs another numbers",
+    ]

@@ -13,7 +13,9 @@ from streamlit.testing.v1 import AppTest
 from dashboard import frames, pictures, query, reading, showing, tables, verdicts
 from dashboard.reading import Study
 from study import predictions, storage
-from study.judging.verdicts import WORDS
+from study.amounts import interval
+from study.judging.staleness import makers
+from study.judging.verdicts import GROUPS, WORDS
 from study.paper.claims import CLAIMS
 from tests.fabricated import study as fabricated_study
 from tests.test_query import REFUSED, TAKEN
@@ -146,7 +148,7 @@ def test_a_verdict_whose_file_has_changed_is_withheld(root: Path) -> None:
 
 def test_a_working_study_that_is_stale_says_so_and_a_pinned_one_is_judged_at_its_own_commit(root: Path) -> None:
     (root / "params.yaml").write_text("study: invented\n")
-    then = fingerprints(root) | {"study/network/alexnet.py": "0" * 64}
+    then = makers({}, {}, root, "invented") | {"study/network/alexnet.py": "0" * 32}
     storage.write_json(root / "results/invented/judge/provenance.json", {"made_by": then})
     shutil.copytree(root / "results/invented", root / "pinned/kept")
     assert "study/network/alexnet.py changed after these verdicts were given" in "".join(
@@ -162,7 +164,7 @@ def test_a_working_study_that_is_stale_says_so_and_a_pinned_one_is_judged_at_its
 def test_claims_are_counted_and_the_groups_hold_every_verdict(root: Path) -> None:
     claims = verdicts.claims(here(root))
     assert len(claims) == len(CLAIMS)
-    assert set(tables.VERDICTS) == set(tables.GROUPS) == set(WORDS)
+    assert set(tables.VERDICTS) == set(GROUPS) == set(WORDS)
     assert sum(tables.answer(claims).values()) == len(claims)
     app = opened("claims")
     assert [metric.value for metric in app.metric] == [f"{n} of {len(claims)}" for n in tables.answer(claims).values()]
@@ -170,16 +172,18 @@ def test_claims_are_counted_and_the_groups_hold_every_verdict(root: Path) -> Non
 
 def test_the_claims_table_can_be_narrowed_to_a_verdict(root: Path) -> None:
     app = opened("claims")
-    app.selectbox(key="verdict").select("inconclusive").run()
+    app.selectbox(key="verdict").select("undecided").run()
     assert not app.exception
-    assert set(app.dataframe[0].value["verdict"]) == {"inconclusive"}
+    assert set(app.dataframe[0].value["verdict"]) == {"undecided"}
 
 
 def test_the_paper_s_number_and_ours_stand_in_columns_of_their_own(root: Path) -> None:
     table = tables.claim_table(verdicts.claims(here(root))).set_index("claim")
-    row = table.loc["Two columns err less than one column of half the kernels"]
-    assert row["in the paper"] == "1.7 points"
-    assert row["here (95% interval)"] == "6 points (4 to 8)"
+    row = table.loc["Two columns err less than one column with half of the kernels"]
+    assert row["in the paper"] == "1.70 points; top-5 1.20 points (ILSVRC-2010, test)"
+    number = [claim.id for claim in CLAIMS].index("two-columns")
+    assert row["here"] == interval(0.01 * number, 0.01 * number - 0.02, 0.01 * number + 0.02, "error difference")
+    assert row["rests on"] == "2 seeds, 240 test pictures"
 
 
 def test_a_claim_says_what_would_decide_it_and_on_which_files_it_rests(root: Path) -> None:
@@ -187,7 +191,7 @@ def test_a_claim_says_what_would_decide_it_and_on_which_files_it_rests(root: Pat
     app.query_params["claim"] = "two-columns"
     app.run()
     assert not app.exception
-    assert [heading.value for heading in app.subheader] == ["Two columns err less than one column of half the kernels"]
+    assert [heading.value for heading in app.subheader] == ["Two columns err less than one column with half of the kernels"]
     assert "7 seeds; then `uv run dvc repro`" in told(app)
     facts = {row[0]: row[1] for table in app.table for row in table.value.itertuples(index=False)}
     assert facts["files"] == "evaluate/base/ten_patches.npz"

@@ -57,7 +57,7 @@ ABSENT = {
     "relu-faster": {verdicts.SMALLER},
     "relu-six-times": {verdicts.SMALLER},
     "kernels-specialise": {verdicts.UNDECIDED, verdicts.SMALLER},
-    "neighbours": {verdicts.SMALLER},
+    "neighbours": {verdicts.SMALLER, verdicts.UNDECIDED},
     "neighbours-far-in-pixels": {verdicts.SMALLER},
     "dropout-halving": {verdicts.UNDECIDED},
     "augmentation-free": {verdicts.CONTRADICTED},
