@@ -125,12 +125,19 @@ def critical_value(loadings: np.ndarray, degrees: float, alpha: float) -> float:
     return float(optimize.brentq(lambda at: exceedance(at, loadings, degrees) - alpha, lowest * 0.99, highest * 1.01, xtol=1e-7))
 
 
+@lru_cache(maxsize=1)
+def _points() -> tuple[np.ndarray, np.ndarray]:
+    """Points of the quadrature by Gauss and Legendre, from -1 to 1, and their weights."""
+    points, weights = np.polynomial.legendre.leggauss(POINTS)
+    return points, weights
+
+
 @lru_cache(maxsize=64)
 def spreads(degrees: float) -> tuple[np.ndarray, np.ndarray]:
     """Values of s, the root of a chi-square over its degrees of freedom, and the chance that stands for each."""
     half = degrees / 2
     low, high = np.sqrt([special.gammaincinv(half, OUTSIDE) / half, special.gammainccinv(half, OUTSIDE) / half])
-    points, weights = np.polynomial.legendre.leggauss(POINTS)
+    points, weights = _points()
     at = (high + low) / 2 + (high - low) / 2 * points
     logarithm = (degrees - 1) * np.log(at) - half * at**2
     density = weights * np.exp(logarithm - logarithm.max())
@@ -140,7 +147,7 @@ def spreads(degrees: float) -> tuple[np.ndarray, np.ndarray]:
 @lru_cache(maxsize=1)
 def _normals() -> tuple[np.ndarray, np.ndarray]:
     """Values of Z and the chance that stands for each; of one sign only, as the statistics' sizes do not change with it."""
-    points, weights = np.polynomial.legendre.leggauss(POINTS)
+    points, weights = _points()
     at = FARTHEST_NORMAL / 2 * (1 + points)
     density = weights * np.exp(-(at**2) / 2)
     return at, density / density.sum()
