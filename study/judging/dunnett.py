@@ -19,7 +19,7 @@ from study.judging.estimates import LEAST_SEEDS, Arm, Estimate, arm, bounded, va
 
 POINTS = 60
 LARGEST_LOADING = 0.98  # a smaller loading errs on the safe side, and keeps the integrand smooth enough for 60 points
-OUTSIDE = 1e-12  # of the chance of s on either side of the quadrature's range
+OUTSIDE = 1e-12  # of the chance of s, on either side, is left out
 FARTHEST_NORMAL = 8.0
 
 
@@ -100,7 +100,8 @@ def _p(of: Family, statistic: float) -> float:
 def exceedance(threshold: float, loadings: np.ndarray, degrees: float) -> float:
     """Probability that at least one of the statistics is above `threshold` in size.
 
-    `loadings`: (comparisons,), each from 0 to 1. Exact to 5e-5, and in small probabilities to 1e-3 of themselves.
+    `loadings`: (comparisons,), each from 0 to 1. Exact to 5e-5 from two degrees of freedom on, and to a thousandth of a small
+    probability.
     """
     of_each, counts = np.unique(np.minimum(loadings, LARGEST_LOADING), return_counts=True)
     spread, of_spread = spreads(degrees)
@@ -136,12 +137,12 @@ def _points() -> tuple[np.ndarray, np.ndarray]:
 def spreads(degrees: float) -> tuple[np.ndarray, np.ndarray]:
     """Values of s, the root of a chi-square over its degrees of freedom, and the chance that stands for each."""
     half = degrees / 2
-    low, high = np.sqrt([special.gammaincinv(half, OUTSIDE) / half, special.gammainccinv(half, OUTSIDE) / half])
+    ends = np.log([special.gammaincinv(half, OUTSIDE) / half, special.gammainccinv(half, OUTSIDE) / half]) / 2
     points, weights = _points()
-    at = (high + low) / 2 + (high - low) / 2 * points
-    logarithm = (degrees - 1) * np.log(at) - half * at**2
-    density = weights * np.exp(logarithm - logarithm.max())
-    return at, density / density.sum()
+    logarithm = ends.mean() + np.diff(ends) / 2 * points  # in logarithms, as with few degrees s may be nearly zero
+    density = degrees * logarithm - half * np.exp(2 * logarithm)
+    chance = weights * np.exp(density - density.max())
+    return np.exp(logarithm), chance / chance.sum()
 
 
 @lru_cache(maxsize=1)
