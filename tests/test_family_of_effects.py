@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from study.judging import verdicts as rules
-from study.statistics import dunnett
 from study.judging.verdicts import Question
+from study.statistics import dunnett
 from tests import simulated_errors
 from tests.simulated_errors import RUNS
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from study.judging import advice, verdicts as rules
-from study.statistics import comparisons, dunnett, power
+from study.judging import advice
+from study.judging import verdicts as rules
 from study.judging.verdicts import Question
+from study.statistics import comparisons, dunnett, power
 from tests import simulated_errors
 
 ALPHA, WANTED = 0.05, 0.8
@@ -91,8 +92,8 @@ class TestWhatWouldDecide:
     def test_first_what_was_seen_then_the_smallest_of_interest(self, study):
         """Today's one answer was always for the smallest of interest: 88 seeds where 4 would do."""
         estimate = replace(dunnett.against_base(study, "run2"), value=0.025, low=-0.003, high=0.053)
-        first = power.settles(estimate, QUESTION, rules.UNDECIDED, WANTED)
-        second = power.sees_smallest(estimate, QUESTION, WANTED)
+        first = advice.settles(estimate, QUESTION, rules.UNDECIDED, WANTED)
+        second = advice.sees_smallest(estimate, QUESTION, WANTED)
         assert first is not None and first.aim == "see" and first.amount == 0.025
         assert second.aim == "see" and second.amount == 0.01
         assert first.seeds and (second.seeds is None or sum(second.seeds) > 3 * sum(first.seeds))
@@ -103,7 +104,7 @@ class TestWhatWouldDecide:
     def test_an_effect_of_about_nothing_is_settled_by_being_shown_small(self, study):
         estimate = dunnett.against_base(study, "run3")
         question = replace(QUESTION, matters=0.03)
-        need = power.settles(replace(estimate, value=0.002, low=-0.033, high=0.037), question, rules.UNDECIDED, WANTED)
+        need = advice.settles(replace(estimate, value=0.002, low=-0.033, high=0.037), question, rules.UNDECIDED, WANTED)
         assert need is not None and need.aim == "smaller" and need.amount == 0.03 and need.seeds
         design, random = power.planned(estimate, need.seeds), np.random.default_rng(0)
         values = 0.002 + design.error * random.standard_normal(4000)
@@ -115,32 +116,32 @@ class TestWhatWouldDecide:
         wrong = simulated_errors.study(np.random.default_rng(5), effects={"run1": 15.0}, seeds=3, of_base=3, runs=("run1",))
         estimate = dunnett.against_base(dunnett.family("base", wrong, comparisons=20, alpha=0.03), "run1")
         assert rules.effect(estimate, QUESTION).word == rules.TOO_FEW_SEEDS
-        need = power.settles(estimate, QUESTION, rules.TOO_FEW_SEEDS, WANTED)
+        need = advice.settles(estimate, QUESTION, rules.TOO_FEW_SEEDS, WANTED)
         assert need is not None and need.seeds == (5, 10) and need.more(estimate) == (2, 7)
 
     def test_one_seed_is_advised_as_well(self):
         wrong = simulated_errors.study(np.random.default_rng(5), effects={"run1": 9.0}, seeds=1, of_base=1, runs=("run1",))
         estimate = dunnett.against_base(dunnett.family("base", wrong, comparisons=20, alpha=0.03), "run1")
         assert power.smallest_visible(estimate, WANTED) == np.inf
-        need = power.settles(estimate, QUESTION, rules.TOO_FEW_SEEDS, WANTED)
+        need = advice.settles(estimate, QUESTION, rules.TOO_FEW_SEEDS, WANTED)
         assert need is not None and need.seeds is not None and need.seeds >= (5, 10)
 
     def test_an_open_size_needs_half_of_the_papers_effect(self, study):
         estimate = dunnett.against_base(study, "run1")
         question = replace(QUESTION, paper=0.04, reduced=())
-        need = power.settles(estimate, question, rules.SIZE_OPEN, WANTED)
+        need = advice.settles(estimate, question, rules.SIZE_OPEN, WANTED)
         assert need is not None and (need.aim, need.amount) == ("size", 0.02)
         assert need.seeds and power.power_for_size(power.planned(estimate, need.seeds), 0.02) >= WANTED
-        bound = power.settles(estimate, replace(question, over=True), rules.SIZE_OPEN, WANTED)
+        bound = advice.settles(estimate, replace(question, over=True), rules.SIZE_OPEN, WANTED)
         assert bound is not None and bound.aim == "see" and bound.amount == pytest.approx(abs(estimate.value - 0.04))
 
     def test_what_is_decided_needs_nothing(self, study):
         estimate = dunnett.against_base(study, "run1")
-        assert power.settles(estimate, QUESTION, rules.DIRECTION, WANTED) is None
+        assert advice.settles(estimate, QUESTION, rules.DIRECTION, WANTED) is None
 
     def test_times_that_were_not_reached_need_longer_trainings_not_seeds(self):
         estimate = comparisons.ratio_of_times([(None, 9)] * 5, [(8.0, 9), (7.0, 9), (9.0, 9), (6.0, 9), (8.0, 9)], alpha=ALPHA)
-        assert power.settles(estimate, Question(unit="times", matters=1.5), rules.UNDECIDED, WANTED) is None
+        assert advice.settles(estimate, Question(unit="times", matters=1.5), rules.UNDECIDED, WANTED) is None
         assert power.smallest_visible(estimate, WANTED) == np.inf
 
     def test_absences_and_values(self):
@@ -148,13 +149,13 @@ class TestWhatWouldDecide:
         estimate = comparisons.over_units(rounds, alpha=0.005, step=1e-4, units="rounds")
         free = Question(unit="share", matters=0.05)
         assert rules.absence(estimate, free).word == rules.UNDECIDED
-        need = power.settles_absence(estimate, free, WANTED)
+        need = advice.settles_absence(estimate, free, WANTED)
         assert (need.aim, need.amount) == ("smaller", 0.05) and need.seeds and need.seeds[0] > 8
         wrong = np.random.default_rng(1).random((3, 2000)) < np.array([[0.38], [0.42], [0.40]])
         value = comparisons.value(wrong)
         question = Question(unit="error", paper=0.4, tolerance=0.02, least_seeds=(3,))
         assert rules.value(value, question).word == rules.UNDECIDED
-        need = power.settles_value(value, question, WANTED)
+        need = advice.settles_value(value, question, WANTED)
         assert need.aim == "size" and need.seeds and need.seeds[0] > 3
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from study import amounts
 from study.judging import verdicts as rules
+from study.judging.verdicts import Question
 from study.statistics import comparisons
 from study.statistics.estimates import Estimate
-from study.judging.verdicts import Question, Scale
 
 REDUCED = ("data of sketch, not of ilsvrc2012",)
 POINTS = Question(unit="error difference", matters=0.01, least_seeds=(5, 10))
@@ -139,31 +139,10 @@ class TestLearning:
         flat, other = np.zeros(5), np.array([0.0, 0.0, 0.001, 0.0, 0.0])
         overfitting = Question(unit="nats", matters=0.05, least_seeds=(5, 5), reduced=REDUCED)
         ours = comparisons.welch(flat, other, alpha=0.005, comparisons=8, step=1e-4)
-        learned = rules.has_learned([flat, other], floor=0.0, matters=0.05)
-        assert word(ours, replace(overfitting, learned=learned)) == rules.NOT_LONG_ENOUGH
+        assert word(ours, replace(overfitting, learned=False)) == rules.NOT_LONG_ENOUGH
         risen = np.array([0.41, 0.42, 0.40, 0.41, 0.42])
         ours = comparisons.welch(risen, risen + 0.002, alpha=0.005, comparisons=8, step=1e-4)
-        learned = rules.has_learned([risen, risen + 0.002], floor=0.0, matters=0.05)
-        assert word(ours, replace(overfitting, learned=learned)) == rules.SMALLER
-
-    def test_one_run_off_the_floor_is_enough(self):
-        flat, risen = np.zeros(5), np.array([0.2, 0.25, 0.22, 0.21, 0.2])
-        assert rules.has_learned([flat, risen], floor=0.0, matters=0.05)
-        assert not rules.has_learned([flat, risen], floor=0.0, matters=0.3)
-        assert not rules.has_learned([np.array([0.0, 0.0, 0.0, 0.0, 1.0])], floor=0.0, matters=0.05)  # one wild seed
-
-    def test_untrained_networks_earn_no_word_that_needs_learning(self):
-        random, classes = np.random.default_rng(0), 24
-        labels = random.integers(0, classes, 2000)
-        for seed in range(20):
-            guesses = np.random.default_rng(seed).integers(0, classes, 15)[:, None]  # a network says one class for all
-            wrong = guesses != labels
-            runs = [wrong[:5].mean(axis=1), wrong[5:].mean(axis=1)]
-            learned = rules.has_learned(runs, floor=1 - 1 / classes, matters=0.01)
-            question = replace(PAPER, learned=learned, least_seeds=(5, 10))
-            ours = comparisons.welch(wrong[:5], wrong[5:], alpha=0.03, step=1)
-            assert word(ours, question) == rules.NOT_LONG_ENOUGH
-            assert rules.absence(ours, question).word == rules.NOT_LONG_ENOUGH
+        assert word(ours, replace(overfitting, learned=True)) == rules.SMALLER
 
     def test_neighbours_by_an_untrained_network_are_not_those_of_a_trained_one(self):
         """Against the untrained network of the same seed: an untrained "trained" network shows nothing."""
@@ -257,38 +236,6 @@ class TestValues:
             both = rules.both(verdicts)
             assert both.word == other and "one" in both.why and "two" in both.why
         assert rules.both({"top-1": good, "top-5": good}).word == rules.REPRODUCED
-
-
-class TestTheScaleOfThePaper:
-    paper = Scale(
-        study="ilsvrc2012", training_pictures=1_281_167, epochs=90, parameters=60_965_224, recipe="paper",
-        precision="float32", models=5,
-    )  # fmt: skip
-
-    def test_the_papers_own_is_the_papers(self):
-        assert rules.below_paper_scale(self.paper, self.paper) == ()
-        assert rules.below_paper_scale(replace(self.paper, epochs=120), self.paper) == ()
-
-    @pytest.mark.parametrize(
-        ("change", "said"),
-        [
-            ({"study": "sketch"}, "data of sketch, not of ilsvrc2012"),
-            ({"training_pictures": 1000}, "1,000 training pictures of 1,281,167"),
-            ({"epochs": 1}, "1 epochs of 90"),
-            ({"epochs": None}, "not known epochs of 90"),
-            ({"parameters": 62_378_344}, "parameters 62,378,344 in place of 60,965,224"),
-            ({"recipe": "code145"}, "recipe code145 in place of paper"),
-            ({"precision": "bfloat16"}, "precision bfloat16 in place of float32"),
-            ({"models": 4}, "models 4 in place of 5"),
-            ({"models": 6}, "models 6 in place of 5"),
-        ],
-    )
-    def test_whatever_differs_is_said(self, change, said):
-        assert rules.below_paper_scale(replace(self.paper, **change), self.paper) == (said,)
-
-    def test_what_the_protocol_does_not_name_does_not_matter(self):
-        loose = replace(self.paper, epochs=None, recipe=None, models=None)
-        assert rules.below_paper_scale(replace(self.paper, epochs=3, recipe="code145", models=1), loose) == ()
 
 
 class TestArithmetic:
