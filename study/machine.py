@@ -10,6 +10,7 @@ import ctypes
 import hashlib
 import os
 import platform
+import re
 import shutil
 import signal
 import sys
@@ -44,12 +45,13 @@ class MachineSettings:
     def __post_init__(self) -> None:
         if len(self.devices) not in (1, 2):
             raise ValueError(f"devices names {len(self.devices)} devices; name one, or two for a column each")
-        if self.threads < 1:
+        for name in self.devices:
+            if not re.fullmatch(r"(cpu|mps|cuda)(:\d+)?", name):
+                raise ValueError(f"devices names {name!r}, which is no device; use cpu, cuda:0 or mps")
+        if not 1 <= self.threads <= 1024:
             raise ValueError(f"threads is {self.threads}; give the number of cores, 1 or more")
         if self.replicas < 1:
             raise ValueError(f"replicas is {self.replicas}; it is 1, or the number of processes that torchrun starts")
-        if self.deterministic and any(name.startswith("mps") for name in self.devices):
-            raise ValueError("deterministic is true, which torch does not promise on Apple's GPU (mps); set it to false")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
