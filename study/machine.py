@@ -54,8 +54,6 @@ class MachineSettings:
             raise ValueError(f"threads is {self.threads}; give the number of cores, 1 or more")
         if self.replicas < 1:
             raise ValueError(f"replicas is {self.replicas}; it is 1, or the number of processes that torchrun starts")
-        if self.deterministic and any(name.startswith("mps") for name in self.devices):
-            raise ValueError("deterministic is true, which torch does not promise on Apple's GPU (mps); set it to false")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

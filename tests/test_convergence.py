@@ -217,7 +217,7 @@ def test_one_rate_alone_has_not_raced() -> None:
         ({"rates": (0.1, 0.1)}, "all positive and each once"),
         ({"rates": (0.1, 0.0)}, "all positive"),
         ({"seeds": (1, 1)}, "each once"),
-        ({"seeds": (-1,)}, "a seed is 0 or more"),
+        ({"seeds": (-1,)}, "each once and 0 or more"),
         ({"epochs": 0}, "epochs is 0"),
         ({"batch": 0}, "batch 0"),
         ({"pictures": 0}, "pictures 0"),

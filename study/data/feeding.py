@@ -47,10 +47,10 @@ class AugmentationSettings:
             raise ValueError(f"alike is {self.alike}; it counts pictures, 1 or more; the released code has 32")
         if self.colour_divisor <= 0:
             raise ValueError(f"colour_divisor is {self.colour_divisor}; patches are divided by it; the released code has 1.1")
-        if self.colour_deviation < 0:
-            raise ValueError(f"colour_deviation is {self.colour_deviation}, but it is 0 or more; the paper has 0.1")
-        if self.colour_until is not None and self.colour_until < 0:
-            raise ValueError(f"colour_until is {self.colour_until}, but epochs count from 1; leave it out for the last one")
+        if self.colour_deviation < 0 or (self.colour_until is not None and self.colour_until < 0):
+            raise ValueError(
+                f"colour_deviation is {self.colour_deviation} and colour_until {self.colour_until}; neither is negative"
+            )
 
 
 def all_rows(batch: int) -> slice:

@@ -12,6 +12,7 @@ import numpy as np
 import safetensors.torch
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 
 from study import storage
 from study.data.feeding import AugmentationSettings, Feed
@@ -52,10 +53,8 @@ class RunSettings:
 
 def check_seeds(seeds: tuple[int, ...]) -> None:
     """Raises ValueError unless there are seeds, each once and none below 0."""
-    if not seeds or len(set(seeds)) != len(seeds):
-        raise ValueError(f"seeds is {list(seeds)}; name at least one, each once")
-    if min(seeds) < 0:
-        raise ValueError(f"seeds is {list(seeds)}, but a seed is 0 or more")
+    if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
+        raise ValueError(f"seeds is {list(seeds)}; name at least one, each once and 0 or more")
 
 
 def train_seed(
@@ -163,8 +162,12 @@ def write_diagnostics(folder: Path, network: Network, progress: Progress) -> Non
 
 def load_network(settings: RunSettings, classes: int, folder: Path, machine: Machine) -> Network:
     """The trained network of one seed's folder, ready for the test."""
-    network = build(settings.network, classes, machine)
-    network.load_state_dict(safetensors.torch.load((folder / "weights.safetensors").read_bytes()))
+    network, weights = build(settings.network, classes, machine), folder / "weights.safetensors"
+    try:
+        network.load_state_dict(safetensors.torch.load(weights.read_bytes()))
+    except (SafetensorError, RuntimeError) as problem:
+        what = str(problem).splitlines()[0]
+        raise ValueError(f"{weights} is damaged or of another network ({what}); bring it back with: uv run dvc repro") from None
     return network.eval()
 
 

@@ -38,9 +38,9 @@ class RateSettings:
         if self.initial <= 0:
             raise ValueError(f"initial is {self.initial}, but a learning rate is positive; the paper has 0.01")
         if self.patience < 1 or self.divisions < 0:
-            raise ValueError(f"patience is {self.patience} and divisions {self.divisions}; give 1 epoch and 0 divisions, or more")
+            raise ValueError(f"patience is {self.patience} and divisions {self.divisions}; give 1 or more, and 0 or more")
         if list(self.at) != sorted(set(self.at)) or min(self.at, default=1) < 1:
-            raise ValueError(f"at is {list(self.at)}, but epochs count from 1 and stand once each and in order")
+            raise ValueError(f"at is {list(self.at)}, but epochs are counted from 1 and stand once each and in order")
 
 
 def divisions_after(settings: RateSettings, validation_errors: Sequence[float | None]) -> int:
@@ -87,14 +87,13 @@ class LearningSettings:
             raise ValueError(f"momentum is {self.momentum}; it is at least 0 and below 1, the paper has 0.9")
         if self.weight_decay < 0 or self.bias_rate < 0:
             raise ValueError(f"weight_decay is {self.weight_decay} and bias_rate {self.bias_rate}; neither is negative")
-        if self.bias_divisions is not None and min(self.bias_divisions, default=1) < 1:
-            raise ValueError(f"bias_divisions is {list(self.bias_divisions)}, but divisions of the rate count from 1")
-        for name, epoch in (("conv1_slowed", self.conv1_slowed), ("conv1_frozen", self.conv1_frozen)):
-            if epoch is not None and epoch < 1:
-                raise ValueError(f"{name} is {epoch}, but epochs count from 1; leave it out for never")
-        for layer in self.undecayed:
-            if layer not in LAYERS:
-                raise ValueError(f"undecayed names {layer!r}, which is no layer; use some of: {', '.join(LAYERS)}")
+        for name in self.undecayed:
+            if name not in LAYERS:
+                raise ValueError(f"undecayed names {name!r}, which is no layer; use some of: {', '.join(LAYERS)}")
+        epochs = {"conv1_slowed": self.conv1_slowed, "conv1_frozen": self.conv1_frozen}
+        for name, number in {"bias_divisions": min(self.bias_divisions or (1,)), **epochs}.items():
+            if number is not None and number < 1:
+                raise ValueError(f"{name} is {number}, but it is counted from 1; raise it, or leave it out")
 
 
 def printed_update(
