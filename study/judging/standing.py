@@ -29,11 +29,14 @@ def fingerprints(root: Path) -> dict[str, str]:
 
 
 def _code(root: Path) -> Iterator[Path]:
-    """Files of the project among dvc.yaml's deps, a folder with all its modules."""
-    text = (root / "dvc.yaml").read_text(encoding="utf-8") if (root / "dvc.yaml").is_file() else ""
+    """Files of the project among dvc.yaml's deps, a folder with all its modules but those that DVC ignores."""
+    text, ignored = (
+        (root / name).read_text(encoding="utf-8") if (root / name).is_file() else "" for name in ("dvc.yaml", ".dvcignore")
+    )
+    without = {root / name for name in ignored.splitlines()}
     for name in sorted(set(re.findall(r"^\s*- ((?:study/|stages/|protocol)\S+)$", text, re.MULTILINE))):
         path = root / name
-        yield from sorted(path.glob("*.py")) if path.is_dir() else [path] if path.is_file() else []
+        yield from sorted(set(path.glob("*.py")) - without) if path.is_dir() else [path] if path.is_file() else []
 
 
 def _lines(path: Path) -> list[str]:
