@@ -235,9 +235,9 @@ def _require_some_left(shards: list[dict[str, Any]], source: Source) -> None:
     for split, there in labels.items():
         if not there:
             found = [f"{name}: {what}" for shard in shards for of, name, what, _ in _rejected(shard) if of == split][:1]
-            raise ValueError(f"of the {split} pictures none can be read ({', '.join(found)}); mend them")
+            raise ValueError(f"none of the {split} pictures can be read ({', '.join(found)}); mend them")
     if lost := [name for label, name in enumerate(source.classes) if label not in labels[TRAINING]]:
-        raise ValueError(f"of the training pictures of {lost[0]!r} none can be read; mend them, or leave that class out")
+        raise ValueError(f"no training picture of {lost[0]!r} can be read; mend them, or leave that class out")
 
 
 def _write_index(source: Source, settings: PackingSettings, folder: Path, shards: list[dict[str, Any]]) -> dict[str, Any]:
