@@ -67,6 +67,8 @@ def refusal(problem: Exception) -> str | None:
     text = " ".join(str(problem).split())
     if isinstance(problem, SettingsError):
         return f"params.yaml: {text}"
+    if isinstance(problem, FileNotFoundError) and str(problem.filename).startswith(f"{files.RESULTS}/"):
+        return f"{problem.filename} is missing; `uv run dvc repro` makes it, or brings it back from DVC's cache"
     if isinstance(problem, BrokenProcessPool):
         return (
             "one of its processes was killed, most likely for memory; close other programs, or put `taskset -c 0` before the "

@@ -251,7 +251,7 @@ BAD: dict[str, dict[str, list[Any]]] = {
     "RetrievalSettings": {"run": [NO_WORD], "seed": [-1, 9], "queries": [0], "neighbours": [0], "batch": [0]},
     "HalvingSettings": {"run": [NO_WORD], "seed": [-1, 9], "pictures": [0], "masks": [29], "batch": [0]},
     "CostSettings": {"run": [NO_WORD], "steps": [0], "rounds": [1]},
-    "HandMadeSettings": {"cells": [1], "orientations": [1], "colours": [0, 17], "decays": [[], [0], [-1]], "batch": [0]},
+    "HandMadeSettings": {"cells": [1], "orientations": [1, 181], "colours": [0, 17], "decays": [[], [0], [-1]], "batch": [0]},
     "JudgeSettings": {"bootstrap": [99], "confidence": [0.5, 1, 95]},
 }
 

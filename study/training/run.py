@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 from PIL import Image
+from safetensors import SafetensorError
 
 from study import storage
 from study.data.feeding import AugmentationSettings, Feed
@@ -125,8 +126,12 @@ def write_training(folder: Path, network: Network, progress: Progress) -> None:
 
 def load_network(settings: RunSettings, classes: int, folder: Path, machine: Machine) -> Network:
     """The trained network of one seed's folder, ready for the test."""
-    network = build(settings.network, classes, machine)
-    network.load_state_dict(safetensors.torch.load((folder / "weights.safetensors").read_bytes()))
+    network, weights = build(settings.network, classes, machine), folder / "weights.safetensors"
+    try:
+        network.load_state_dict(safetensors.torch.load(weights.read_bytes()))
+    except (SafetensorError, RuntimeError) as problem:
+        what = str(problem).splitlines()[0]
+        raise ValueError(f"{weights} is damaged or of another network ({what}); bring it back with: uv run dvc repro") from None
     return network.eval()
 
 
