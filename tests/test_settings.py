@@ -153,7 +153,7 @@ BAD: dict[str, dict[str, list[Any]]] = {
     "MachineSettings": {
         "devices": [[], ["cpu", "cpu", "cpu"], ["gpu"], [""], "cpu"],
         "threads": [0, -1, 10**9, 1.5],
-        "precision": [NO_WORD],
+        "precision": [NO_WORD, "tf32"],
         "deterministic": [NO_FLAG],
         "compiled": [NO_FLAG],
         "replicas": [0, -1],
