@@ -44,8 +44,8 @@ class RunSettings:
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:
             raise ValueError(f"share is {self.share}; it is the share of the training pictures, above 0 and at most 1")
-        if not self.seeds or len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
-            raise ValueError(f"seeds is {list(self.seeds)}; name at least one, each once and 0 or more")
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
+            raise ValueError(f"seeds is {list(self.seeds)}; name at least one, each once")
 
 
 Tell = Callable[[int | str], None]  # so many pictures are done; or a line for the log
