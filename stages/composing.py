@@ -26,6 +26,8 @@ ONLY = "only"
 
 def study_file(study: str) -> Path:
     """Where a study states what it is made of. Raises SettingsError for what is no name of a study."""
+    if not CONF.is_dir():
+        raise SettingsError(f"{CONF}/ is missing; run from the project's folder")
     if not is_study_name(study):
         raise SettingsError(f"{study!r} names a folder, so use the letters a to z, digits, - and _ only")
     return CONF / "study" / f"{study}.yaml"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import queue
 import re
@@ -32,6 +33,18 @@ from study.training.loop import Interrupted
 from study.training.reporting import Skipped
 
 LONGEST_TMPDIR = 70  # bytes: a socket's path has at most 103, and multiprocessing adds 32
+REMEDIES = {  # of problems with files, where whoever raised them names none
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EFBIG: "allow larger files (ulimit -f)",
+    errno.EMFILE: "allow more open files (ulimit -n 4096)",
+    errno.EACCES: "allow this user to read and write there",
+    errno.EPERM: "allow this user to read and write there",
+    errno.EROFS: "this disk can only be read; work in a copy on another one",
+    errno.EEXIST: "move away what is there",
+    errno.ENOTDIR: "move away what is there",
+    errno.EISDIR: "move away what is there",
+}
 SAVING = ("train", "converge")  # stages that save their state when they are asked to end; the others just end
 
 
@@ -68,6 +81,8 @@ def refusal(problem: Exception) -> str | None:
     text = " ".join(str(problem).split())
     if isinstance(problem, SettingsError):
         return f"params.yaml: {text}"
+    if isinstance(problem, FileNotFoundError) and str(problem.filename).startswith(f"{files.RESULTS}/"):
+        return f"{problem.filename} is missing; `uv run dvc repro` makes it, or brings it back from DVC's cache"
     if isinstance(problem, BrokenProcessPool):
         return (
             "one of its processes was killed, most likely for memory; close other programs, or put `taskset -c 0` before the "
@@ -76,12 +91,15 @@ def refusal(problem: Exception) -> str | None:
     if isinstance(problem, torch.OutOfMemoryError):
         return f"the memory of the GPU is too small ({text.split('.')[0]}); make batches smaller, or give each column its own GPU"
     if isinstance(problem, MemoryError) or "not enough memory" in text or "can't allocate memory" in text:
-        return f"this machine has too little memory{f' ({text})' if text else ''}; close other programs, or use smaller batches"
+        asked = re.search(r"tried to allocate (\d+) bytes", text)
+        much = f" ({int(asked[1]) / 1e9:,.1f} GB were asked for at once)" if asked else ""
+        return f"this machine has too little memory{much}; close other programs, or use smaller batches"
     if found := re.match(r"(\S+).* does not have a deterministic implementation", text):
         return f"params.yaml: machine.deterministic is true, which {found[1]} cannot be on this device; set it to false"
     if isinstance(problem, NotImplementedError) and "MPS" in text:
         return f"params.yaml: machine.devices names mps, which lacks what this needs ({text.split('. ')[0]}); use cpu"
-    return text if isinstance(problem, ValueError | OSError) else None
+    remedy = REMEDIES.get(problem.errno or 0, "") if isinstance(problem, OSError) else ""
+    return f"{text}; {remedy}" if remedy and remedy not in text else text if isinstance(problem, ValueError | OSError) else None
 
 
 def follows() -> bool:

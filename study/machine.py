@@ -52,6 +52,8 @@ class MachineSettings:
                 raise ValueError(f"devices names {name!r}, which is no device; use cpu, cuda:0 or mps")
         if not 1 <= self.threads <= 1024:
             raise ValueError(f"threads is {self.threads}; give the number of cores, 1 or more")
+        if self.precision == "tf32" and not all(name.startswith("cuda") for name in self.devices):
+            raise ValueError(f"precision is tf32, which CUDA alone has, and devices is {list(self.devices)}; choose float32")
         if self.replicas < 1:
             raise ValueError(f"replicas is {self.replicas}; it is 1, or the number of processes that torchrun starts")
 

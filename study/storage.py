@@ -84,7 +84,11 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Raises ValueError, naming the file, where it is no JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as problem:
+        raise ValueError(f"{path} is damaged ({problem}); bring it back from Git or with: uv run dvc repro") from None
 
 
 def mapping(path: Path) -> dict[str, Any]:

@@ -79,12 +79,18 @@ def write_params(folder: Path, params: dict) -> None:
         YAML().dump(params, file)
 
 
+def add_study(folder: Path, name: str, lines: dict) -> None:
+    """A file in conf/study/: the built-in study with two of its runs and other lines."""
+    own = merged(read_params(ROOT / "conf" / "study" / "sketch.yaml"), {"only": ["base", "no_normalisation"]} | lines)
+    with open(folder / "conf" / "study" / f"{name}.yaml", "w", encoding="utf-8") as file:
+        YAML().dump({key: value for key, value in own.items() if key not in ("study", "chosen")}, file)
+
+
 def make_miniature(folder: Path) -> None:
     """A fresh project whose study has just run and is committed."""
     copy_project(folder)
-    params = merged(read_params(ROOT / "params.yaml"), MINIATURE)
-    params["runs"] = {name: params["runs"][name] for name in ("base", "no_normalisation")}
-    write_params(folder, params)
+    add_study(folder, "miniature", MINIATURE)
+    run(sys.executable, "-m", "stages.choose", "miniature", cwd=folder)
     run("git", "init", "-q", "-b", "main", cwd=folder)
     run("git", "add", "-A", cwd=folder)
     run("git", "commit", "-qm", "a study", cwd=folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import torch
 
 from stages import running
 from stages.settings import read_params
+from study import storage
 from study.checking import SettingsError
 from tests.project import ENVIRONMENT, write_params
 
@@ -92,6 +94,24 @@ def _without_a_deterministic_form(*_: object) -> None:
         torch.use_deterministic_algorithms(False)
 
 
+def _without_a_result(*_: object) -> None:
+    Path("results/sketch/train/base/metrics.json").read_text()
+
+
+def _with_a_damaged_result(*_: object) -> None:
+    Path("metrics.json").write_text('{"seeds":')
+    storage.read_json(Path("metrics.json"))
+
+
+def _onto_a_file(*_: object) -> None:
+    Path("file").touch()
+    Path("file").mkdir()
+
+
+def _into_a_file_that_may_not_grow(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device while packing; make room and run again", "data")
+
+
 def _too_large(*_: object) -> None:
     torch.empty(2**56, dtype=torch.uint8)
 
@@ -111,7 +131,14 @@ def _not_on_mps(*_: object) -> None:
             _without_a_deterministic_form,
             "download: params.yaml: machine.deterministic is true, which put_ cannot be",
         ),
-        (_too_large, "download: this machine has too little memory"),
+        (_without_a_result, "download: results/sketch/train/base/metrics.json is missing; `uv run dvc repro` makes it"),
+        (_with_a_damaged_result, "download: metrics.json is damaged (Expecting value: line 1 column 10 (char 9)); bring it back"),
+        (_onto_a_file, "download: [Errno 17] File exists: 'file'; move away what is there"),
+        (
+            _into_a_file_that_may_not_grow,
+            "download: [Errno 28] No space left on device while packing; make room and run again",
+        ),
+        (_too_large, "download: this machine has too little memory (72,057,594.0 GB were asked for at once); close"),
         (_on_the_gpu, "download: the memory of the GPU is too small (CUDA out of memory); make batches smaller"),
         (_not_on_mps, "download: params.yaml: machine.devices names mps, which lacks what this needs"),
     ],

@@ -152,7 +152,7 @@ BAD: dict[str, dict[str, list[Any]]] = {
     "MachineSettings": {
         "devices": [[], ["cpu", "cpu", "cpu"], ["gpu"], [""], "cpu"],
         "threads": [0, -1, 10**9, 1.5],
-        "precision": [NO_WORD],
+        "precision": [NO_WORD, "tf32"],
         "deterministic": [NO_FLAG],
         "compiled": [NO_FLAG],
         "replicas": [0, -1],
@@ -250,7 +250,7 @@ BAD: dict[str, dict[str, list[Any]]] = {
     "RetrievalSettings": {"run": [NO_WORD], "seed": [-1, 9], "queries": [0], "neighbours": [0], "batch": [0]},
     "HalvingSettings": {"run": [NO_WORD], "seed": [-1, 9], "pictures": [0], "masks": [29], "batch": [0]},
     "CostSettings": {"run": [NO_WORD], "steps": [0], "rounds": [1]},
-    "HandMadeSettings": {"cells": [1], "orientations": [1], "colours": [0, 17], "decays": [[], [0], [-1]], "batch": [0]},
+    "HandMadeSettings": {"cells": [1], "orientations": [1, 181], "colours": [0, 17], "decays": [[], [0], [-1]], "batch": [0]},
     "JudgeSettings": {"bootstrap": [99], "confidence": [0.5, 1, 95]},
 }
 

@@ -12,7 +12,18 @@ import pytest
 from stages.settings import merged, read_params
 from study.training.code import training_code
 from tests.ilsvrc_shaped import make
-from tests.project import ENVIRONMENT, MINIATURE, ROOT, bring_results, copy_project, dvc, run, running_in, write_params
+from tests.project import (
+    ENVIRONMENT,
+    MINIATURE,
+    ROOT,
+    add_study,
+    bring_results,
+    copy_project,
+    dvc,
+    run,
+    running_in,
+    write_params,
+)  # fmt: skip
 
 
 def test_every_file_that_files_py_names_is_there(miniature: Path) -> None:
@@ -174,27 +185,44 @@ def test_when_dvc_is_terminated_its_trainers_end(miniature: Path, tmp_path: Path
 
 @pytest.mark.slow
 def test_another_study_and_back_without_training(miniature: Path, tmp_path: Path) -> None:
-    """Switching back restores results from DVC's run cache."""
+    """Choosing another study removes and forgets nothing: back again, results come from DVC's run cache, on either side."""
     folder = tmp_path / "switch"
     shutil.copytree(miniature, folder)
-    params = read_params(folder / "params.yaml")
-    own = {
-        "study": "other",
-        "chosen": {"study": "other"},
-        "download": {"pictures": {"seed": 2}},
-        "runs": {"base": {"seeds": [0]}},
-    }
-    other = merged(params, own)
-    write_params(folder, other)
-    dvc("repro", cwd=folder)
-    write_params(folder, params)
-    said = dvc("repro", cwd=folder).stdout
-    kept = ("is cached - skipping run", "didn't change, skipping")
-    for stage in ("train@base", "train@no_normalisation", "converge@tanh", "evaluate@base", "retrieve"):
-        assert any(f"Stage '{stage}' {word}" in said for word in kept), stage
-    for name in ("weights.safetensors", "curve.csv"):
-        path = f"results/miniature/train/base/seed-1/{name}"
-        assert (folder / path).read_bytes() == (miniature / path).read_bytes()
+    add_study(folder, "other", merged(MINIATURE, {"download": {"pictures": {"seed": 2}}, "runs": {"base": {"seeds": [0]}}}))
+    _choose_and_run(folder, "other")
+    assert (folder / "results/other/judge/claims.json").exists()
+    for study in ("miniature", "other"):
+        said = _choose_and_run(folder, study)
+        kept = ("is cached - skipping run", "didn't change, skipping")
+        for stage in ("train@base", "train@no_normalisation", "converge@tanh", "evaluate@base", "retrieve"):
+            assert any(f"Stage '{stage}' {word}" in said for word in kept), stage
+        for name in ("weights.safetensors", "curve.csv"):
+            path = f"results/miniature/train/base/seed-1/{name}"
+            assert (folder / path).read_bytes() == (miniature / path).read_bytes()
+
+
+def _choose_and_run(folder: Path, study: str) -> str:
+    run(sys.executable, "-m", "stages.choose", study, cwd=folder)
+    return dvc("repro", cwd=folder).stdout
+
+
+@pytest.mark.slow
+def test_dvcs_experiments_change_what_is_chosen_and_never_the_study(miniature: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "experiments"
+    run("git", "clone", "-q", str(miniature), str(folder), cwd=tmp_path)
+    bring_results(miniature, folder)
+    dvc("exp", "run", "-S", "cost.rounds=4", "cost", cwd=folder)
+    before = read_params(miniature / "params.yaml")
+    assert read_params(folder / "params.yaml") == merged(before, {"cost": {"rounds": 4}})
+    refused = run(sys.executable, "-m", "stages.choose", "sketch", cwd=folder, check=False)
+    assert refused.returncode == 1 and "would lose that: cost.rounds is 4" in refused.stderr
+    renamed = dvc("exp", "run", "-S", "study=sketch", cwd=folder, check=False)
+    assert (
+        renamed.returncode and "study is 'sketch', but the rest of params.yaml is 'miniature'; set it back, or" in renamed.stderr
+    )
+    assert not any(path.is_file() for path in (folder / "results/sketch").rglob("*"))
+    run(sys.executable, "-m", "stages.choose", "miniature", "cost.rounds=4", cwd=folder)
+    assert "Data and pipelines are up to date" in dvc("repro", "cost", cwd=folder).stdout
 
 
 @pytest.mark.slow

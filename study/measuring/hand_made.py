@@ -41,8 +41,10 @@ class HandMadeSettings:
     batch: int = 256
 
     def __post_init__(self) -> None:
-        if min(self.cells, self.orientations) < 2:
-            raise ValueError(f"cells is {self.cells} and orientations {self.orientations}; give 2 or more of each")
+        if min(self.cells, self.orientations) < 2 or self.orientations > 180:
+            raise ValueError(
+                f"cells is {self.cells} and orientations {self.orientations}; give 2 or more, and at most 180 orientations"
+            )
         if not 1 <= self.colours <= 16:
             raise ValueError(f"colours is {self.colours}; it counts levels a channel, from 1 to 16; choose 4")
         if not self.decays or not all(SMALLEST <= decay < math.inf for decay in self.decays):
