@@ -245,10 +245,10 @@ def _converged(folder, curve, epochs):
 
 
 def _retrieved(folder, random, pictures, planted):
-    """Shares of the six neighbours that have the query's class, and their percentile in pixels, of five seeds and 200 queries."""
+    """Shares of the six neighbours that have the query's class, and their percentile in pixels, of five seeds and 400 queries."""
     rows = []
     for seed in SEEDS:
-        for query in range(200):
+        for query in range(400):
             trained = random.binomial(6, 0.8 if planted else 0.3) / 6
             shares = [trained, random.binomial(6, 0.3) / 6, random.binomial(6, 0.3) / 6]
             far = [0.43 if planted else 0.16, 0.16] + 0.05 * random.normal(size=2)
@@ -258,7 +258,7 @@ def _retrieved(folder, random, pictures, planted):
         "untrained_percentile",
     )  # fmt: skip
     storage.write_csv(folder / "retrieve/matches.csv", columns, rows)
-    storage.write_json(folder / "retrieve/metrics.json", {"run": "base", "queries": 200, "neighbours": 6, "pictures": pictures})
+    storage.write_json(folder / "retrieve/metrics.json", {"run": "base", "queries": 400, "neighbours": 6, "pictures": pictures})
     seal(folder, "retrieve", seconds=5)
 
 

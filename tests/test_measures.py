@@ -14,8 +14,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from study import storage
-from study.judging import families, measures, verdicts
-from study.judging.evidence import Evidence, MissingResult
+from study.judging import about, families, measures, verdicts
+from study.judging.evidence import DivergedTraining, Evidence, MissingResult
 from study.judging.measurement import Contrasts, Measurement, Paired, Reported
 from study.judging.measures import times
 from study.judging.protocol import TESTED_KINDS, measure_named, read_protocol
@@ -225,6 +225,19 @@ def test_a_removed_layer_says_how_the_parameters_change(studies: dict[str, Study
     assert runs == [[(f"without_conv{number}", 1), ("base", -1)] for number in (2, 3, 4)]
 
 
+def test_a_larger_variant_does_not_keep_the_control_from_the_papers_scale(tmp_path: Path) -> None:
+    """Two columns of the paper's size against one large GPU are at the paper's scale as far as parameters go; an average of
+    fifteen networks is not the paper's average of five."""
+    for run, parameters in (("base", 60_965_224), ("one_large_gpu", 62_378_344)):
+        storage.write_json(tmp_path / f"train/{run}/metrics.json", {"parameters": parameters})
+        storage.write_json(tmp_path / f"provenance/train-{run}.json", {"run": {"seeds": list(range(15))}})
+    reduced = about.study_of(tmp_path, "ilsvrc2012", PROTOCOL).reduced
+    for name in ("kernels-specialise", "one-large-gpu", "two-columns"):
+        assert not [phrase for phrase in reduced[name] if phrase.endswith("parameters in place of 60,965,224")]
+    assert "an average of 15 networks, not of 5" in reduced["ensemble"]
+    assert not [phrase for phrase in reduced["ten-patches"] if "average" in phrase]
+
+
 def test_figure_1_has_seconds_beside_its_epochs(studies: dict[str, Study]) -> None:
     measured, tested = studies["true"]
     assert measured["relu-six-times"].remarks[0].startswith("in processor seconds 6 times")
@@ -246,6 +259,20 @@ def test_overfitting_must_leave_its_floor(tmp_path: Path) -> None:
     found = measure(trained, name)
     given = verdict(({name: found}, families.tested({name: found}, PROTOCOL)), name)
     assert given.word == verdicts.NOT_LONG_ENOUGH and "falls to the end" in given.why
+
+
+def test_a_seed_that_diverged_is_the_reason_wherever_it_counts(tmp_path: Path) -> None:
+    evidence = planted.write(tmp_path, "true")
+    path = tmp_path / "train/base/metrics.json"
+    content = storage.read_json(path)
+    content["seeds"]["3"]["status"] = "diverged"
+    storage.write_json(path, content)
+    for file in ("retrieve/matches.csv", "halve/divergences.csv"):
+        (tmp_path / file).unlink()
+    for name in SEEN:
+        if name not in WITHOUT_LEARNING and "base" in f"{PROTOCOL.claims[name].run} {PROTOCOL.claims[name].against}".split():
+            with pytest.raises(DivergedTraining, match="diverged in 1 of 15"):
+                measure(Evidence(folder=tmp_path, study="invented", runs=evidence.runs, curves=evidence.curves), name)
 
 
 def test_a_run_is_named_to_which_the_neighbours_do_not_belong(worlds: dict[str, Evidence]) -> None:

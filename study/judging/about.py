@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from study import storage
-from study.judging.protocol import PaperScale, Protocol
+from study.judging.protocol import Block, PaperScale, Protocol
 from study.paper.numbers import KERNELS
 
 NO_SCALE = "the protocol names no scale at which it would stand beside the paper's"
@@ -45,9 +45,9 @@ def study_of(folder: Path, name: str, protocol: Protocol) -> Study:
     parameters = {run: storage.mapping(folder / f"train/{run}/metrics.json").get("parameters") for run in runs}
     reduced = {}
     for claim, block in protocol.claims.items():
-        run = next(iter((block.against or block.run).split()), "")
+        run = _of_the_papers_size(block, protocol)
         facts = _facts(name, training, parameters.get(run), runs.get(run, {}))
-        reduced[claim] = _below(block.paper_scale, facts)
+        reduced[claim] = (*_below(block.paper_scale, facts), *_of_another_number(block, runs.get(run, {})))
     return Study(
         folder=folder,
         name=name,
@@ -58,6 +58,20 @@ def study_of(folder: Path, name: str, protocol: Protocol) -> Study:
         networks={run: _network(parameters[run], record) for run, record in runs.items()},
         seconds={run: seconds for run, record in runs.items() if (seconds := _seconds_a_seed(record))},
     )
+
+
+def _of_the_papers_size(block: Block, protocol: Protocol) -> str:
+    """The run that must have the paper's size: a control where the claim names it, since the others may be variants of it."""
+    named = (*block.against.split(), *block.run.split(), "")
+    controls = {family.control for family in protocol.head.families.values()}
+    return next((run for run in named if run and run in controls), named[0])
+
+
+def _of_another_number(block: Block, record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Of an average: that it is of another number of networks than the paper's."""
+    seeds = _mapping(record.get("run")).get("seeds")
+    number = len(seeds) if isinstance(seeds, list) else None
+    return () if block.models in (1, number) else (f"an average of {_said(number)} networks, not of {block.models}",)
 
 
 def _facts(name: str, training: int, parameters: Any, record: Mapping[str, Any]) -> dict[str, Any]:

@@ -140,6 +140,8 @@ def neighbours_far_in_pixels(evidence: Evidence, block: Block) -> Measurement:
 
 
 def _of_matches(evidence: Evidence, block: Block, trained: str, untrained: str, said: str) -> Measurement:
+    evidence.require_run(block.run, add=block.add)
+    evidence.seeds(block.run)  # of trainings that diverged no stage computes anything
     metrics = evidence.metrics("retrieve/metrics.json", "retrieve")
     if metrics.get("run") != block.run:
         raise MissingResult(f"the neighbours are those of {metrics.get('run')}, not of {block.run}", "set retrieve.run to it")
@@ -164,6 +166,7 @@ def halved_outputs(evidence: Evidence, block: Block) -> Measurement:
     Where one mask is hardly away from it, masks do not matter to what the network says, and nothing is shown.
     """
     evidence.require_run(block.run, add=block.add)
+    evidence.seeds(block.run)  # of trainings that diverged no stage computes anything
     metrics = evidence.metrics("halve/metrics.json", "halve")
     if metrics.get("run") != block.run:
         raise MissingResult(f"the halved outputs are not those of {block.run}", f"set halve.run to {block.run}")
