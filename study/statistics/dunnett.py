@@ -19,7 +19,7 @@ from study.statistics.estimates import LEAST_SEEDS, Arm, Estimate, arm, bounded,
 
 POINTS = 60
 LARGEST_LOADING = 0.98  # a smaller loading errs on the safe side, and keeps the integrand smooth enough for 60 points
-OUTSIDE = 1e-12  # of the chance of s on either side of the quadrature's range
+OUTSIDE = 1e-12  # of the chance of s, on either side, is left out
 FARTHEST_NORMAL = 8.0
 
 
@@ -100,7 +100,8 @@ def _p(of: Family, statistic: float) -> float:
 def exceedance(threshold: float, loadings: np.ndarray, degrees: float) -> float:
     """Probability that at least one of the statistics is above `threshold` in size.
 
-    `loadings`: (comparisons,), each from 0 to 1. Exact to 5e-5, and in small probabilities to 1e-3 of themselves.
+    `loadings`: (comparisons,), each from 0 to 1. Exact to 5e-5 from two degrees of freedom on, and to a thousandth of a small
+    probability.
     """
     of_each, counts = np.unique(np.minimum(loadings, LARGEST_LOADING), return_counts=True)
     spread, of_spread = spreads(degrees)
@@ -125,22 +126,29 @@ def critical_value(loadings: np.ndarray, degrees: float, alpha: float) -> float:
     return float(optimize.brentq(lambda at: exceedance(at, loadings, degrees) - alpha, lowest * 0.99, highest * 1.01, xtol=1e-7))
 
 
+@lru_cache(maxsize=1)
+def _points() -> tuple[np.ndarray, np.ndarray]:
+    """Points of the quadrature by Gauss and Legendre, from -1 to 1, and their weights."""
+    points, weights = np.polynomial.legendre.leggauss(POINTS)
+    return points, weights
+
+
 @lru_cache(maxsize=64)
 def spreads(degrees: float) -> tuple[np.ndarray, np.ndarray]:
     """Values of s, the root of a chi-square over its degrees of freedom, and the chance that stands for each."""
     half = degrees / 2
-    low, high = np.sqrt([special.gammaincinv(half, OUTSIDE) / half, special.gammainccinv(half, OUTSIDE) / half])
-    points, weights = np.polynomial.legendre.leggauss(POINTS)
-    at = (high + low) / 2 + (high - low) / 2 * points
-    logarithm = (degrees - 1) * np.log(at) - half * at**2
-    density = weights * np.exp(logarithm - logarithm.max())
-    return at, density / density.sum()
+    ends = np.log([special.gammaincinv(half, OUTSIDE) / half, special.gammainccinv(half, OUTSIDE) / half]) / 2
+    points, weights = _points()
+    logarithm = ends.mean() + np.diff(ends) / 2 * points  # in logarithms, as with few degrees s may be nearly zero
+    density = degrees * logarithm - half * np.exp(2 * logarithm)
+    chance = weights * np.exp(density - density.max())
+    return np.exp(logarithm), chance / chance.sum()
 
 
 @lru_cache(maxsize=1)
 def _normals() -> tuple[np.ndarray, np.ndarray]:
     """Values of Z and the chance that stands for each; of one sign only, as the statistics' sizes do not change with it."""
-    points, weights = np.polynomial.legendre.leggauss(POINTS)
+    points, weights = _points()
     at = FARTHEST_NORMAL / 2 * (1 + points)
     density = weights * np.exp(-(at**2) / 2)
     return at, density / density.sum()

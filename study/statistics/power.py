@@ -13,13 +13,13 @@ from scipy import optimize, stats
 from study.statistics.dunnett import spreads
 from study.statistics.estimates import Estimate
 
-MOST_SEEDS = 200  # more seeds of a run than that are no advice
+MOST_SEEDS = 100  # more seeds of a run than that are no advice
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Need:
     """What an aim takes. `aim`: "see" an effect of `amount`, show it "smaller" than `amount`, or know the size to within
-    `amount` ("size"), on the estimate's scale. `seeds`: of each run in all, None where 200 do not do, empty where pictures
+    `amount` ("size"), on the estimate's scale. `seeds`: of each run in all, None where 100 do not do, empty where pictures
     are the units; `pictures`: of the test set in all, None where those there are do."""
 
     aim: str
