@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from study.judging.protocol import Block, read_protocol
 from study.judging.row import COLUMNS
 from study.paper.claims import CLAIMS, claim
 from study.paper.released import DIFFERENCES
-from tests.invented import RUNS, SEEDS, edit, invent, judged, protocol_of, seal
+from tests.invented import RUNS, SEEDS, SHARED, edit, invent, judged, merged, protocol_of, seal
 
 TODAY = YAML(typ="safe", pure=True).load(Path("protocol.yaml"))
 PROTOCOL = protocol_of("sketch")
@@ -189,7 +190,7 @@ class TestAtThePapersScale:
     @pytest.mark.parametrize(
         ("change", "phrase"),
         [
-            (lambda run: run["learning"].update(epochs=1), "1 epochs of 160"),
+            (lambda run: run["learning"].update(epochs=1), "1 of 160 epochs"),
             (lambda run: run.update(recipe="mine"), "recipe mine in place of"),
         ],
     )
@@ -378,6 +379,34 @@ class TestFamilies:
         rows = judged(made)
         assert rows["overlapping-pooling"].verdict.word == verdicts.WITHHELD and rows["overlapping-pooling"].numbers.ours > 0.1
         assert rows["two-columns"].numbers.low == pytest.approx(without["two-columns"].numbers.low)
+
+
+class TestRates:
+    """A component that was compared at base's rate says so, with what half and double that rate came to."""
+
+    def remarks(self, tmp_path, diverged="", **rates):
+        made = invent(tmp_path, pictures=100)
+        runs = dict(made.runs)
+        for name, rate in rates.items():
+            shutil.copytree(tmp_path / "train/one_column", tmp_path / "train" / name)
+            end = {"epochs": 12, "status": "diverged" if name == diverged else "finished"}
+            edit(tmp_path / f"train/{name}/metrics.json", lambda m, end=end: m.update(seeds={"0": end}))
+            runs[name] = merged(RUNS["one_column"], {"learning": {"rate": {"initial": rate}}, "seeds": [0]})
+            seal(tmp_path, f"train-{name}", run=merged(SHARED, runs[name]))
+        return judged(replace(made, runs=runs))["two-columns"].numbers.remarks
+
+    def test_one_rate_is_said(self, tmp_path):
+        assert self.remarks(tmp_path) == ("compared at one rate, 0.01",)
+
+    def test_half_and_double_stand_beside_it(self, tmp_path):
+        said = self.remarks(tmp_path, mine_half=0.005, mine_double=0.02, mine_other=0.04)
+        share = r"[\d.]+%"
+        begin = "validation error of one_column from one seed"
+        assert re.fullmatch(f"{begin}: {share} at it, {share} at half of it, {share} at double of it", said[1])
+
+    def test_a_rate_at_which_it_diverged_is_said(self, tmp_path):
+        said = self.remarks(tmp_path, diverged="fast", fast=0.02)
+        assert said[1].endswith("none (`fast` diverged in 1 of 1 seeds) at double of it")
 
 
 class TestProtocol:

@@ -217,8 +217,8 @@ def test_a_tanh_that_never_arrives_is_a_bound(tmp_path: Path) -> None:
 
 def test_a_removed_layer_says_how_the_parameters_change(studies: dict[str, Study]) -> None:
     measured, _ = studies["true"]
-    assert measured["any-layer"].remarks == ("without_conv5 has 30% more parameters than base",)
-    assert measured["two-columns"].remarks == ()
+    assert "without_conv5 has 30% more parameters than base" in measured["any-layer"].remarks
+    assert not any("parameters" in remark for remark in measured["two-columns"].remarks)
     sample = measured["middle-layers"].sample
     assert isinstance(sample, Contrasts)
     runs = [[(term.run, term.weight) for term in part.terms] for part in sample.parts]

@@ -144,6 +144,17 @@ class TestLearning:
         ours = comparisons.welch(risen, risen + 0.002, alpha=0.005, comparisons=8, step=1e-4)
         assert word(ours, replace(overfitting, learned=True)) == rules.SMALLER
 
+    def test_untrained_networks_earn_no_word_that_needs_learning(self):
+        random, classes = np.random.default_rng(0), 24
+        labels = random.integers(0, classes, 2000)
+        for seed in range(20):
+            guesses = np.random.default_rng(seed).integers(0, classes, 15)[:, None]  # a network says one class for all
+            wrong = guesses != labels
+            question = replace(PAPER, learned=False, least_seeds=(5, 10))
+            ours = comparisons.welch(wrong[:5], wrong[5:], alpha=0.03, step=1)
+            assert word(ours, question) == rules.NOT_LONG_ENOUGH
+            assert rules.absence(ours, question).word == rules.NOT_LONG_ENOUGH
+
     def test_neighbours_by_an_untrained_network_are_not_those_of_a_trained_one(self):
         """Against the untrained network of the same seed: an untrained "trained" network shows nothing."""
         random = np.random.default_rng(0)

@@ -18,7 +18,8 @@ NO_SCALE = "the protocol names no scale at which it would stand beside the paper
 class Study:
     """`records`: what made the results, by stage (`train-base`). `pictures`: the data in words, `packed`: their hash.
 
-    `reduced`: by claim, what keeps it from the paper's scale, a phrase each. `networks`: by run, its size in words. `seconds`:
+    `reduced`: by claim, what keeps it from the paper's scale, a phrase each. `networks`: by claim, the size of its network in
+    words. `seconds`:
     by run or curve, what a seed took.
     """
 
@@ -43,9 +44,10 @@ def study_of(folder: Path, name: str, protocol: Protocol) -> Study:
     training = training if isinstance(training, int) else 0
     runs = {stage.split("-", 1)[1]: record for stage, record in records.items() if stage.startswith(("train-", "converge-"))}
     parameters = {run: storage.mapping(folder / f"train/{run}/metrics.json").get("parameters") for run in runs}
-    reduced = {}
+    reduced, networks = {}, {}
     for claim, block in protocol.claims.items():
         run = _of_the_papers_size(block, protocol)
+        networks[claim] = _network(parameters.get(run), runs.get(run, {}))
         facts = _facts(name, training, parameters.get(run), runs.get(run, {}))
         reduced[claim] = (*_below(block.paper_scale, facts), *_of_another_number(block, runs.get(run, {})))
     return Study(
@@ -55,7 +57,7 @@ def study_of(folder: Path, name: str, protocol: Protocol) -> Study:
         packed=str(packed.get("sha256", "")),
         records=records,
         reduced=reduced,
-        networks={run: _network(parameters[run], record) for run, record in runs.items()},
+        networks=networks,
         seconds={run: seconds for run, record in runs.items() if (seconds := _seconds_a_seed(record))},
     )
 
@@ -92,18 +94,18 @@ def _below(scale: PaperScale | None, ours: Mapping[str, Any]) -> tuple[str, ...]
     for name in ("training_pictures", "epochs"):
         mine, theirs = ours[name], getattr(scale, name)
         if theirs is not None and (not isinstance(mine, int) or mine < theirs):
-            found.append(f"{_said(mine)} {name.replace('_', ' ')} of {theirs:,}")
+            found.append(f"{_said(mine)} of {theirs:,} {name.replace('_', ' ')}")
     if scale.parameters is not None and ours["parameters"] != scale.parameters:
         found.append(f"{_said(ours['parameters'])} parameters in place of {scale.parameters:,}")
     for name in ("recipes", "precisions"):
         mine, theirs = ours[name], getattr(scale, name)
         if theirs and mine not in theirs:
-            found.append(f"{name.removesuffix('s')} {_said(mine)} in place of {' or '.join(theirs)}")
+            found.append(f"{name.removesuffix('s')} {mine or 'not known'} in place of {' or '.join(theirs)}")
     return tuple(found)
 
 
 def _said(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value) if value else "not known"
+    return f"{value:,}" if isinstance(value, int) else str(value) if value else "an unknown number"
 
 
 def _mapping(content: Any) -> Mapping[str, Any]:

@@ -217,4 +217,8 @@ class Evidence:
 
     def provenance(self, stage: str) -> dict[str, Any]:
         """What made a stage's results; empty where nothing says."""
-        return storage.mapping(self.folder / f"provenance/{stage}.json")
+        path = self.folder / f"provenance/{stage}.json"
+        if (path, "record") not in self._read:
+            self._read[path, "record"] = storage.mapping(path)
+        made: dict[str, Any] = self._read[path, "record"]
+        return made

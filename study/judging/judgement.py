@@ -122,11 +122,10 @@ def _numbers(
     claim: Claim, block: Block, one: Measurement, test: Tested | None, study: Study, wanted: float, registered: Registered
 ) -> Numbers:
     commits = sorted({str(study.records.get(stage, {}).get("commit") or "") for stage in one.stages})
-    network = study.networks.get(next(iter((block.against or block.run).split()), ""), "")
     told: dict[str, Any] = {
         "said": one.said,
         "remarks": one.remarks,
-        "scale": ", ".join(part for part in (study.pictures, network) if part),
+        "scale": ", ".join(part for part in (study.pictures, study.networks[claim.id]) if part),
         "registered": registered(claim.id, commits),
         "implemented": True,
         "artifacts": {name: storage.sha256(study.folder / name) for name in one.files if (study.folder / name).is_file()},

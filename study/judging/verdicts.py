@@ -7,7 +7,7 @@
 | size differs | at the paper's scale: the paper's number lies outside the interval of new trainings |
 | direction reproduced, size open | at the paper's scale: the direction is seen, the size is not known well enough |
 | direction reproduced (reduced scale) | other data, scale or training: an effect in the paper's direction is seen |
-| smaller than what matters | the whole interval lies inside the smallest effect of interest, and the networks had learned |
+| smaller than what matters | the whole interval lies inside the smallest effect of interest, on either side of zero |
 | contradicted | an effect against the paper is seen; where none is claimed, a difference that matters |
 | undecided | neither an effect nor its smallness is shown |
 | too few seeds | fewer seeds than the protocol asks for |
@@ -170,17 +170,14 @@ def _rounding(claim: Claim) -> float:
 
 def effect(estimate: Estimate, question: Question) -> Verdict:
     """An effect, counted so that the paper says it is positive."""
-    if few := _too_few(estimate, question):
-        return few
+    if unfit := _unfit(estimate, question):
+        return unfit
     tested = describe(estimate, question)
     if estimate.high < 0:
         return Verdict(word=CONTRADICTED, why=f"the effect goes the other way: {tested}")
     if estimate.low > 0 and not question.reduced and question.paper is not None:
         return _size(estimate, question, tested)
-    inside = -question.margin < estimate.low and estimate.high < question.margin
-    if not question.learned and (inside or estimate.low <= 0):
-        return _not_learned(question, tested)
-    if inside:
+    if -question.margin < estimate.low and estimate.high < question.margin:
         matters = amounts.amount(question.matters, question.unit)
         return Verdict(word=SMALLER, why=f"the effect is surely smaller than {matters}: {tested}")
     if estimate.low <= 0:
@@ -211,23 +208,16 @@ def _holds(estimate: Estimate, question: Question) -> bool:
     return estimate.new_low <= high and low <= estimate.new_high
 
 
-def _not_learned(question: Question, tested: str) -> Verdict:
-    near = f"farther than {amounts.amount(question.matters, question.unit)} from {question.floor or 'where it begins'}"
-    return Verdict(word=NOT_LONG_ENOUGH, why=f"in no run was the measure {near}: {tested}")
-
-
 def absence(estimate: Estimate, question: Question) -> Verdict:
     """A claim that something makes no difference, such as no cost: is it below the smallest that matters?"""
-    if few := _too_few(estimate, question):
-        return few
+    if unfit := _unfit(estimate, question):
+        return unfit
     matters = amounts.amount(question.matters, question.unit)
     tested = f"{describe(estimate, question)}, where less than {matters} does not matter"
     if estimate.low > question.margin:
         return Verdict(word=CONTRADICTED, why=f"there is a difference that matters: {tested}")
     if estimate.high >= question.margin:
         return Verdict(word=UNDECIDED, why=f"the interval reaches over the smallest difference that matters: {tested}")
-    if not question.learned:
-        return _not_learned(question, tested)
     if question.reduced:
         return Verdict(word=DIRECTION, why=f"no difference that matters: {tested}; {'; '.join(question.reduced)}")
     return Verdict(word=REPRODUCED, why=f"no difference that matters: {tested}")
@@ -238,8 +228,8 @@ def value(estimate: Estimate, question: Question) -> Verdict:
     assert question.paper is not None
     if question.reduced:
         return Verdict(word=NOT_RUN, why=f"a value is compared at the paper's scale only; {'; '.join(question.reduced)}")
-    if few := _too_few(estimate, question):
-        return few
+    if unfit := _unfit(estimate, question):
+        return unfit
     paper, tested = amounts.amount(question.paper, question.unit), describe(estimate, question, with_p=False)
     if not _holds(estimate, question):
         return Verdict(word=SIZE_DIFFERS, why=f"one new training would not give {paper}: {tested}")
@@ -275,12 +265,16 @@ def arithmetic(agrees: bool, working: str, proves: bool = True) -> Verdict:
     return Verdict(word=CONFIRMED if proves else CONSISTENT, why=working)
 
 
-def _too_few(estimate: Estimate, question: Question) -> Verdict | None:
+def _unfit(estimate: Estimate, question: Question) -> Verdict | None:
+    """What keeps an estimate from being judged: too few seeds, or runs of which none has learned."""
     least = question.least_seeds
-    if not least or all(seeds >= needed for seeds, needed in zip(estimate.seeds, least, strict=True)):
-        return None
-    ours, asked = (" and ".join(map(str, counts)) for counts in (estimate.seeds, least))
-    return Verdict(word=TOO_FEW_SEEDS, why=f"{ours} seeds, where the protocol asks for {asked}")
+    if least and any(seeds < needed for seeds, needed in zip(estimate.seeds, least, strict=True)):
+        ours, asked = (" and ".join(map(str, counts)) for counts in (estimate.seeds, least))
+        return Verdict(word=TOO_FEW_SEEDS, why=f"{ours} seeds, where the protocol asks for {asked}")
+    if not question.learned:
+        near = f"farther than {amounts.amount(question.matters, question.unit)} from {question.floor or 'where it begins'}"
+        return Verdict(word=NOT_LONG_ENOUGH, why=f"in no run was the measure {near}: {describe(estimate, question)}")
+    return None
 
 
 def describe(estimate: Estimate, question: Question, with_p: bool = True) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from study.predictions import Predictions
 from study.training import outputs
 
 GUESSING = "guessing the commonest class"
+FACTORS = {"half": 0.5, "double": 2.0}
 
 
 def difference(evidence: Evidence, block: Block) -> Measurement:
@@ -68,7 +70,7 @@ def _contrasts(evidence: Evidence, block: Block, parts: list[tuple[tuple[str, in
         stages=_stages(*runs),
         learned=evidence.learned(*runs),
         floor=GUESSING,
-        remarks=_parameters(evidence, runs, parts[0][-1][0]),
+        remarks=(*_parameters(evidence, runs, parts[0][-1][0]), *_rates(evidence, runs)),
     )
 
 
@@ -82,6 +84,54 @@ def _parameters(evidence: Evidence, runs: tuple[str, ...], against: str) -> tupl
         for run, share in more.items()
         if abs(share) >= 0.01
     )
+
+
+def _rates(evidence: Evidence, runs: tuple[str, ...]) -> tuple[str, ...]:
+    """That runs were compared at one rate, though each might do best at its own; and where the study has a run at half and at
+    double that rate, what they come to on the validation pictures: a sensitivity from one seed each, and no test."""
+    settings = {run: evidence.provenance(f"train-{run}").get("run") for run in (*evidence.runs, *runs)}
+    rates = {run: _rate(settings[run]) for run in settings}
+    at = {rates[run] for run in runs}
+    if len(at) != 1 or None in at:
+        return ()
+    rate = rates[runs[0]]
+    assert rate is not None
+    said = [f"compared at one rate, {rate:g}"]
+    for run in runs:
+        others = [other for other in evidence.runs if other != run and _but_rate(settings[other], settings[run])]
+        found = [
+            f"{_validation_error(evidence, other)} at {factor} of it"
+            for factor, by in FACTORS.items()
+            for other in others
+            if np.isclose(rates[other] or 0.0, rate * by)
+        ]
+        if found:
+            said.append(f"validation error of {run} from one seed: {_validation_error(evidence, run)} at it, {', '.join(found)}")
+    return tuple(said)
+
+
+def _rate(settings: Any) -> float | None:
+    try:
+        return float(settings["learning"]["rate"]["initial"])
+    except (TypeError, KeyError):
+        return None
+
+
+def _but_rate(one: Any, other: Any) -> bool:
+    """Whether two runs' settings differ in nothing but the first rate and the seeds."""
+
+    def without(settings: Any) -> Any:
+        learning = settings["learning"]
+        return {**settings, "seeds": None, "learning": {**learning, "rate": {**learning["rate"], "initial": None}}}
+
+    return _rate(one) is not None and _rate(other) is not None and without(one) == without(other)
+
+
+def _validation_error(evidence: Evidence, run: str) -> str:
+    try:
+        return f"{evidence.curve(run, min(evidence.seeds(run)))['validation_error'].iloc[-1]:.1%}"
+    except MissingResult as missing:
+        return f"none ({missing.what})"
 
 
 def _require_equal_pictures(made: dict[str, RunErrors]) -> None:
