@@ -226,18 +226,25 @@ def test_dvcs_experiments_change_what_is_chosen_and_never_the_study(miniature: P
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="limits are those of Linux")
 def test_the_whole_study_on_ilsvrcs_shape(tmp_path: Path) -> None:
-    """Tars in a tar, 1,000 classes, odd files among them: every stage, from the official files to the verdicts."""
+    """Tars in a tar, 1,000 classes, odd files among them, more shards than ILSVRC-2012's 1,282 + 50: every stage, from the
+    official files to the verdicts, with at most 256 open files and 4 GiB of data a process."""
     folder, classes = tmp_path / "project", 1000
     folder.mkdir()
     copy_project(folder)
-    make(tmp_path / "official", classes=classes, train=2, val=1)
+    make(tmp_path / "official", classes=classes, train=3, val=1)
     params = merged(read_params(ROOT / "params.yaml"), MINIATURE)
     params["download"] = {"source": "ilsvrc2012", "steering": 400}
+    params["prepare"] |= {"shard": 2}
     params["runs"] = {"base": {"seeds": [0]}, "code145": {"recipe": "code145", "seeds": [0]}}
     write_params(folder, params)
     run("git", "init", "-q", cwd=folder)
-    dvc("repro", cwd=folder, environment={"STUDY_DATA": str(tmp_path / "official")})
+    limited = ("sh", "-c", 'ulimit -n 256 && ulimit -d 4194304 && exec "$@"', "sh", sys.executable, "-m", "dvc", "repro")
+    run(*limited, cwd=folder, environment={"STUDY_DATA": str(tmp_path / "official")})
+    assert len(list((folder / "data/packed/miniature").glob("train-[0-9]*.npy"))) == 1500
+    for record in (folder / "results/miniature/provenance").glob("*.json"):
+        assert json.loads(record.read_text())["peak_memory_bytes"] < 2**32, record
     results = folder / "results/miniature"
     evaluated = json.loads((results / "evaluate/code145/metrics.json").read_text())
     assert evaluated["pictures"] == 600

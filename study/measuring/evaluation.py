@@ -94,7 +94,7 @@ def average(kept: Sequence[Path]) -> Prediction:
 
 def best_five(of_classes: np.ndarray) -> np.ndarray:
     """(pictures, 5 or fewer) labels, the likeliest first; equal probabilities in the order of the classes."""
-    return np.argsort(-of_classes, axis=1, kind="stable")[:, :BEST]
+    return np.argsort(-of_classes, axis=1, kind="stable")[:, :BEST].astype(np.int32)  # a view would keep the order of all classes
 
 
 def wrong(best: np.ndarray, labels: np.ndarray) -> dict[str, int]:

@@ -200,7 +200,7 @@ def predict(fitted: Fitted, pictures: Batches, settings: HandMadeSettings) -> It
 def table(fitted: Fitted, scores: Iterable[np.ndarray], labels: np.ndarray) -> tuple[list[list[Any]], dict[str, Any]]:
     """The rows of hand_made/predictions.csv (files.HAND_MADE), and the content of metrics.json; `scores` as `predict` gives
     them, of which only the five highest of a picture are kept. Raises ValueError without pictures."""
-    best = [np.argsort(-batch, axis=1, kind="stable")[:, :5] for batch in scores]
+    best = [np.argsort(-batch, axis=1, kind="stable")[:, :5].copy() for batch in scores]  # a view would keep all of the order
     if not best:
         raise ValueError("there are no test pictures to classify by hand-made features; prepare some")
     five = np.concatenate(best)

@@ -14,7 +14,7 @@ import torch
 from study.data.packed import PackedSplit
 from study.measuring.search import squared_distances
 
-BYTES = 1 << 25  # of the pictures that are compared with the queries at a time
+BYTES = 1 << 24  # of the pictures that are compared with the queries at a time
 
 
 def compare(
