@@ -13,6 +13,7 @@ from stages.judgements import LOCK, Judged
 from stages.running import run_stage
 from stages.settings import PARAMS, StudySettings, read_params
 from study import storage
+from study.data.origin import changed_since
 from study.judging import report
 from study.judging.about import headline
 from study.judging.row import COLUMNS
@@ -27,6 +28,8 @@ def judge_study(settings: StudySettings, record: Record) -> None:
     made = judgements.judged(settings.results, params, judgements.working(settings, params, record.content), today)
     write(settings.results, made, tuple(settings.runs), tuple(settings.curves))
     print(report.summary(made.rows), flush=True)
+    if changed := changed_since(settings.packed):
+        print(f"note: {changed}", flush=True)
     pipeline = versions.read_yaml(PIPELINE.read_text(encoding="utf-8"), str(PIPELINE))
     lock = read_params(LOCK) if LOCK.exists() else {}
     record.add(made_by=makers(lock, pipeline["stages"]["judge"], Path(), settings.study))

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from stages import versions
+from stages.relative import written_out
 from stages.settings import StudySettings, read_params
 from study import provenance, storage
-from study.checking import plain
+from study.checking import SettingsError, plain
 from study.judging.about import Study, study_of
 from study.judging.chain import Chain, Conditions
 from study.judging.evidence import Evidence
@@ -35,7 +36,7 @@ class Judged:
 def judged(folder: Path, params: Mapping[str, Any], conditions: Conditions, today: Version) -> Judged:
     """The study in a folder, working or pinned, whose params.yaml holds `params`."""
     name = str(params["study"])
-    protocol = read_protocol(today.protocol).of_study(name)
+    protocol = _protocol(today).of_study(name)
     study = study_of(folder, name, protocol)
     evidence = Evidence(folder=folder, study=name, runs=tuple(params["runs"]), curves=tuple(params["curves"]))
     chain = Chain(folder=folder, study=name, pictures=study.packed, records=study.records, conditions=conditions)
@@ -48,6 +49,18 @@ def judged(folder: Path, params: Mapping[str, Any], conditions: Conditions, toda
     return Judged(study=study, protocol=protocol, rows=rows, locks=sorted({one.why for one in broken if one and one.locked}))
 
 
+def _protocol(today: Version) -> Protocol:
+    try:
+        return read_protocol(today.protocol)
+    except SettingsError as problem:
+        raise ValueError(f"protocol.yaml: {problem}") from None
+
+
+def _lines(params: Mapping[str, Any]) -> dict[str, Any]:
+    """By kind of training, the blocks of params.yaml in which trainings may differ."""
+    return {"train": {run: written_out(block or {}) for run, block in params["runs"].items()}, "converge": params["curves"]}
+
+
 def working(settings: StudySettings, params: Mapping[str, Any], code: Mapping[str, Any]) -> Conditions:
     """Of a working study: its settings today, and what DVC and Git know. `code` says at which commit, and whether it is clean."""
     trained: dict[str, Any] = {f"train-{run}": one for run, one in settings.runs.items()}
@@ -58,7 +71,7 @@ def working(settings: StudySettings, params: Mapping[str, Any], code: Mapping[st
     return Conditions(
         refusal=(unclean := _uncommitted(code)),
         remedy=f"{'commit it, then ' if unclean else ''}`uv run dvc repro`",
-        lines={"train": params["runs"], "converge": params["curves"]},
+        lines=_lines(params),
         settings=wanted,
         outdated=outdated(lock, params, Path(), settings.study, stages),
     )
@@ -70,7 +83,7 @@ def pinned(folder: Path, params: Mapping[str, Any]) -> Conditions:
     return Conditions(
         refusal=_uncommitted(provenance.code()) or next(iter(broken), ""),
         remedy="restore from Git what was changed; a pin is never mended",
-        lines={"train": params["runs"], "converge": params["curves"]},
+        lines=_lines(params),
     )
 
 

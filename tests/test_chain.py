@@ -55,7 +55,7 @@ def locked(root: Path):
     """What DVC would have in dvc.lock of the stages that an effect rests on, and of the others."""
     for path in sorted((root / RESULTS / "provenance").glob("*.json")):
         stage, _, name = path.stem.partition("-")
-        deps = [{"path": code, "md5": md5(root / code)} for code in CODE.get(stage, [])]
+        deps = [{"path": code, "md5": md5(root, code)} for code in CODE.get(stage, [])]
         known = {"train": SHARED, f"runs.{name}": RUNS[name]} if stage == "train" else {}
         outs = [{"path": f"{RESULTS}/{stage}{'/' * bool(name)}{name}", "md5": "0"}]
         yield "@".join(part for part in (stage, name) if part), {"deps": deps, "params": {"params.yaml": known}, "outs": outs}

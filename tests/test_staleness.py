@@ -27,7 +27,7 @@ def lock(root: Path) -> dict[str, Any]:
     """dvc.lock after `train@base` and `evaluate@base` of the study."""
     packages = {"project.dependencies": ["torch==1"]}
     known = {"params.yaml": {"train": {"epochs": 5}, "runs.base": {}, "machine": {"threads": 1}}, "pyproject.toml": packages}
-    code = [{"path": path, "md5": md5(root / path)} for path in ("stages/train.py", "study/network", "study/storage.py")]
+    code = [{"path": path, "md5": md5(root, path)} for path in ("stages/train.py", "study/network", "study/storage.py")]
     train = {"deps": code, "params": known, "outs": [{"path": "results/sketch/train/base", "md5": "1.dir"}]}
     read = [{"path": "results/sketch/train/base", "md5": "1.dir"}]
     evaluate = {"deps": read, "outs": [{"path": "results/sketch/evaluate/base", "md5": "2.dir"}]}
@@ -50,7 +50,9 @@ def test_changed_code_is_named(root: Path, lock: dict[str, Any], name: str) -> N
 
 def test_a_new_module_in_a_folder_is_a_change_and_bytecode_is_none(root: Path, lock: dict[str, Any]) -> None:
     storage.write_bytes(root / "study/network/__pycache__/alexnet.pyc", b"bytecode")
-    assert outdated(lock, PARAMS, root, "sketch", STAGES) == {}
+    storage.write_bytes(root / ".dvcignore", b"study/network/as_printed.py\n__pycache__\n")
+    storage.write_bytes(root / "study/network/as_printed.py", b"to be read")
+    assert outdated(lock, PARAMS, root, "sketch", STAGES) == {}, "what DVC ignores is none either"
     storage.write_bytes(root / "study/network/new.py", b"new")
     assert "train-base" in outdated(lock, PARAMS, root, "sketch", STAGES)
 
@@ -154,6 +156,6 @@ def test_a_folders_hash_is_the_one_that_dvc_gives(miniature: Path) -> None:
         dep["path"]: dep["md5"] for stage in lock["stages"].values() for dep in stage["deps"] if dep["md5"].endswith(".dir")
     }
     code = {path: known for path, known in folders.items() if path.startswith("study/")}
-    assert len(code) > 3 and {path: md5(miniature / path) for path in code} == code
+    assert len(code) > 3 and {path: md5(miniature, path) for path in code} == code
     stages = [path.stem for path in (miniature / "results/miniature/provenance").glob("*.json")]
     assert outdated(lock, params, miniature, "miniature", stages) == {}

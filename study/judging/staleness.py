@@ -20,17 +20,32 @@ PARAMS, PROJECT = "params.yaml", "pyproject.toml"
 CODE = ("study/", "stages/", "protocol.yaml")
 
 
-def md5(path: Path) -> str:
-    """What DVC calls the content of a file or folder; empty where there is none. Hidden files and bytecode do not count."""
+def md5(root: Path, name: str) -> str:
+    """What DVC calls the content of a file or folder of the project, without what .dvcignore names; empty where there is none."""
+    path = root / name
     if path.is_file():
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "md5").hexdigest()
+        return _md5_of_file(path)
     if not path.is_dir():
         return ""
-    inside = ((name.relative_to(path), name) for name in path.rglob("*") if name.is_file())
-    kept = [(name, file) for name, file in inside if "__pycache__" not in name.parts and not name.name.startswith(".")]
-    listed = sorted(({"md5": md5(file), "relpath": name.as_posix()} for name, file in kept), key=lambda one: one["relpath"])
-    return hashlib.md5(json.dumps(listed, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
+    ignored = set(_text(root / ".dvcignore").splitlines()) | {"__pycache__"}
+    inside = [file for file in path.rglob("*") if file.is_file() and not _is_ignored(file.relative_to(root), ignored)]
+    listed = [{"md5": _md5_of_file(file), "relpath": file.relative_to(path).as_posix()} for file in inside]
+    whole = json.dumps(sorted(listed, key=lambda one: one["relpath"]), sort_keys=True)
+    return hashlib.md5(whole.encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def _md5_of_file(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def _is_ignored(path: Path, ignored: set[str]) -> bool:
+    """Whether a line of .dvcignore is the path, one of its folders, or one of its parts."""
+    return bool(ignored & {path.as_posix(), *path.parts, *(folder.as_posix() for folder in path.parents)})
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def outdated(lock: Mapping[str, Any], params: Mapping[str, Any], root: Path, study: str, stages: Iterable[str]) -> dict[str, str]:
@@ -56,7 +71,7 @@ def _changed(lock: Mapping[str, Any], params: Mapping[str, Any], root: Path, stu
         if not path.startswith(CODE):
             return path in wrote and wrote[path] != dep.get("md5")
         if path not in now:
-            now[path] = md5(root / path)
+            now[path] = md5(root, path)
         return now[path] != dep.get("md5")
 
     def first(stage: Mapping[str, Any]) -> str:
@@ -96,7 +111,7 @@ def makers(lock: Mapping[str, Any], judge: Mapping[str, Any], root: Path, study:
     """By path, what made a study's results (from dvc.lock) and judged them (the deps of `judge`, from dvc.yaml): for
     judge/provenance.json, so that others can see later whether it has changed."""
     found = {dep["path"]: str(dep.get("md5")) for stage in _stages_of(lock, study).values() for dep in stage.get("deps", ())}
-    found |= {str(dep): md5(root / str(dep)) for dep in judge.get("deps", ())}
+    found |= {str(dep): md5(root, str(dep)) for dep in judge.get("deps", ())}
     code = {path: made for path, made in sorted(found.items()) if path.startswith(CODE)}
     return code | {name: _made(root, name) for name in (PARAMS, PROJECT)}
 
@@ -106,8 +121,7 @@ def changed_makers(root: Path, study: str, then: Mapping[str, str]) -> list[str]
 
     params.yaml counts while it is this study's; when another one is chosen it says nothing of this one.
     """
-    text = (root / PARAMS).read_text(encoding="utf-8") if (root / PARAMS).is_file() else ""
-    chosen = re.search(r"^study:\s*(\S+)", text, re.MULTILINE)
+    chosen = re.search(r"^study:\s*(\S+)", _text(root / PARAMS), re.MULTILINE)
     skipped = {PARAMS} if chosen and chosen[1] != study else set()
     return [name for name, made in then.items() if name not in skipped and _made(root, name) != made]
 
@@ -115,13 +129,13 @@ def changed_makers(root: Path, study: str, then: Mapping[str, str]) -> list[str]
 def _made(root: Path, name: str) -> str:
     if name == PARAMS:
         return _of_lines(root / PARAMS)
-    return _of_text(dependencies(root)) if name == PROJECT else md5(root / name)
+    return _of_text(dependencies(root)) if name == PROJECT else md5(root, name)
 
 
 def _of_lines(path: Path) -> str:
     """Without comments and empty lines: the order and indentation of YAML matter, these do not."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return _of_text([line for line in (re.sub(r"(^|\s)#.*", "", line).rstrip() for line in lines) if line])
+    lines = (re.sub(r"(^|\s)#.*", "", line).rstrip() for line in _text(path).splitlines())
+    return _of_text([line for line in lines if line])
 
 
 def _of_text(lines: list[str]) -> str:
