@@ -1,4 +1,4 @@
-"""The networks that are trained against the ones to be read (study/network/as_printed.py): values and all gradients."""
+"""The networks that are trained against the ones to be read (study/as_printed.py): values and all gradients."""
 
 import dataclasses
 from collections.abc import Callable
@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from study import as_printed
 from study.checking import checked
-from study.network import as_printed
 from study.network.activations import ACTIVATIONS, ActivationName
 from study.network.alexnet import AlexNet
 from study.network.four_layer import PART, FourLayer, FourLayerSettings

@@ -306,8 +306,8 @@ def test_the_table_of_few_classes() -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"cells": 1}, "cells is 1 and orientations 9; give 2 or more of each"),
-        ({"orientations": 1}, "cells is 8 and orientations 1; give 2 or more of each"),
+        ({"cells": 1}, "cells is 1 and orientations 9; give 2 or more"),
+        ({"orientations": 1}, "cells is 8 and orientations 1; give 2 or more"),
         ({"colours": 0}, "colours is 0; it counts levels a channel"),
         ({"colours": 17}, "colours is 17; it counts levels a channel"),
         ({"decays": ()}, r"decays is \[\]; give one or more numbers, each 1e-06 or more"),

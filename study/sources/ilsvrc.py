@@ -39,7 +39,7 @@ class IlsvrcSettings:
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.steering < 1:
+        if not 1 <= self.steering < 50_000:
             raise ValueError(f"steering is {self.steering}; give a part of the 50,000 validation pictures, such as 5000")
         require_classes(self.classes)
 
