@@ -273,6 +273,8 @@ def test_places_without_a_layout_are_refused(tmp_path: Path) -> None:
     assert "has 1 class (only); a study needs two or more" in refusal(tree(tmp_path / "alone", ".", "only"))
     beside = write(tree(tmp_path / "beside", "."), "test/1.jpg")
     assert "beside holds test, but no class folders in train" in refusal(beside), "test is no class"
+    packed = write(tree(tmp_path / "packed", "val"), "train/a.tar.gz", "train/b.tar.gz", content=b"\x1f\x8b")
+    assert "packed holds train, val, but no class folders in train" in refusal(packed), "val is not what is trained on"
     vehicles = tree(tmp_path / "vehicles", ".", "train bus car")
     assert obtain(vehicles).classes == ("bus", "car", "train"), "pictures right in a folder named train make it a class"
 

@@ -212,7 +212,7 @@ def _class_folders(listing: Listing, above: str, chosen: Sequence[str]) -> Arran
 def _branching(listing: Listing) -> str:
     """The nearest folder that pictures are in more than one folder of; "" for the place itself."""
     above, inside = "", _children(listing, "")
-    while len(names := [name for name in inside if name]) == 1:
+    while len(names := [name for name in inside if name]) == 1 and names[0].casefold() not in SPLITS:
         further = _children(listing, _join(above, names[0]))
         if not any(further):
             break
