@@ -1,7 +1,8 @@
 """Names and formats of the files of a study: the only module that knows them. It needs neither torch nor DVC.
 
     results/<study>/                     the working area (in DVC's cache, not in Git); pinned/<name>/ has the same tree
-      download/source.json               what the pictures are, with the checksums of their files
+      download/source.json               what the pictures are, with the checksums of their files, and how splits were made
+      download/files.csv                 of photographs: how many files were used and left out, by reason and ending
       prepare/packed.json                the packed set: counts, classes, mean, colour covariance, content hash
       prepare/pictures.csv               a row a picture file that is unusual: what was found and done (study/data/packing.py)
       train/<run>/metrics.json           one entry a seed: epochs, last errors, finished or diverged

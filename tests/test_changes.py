@@ -131,6 +131,26 @@ def test_pictures_of_the_same_name_and_size_are_packed_again(tmp_path: Path) -> 
     assert packed(root, folder) == (before, True) and contents(folder) == was, "and the same bytes of the same pictures"
 
 
+def test_exchanged_folders_are_noticed_where_all_times_agree(tmp_path: Path) -> None:
+    """As where an archive gives all files one time: names, sizes and times agree, and the labels have been exchanged."""
+    root, folder = shaded(tmp_path / "tree", 10), tmp_path / "packed"
+    for file in root.rglob("*.bmp"):
+        os.utime(file, ns=(10**18, 10**18))
+    before, _ = packed(root, folder)
+    for split in ("train", "val"):
+        (root / split / "a").rename(root / split / "x")
+        (root / split / "b").rename(root / split / "a")
+        (root / split / "x").rename(root / split / "b")
+    assert look([root])["sha256"] == storage.read_json(folder.with_name("packed.origin.json"))["seen"]["sha256"]
+    assert "have changed since they were packed" in changed_since(folder)
+    after, again = packed(root, folder)
+    assert again and after["sha256"] != before["sha256"] and changed_since(folder) == ""
+    shutil.copytree(root, tmp_path / "copy")  # with the times
+    shutil.rmtree(root)
+    (tmp_path / "copy").rename(root)
+    assert changed_since(folder) == "" and packed(root, folder) == (after, False), "a copy is the same"
+
+
 @pytest.mark.parametrize("kind", ["tar", "zip"])
 def test_a_replaced_archive_is_noticed(kind: str, tmp_path: Path) -> None:
     place, folder, trees = tmp_path / f"mine.{kind}", tmp_path / "packed", [shaded(tmp_path / name, 10) for name in "xy"]

@@ -241,7 +241,7 @@ def test_the_nearest_train_counts(tmp_path: Path) -> None:
     source = obtain(root)
     assert source.counts == {"train": 15, "validation": 3, "test": 18}
     assert assert_accounted(root, source)["outside of train, val and test"] == 42
-    write(root, "train/train/1.jpg", "val/train/1.jpg")
+    write(root, *(f"train/train/{n}.jpg" for n in range(6)), "val/train/1.jpg")
     assert obtain(root).classes == ("a", "b", "c", "train"), "a class may be called so"
 
 
@@ -271,6 +271,10 @@ def test_places_without_a_layout_are_refused(tmp_path: Path) -> None:
     assert "holds no pictures (2 no picture); a study needs train/<class>/" in refusal(texts)
     assert "has 1 class (only); a study needs two or more" in refusal(tree(tmp_path / "one", classes="only"))
     assert "has 1 class (only); a study needs two or more" in refusal(tree(tmp_path / "alone", ".", "only"))
+    beside = write(tree(tmp_path / "beside", "."), "test/1.jpg")
+    assert "beside holds test, but no class folders in train" in refusal(beside), "test is no class"
+    packed = write(tree(tmp_path / "packed", "val"), "train/a.tar.gz", "train/b.tar.gz", content=b"\x1f\x8b")
+    assert "packed holds train, val, but no class folders in train" in refusal(packed), "val is not what is trained on"
     vehicles = tree(tmp_path / "vehicles", ".", "train bus car")
     assert obtain(vehicles).classes == ("bus", "car", "train"), "pictures right in a folder named train make it a class"
 
@@ -280,9 +284,11 @@ def test_classes_of_the_splits_are_the_same(tmp_path: Path) -> None:
     assert "the test pictures have the class 'd', which no training picture has; give both" in refusal(root)
     assert obtain(root, classes=("a", "b")).counts["test"] == 12, "classes may be chosen"
     assert_accounted(root, obtain(root, classes=("a", "b")))
-    assert "lack the class 'd'" in refusal(write(tree(tmp_path / "fewer"), "train/d/1.jpg"))
+    assert "lack the class 'd'" in refusal(write(tree(tmp_path / "fewer"), *(f"train/d/{n}.jpg" for n in range(6))))
     source = obtain(tmp_path / "fewer", fewer_classes=True)
     assert source.classes == ("a", "b", "c", "d") and source.counts["test"] == 18
+    said = refusal(write(tmp_path / "fewer", "val/e/1.jpg"), fewer_classes=True)
+    assert "the test pictures have the class 'e', which no training picture has" in said, "but no others"
     three = tree(tmp_path / "case", "train val")
     tree(three, "test", "A B C")
     said = refusal(three)
@@ -420,6 +426,18 @@ def test_pictures_of_each_class_are_moved_and_held_out(tmp_path: Path) -> None:
     said = refusal(root, test_per_class=18, validation_per_class=2)
     assert "the class 'a' has 20 training pictures; with 18 for test and 2 for validation none are left; lower" in said
     assert "classes_drawn is 6, but there are 5 classes; lower it" in refusal(root, classes_drawn=6)
+
+
+def test_a_class_that_is_all_held_out_is_refused(tmp_path: Path) -> None:
+    root = write(tree(tmp_path / "mine", "train val", "a b", 9), "train/c/1.jpg", "val/c/1.jpg")
+    said = {validation: None for validation in range(1, 9)}
+    for validation in said:
+        try:
+            said[validation] = obtain(root, validation=validation).counts["train"]
+        except ValueError as problem:
+            said[validation] = str(problem)
+    lost = [what for what in said.values() if isinstance(what, str)]
+    assert lost and set(lost) == {"of the class 'c' no training picture is left; lower download.validation, or add pictures"}
 
 
 def test_half_of_an_odd_number_of_pictures_is_less_than_half(tmp_path: Path) -> None:

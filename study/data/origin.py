@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from study import storage
-from study.sources.walking import LOOK_AGAIN, look
+from study.sources.walking import LOOK_AGAIN, is_same, look
 
 
 def _note(packed: Path) -> Path:
@@ -27,10 +27,11 @@ def remember(packed: Path, made_from: str, seen: Mapping[str, Any]) -> None:
     storage.write_json(_note(packed), {"made_from": made_from, "seen": dict(seen)})
 
 
-def is_made_from(packed: Path, made_from: str) -> bool:
+def is_made_from(packed: Path, made_from: str, seen: Mapping[str, Any]) -> bool:
     try:
-        return bool(storage.read_json(_note(packed))["made_from"] == made_from)
-    except (OSError, ValueError, KeyError, TypeError):
+        note = storage.read_json(_note(packed))
+        return bool(note["made_from"] == made_from) and is_same(note["seen"], seen)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
 
@@ -50,7 +51,7 @@ def changed_since(packed: Path) -> str:
         return ""
     except ValueError as problem:  # a circle of links, a folder that may not be read
         return f"the pictures have changed since they were packed: {problem}"
-    if now["sha256"] == seen.get("sha256"):
+    if is_same(seen, now):
         return ""
     places = " and ".join(str(root) for root in roots)
     counted = (

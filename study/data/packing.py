@@ -101,13 +101,12 @@ def pack(
     kept where names, sizes and times are still the same. Raises ValueError where more pictures are unreadable than allowed,
     or a split or a class of the training pictures has none left; OSError where the disk is too small or full.
     """
-    receipt = {"source": source.receipt(), "seen": seen.get("sha256")}
-    made_from = _hash(receipt | {"packing": asdict(settings), "format": FORMAT})
+    made_from = _hash({"source": source.receipt(), "packing": asdict(settings), "format": FORMAT})
     folder.mkdir(parents=True, exist_ok=True)
     beside = folder.with_name(f"{folder.name}.lock")  # not within: the folder is the same byte for byte wherever it was packed
     with storage.held(beside, "these pictures are being packed"):
         _drop(path for path in folder.glob(".*") if path.suffix[1:].isdigit())  # left half written by a process that was killed
-        if (folder / "index.json").exists() and origin.is_made_from(folder, made_from):
+        if (folder / "index.json").exists() and origin.is_made_from(folder, made_from, seen):
             if not (damaged := damage(folder)):
                 return read_index(folder)
             tell(f"{folder / damaged[0]} is damaged: packing again what is wrong")
@@ -115,7 +114,7 @@ def pack(
         (folder / "index.json").unlink(missing_ok=True)
         tell(forecast(source, settings, folder, workers))
         with _told_when_full(folder):
-            shards = _pack_shards(source, settings, folder, made_from, workers, tell)
+            shards = _pack_shards(source, settings, folder, _hash([made_from, dict(seen)]), workers, tell)
             _refuse_rejects(shards, settings)
             _require_some_left(shards, source)
             origin.remember(folder, made_from, seen)  # first, since the index makes the set complete

@@ -92,7 +92,8 @@ def content_hash(path: Path, kept: Path) -> str:
 def _note(path: Path, known_hash: str, kept: Path) -> tuple[Path, str]:
     """Where it is noted that a file was verified, and what the note then says."""
     stat = path.stat()
-    says = {"file": str(path.resolve()), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "hash": known_hash}
+    times = {"mtime_ns": stat.st_mtime_ns, "ctime_ns": stat.st_ctime_ns}
+    says = {"file": str(path.resolve()), "size": stat.st_size, **times, "hash": known_hash}
     return kept / f".{path.name}.verified.json", json.dumps(says)  # ASCII, whatever the name
 
 

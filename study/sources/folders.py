@@ -15,7 +15,7 @@ from study.sources.fetching import RawFile, find_or_fetch, places
 from study.sources.layout import arranged, read_words
 from study.sources.listing import list_place
 from study.sources.photographs import Photographs, Wanted, photographs
-from study.sources.walking import look
+from study.sources.walking import is_same, look
 
 ENDINGS = (".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".zip")
 
@@ -139,7 +139,7 @@ def obtain_folder(settings: FolderSettings) -> Photographs:
     )
     found = find(settings.place)
     root = _unpacked(found) if found.is_file() and (archives.is_zip(found) or archives.is_compressed(found)) else found
-    return _in_layout(settings.title or Path(os.path.normpath(settings.place)).name, settings, root, wanted)
+    return _in_layout(settings.title or Path(os.path.normpath(settings.place)).name, settings, root, wanted, called=found)
 
 
 def obtain_imagenette(settings: ImagenetteSettings) -> Photographs:
@@ -184,7 +184,7 @@ def _unpacked(archive: Path) -> Path:
     kept = fetching.RAW / "folder"
     folder = kept / f"{archive.name}-{fetching.content_hash(archive, kept)[:12]}"
     note = kept / f".{folder.name}.unpacked.json"
-    if folder.is_dir() and not (note.exists() and storage.read_json(note)["sha256"] == look([folder])["sha256"]):
+    if folder.is_dir() and not (note.exists() and is_same(storage.read_json(note), look([folder]))):
         shutil.rmtree(folder)
     if not folder.is_dir():
         archives.unpack(archive, folder)
@@ -198,9 +198,11 @@ def _in_layout(
     root: Path,
     wanted: Wanted,
     words: Mapping[str, str] | None = None,
+    called: Path | None = None,
 ) -> Photographs:
-    """Where there is one other split beside train it is the test set, whatever it is called."""
+    """Where there is one other split beside train it is the test set, whatever it is called. `called` stands in messages."""
     listing = list_place(root)
+    listing.root = called or root
     made = arranged(listing, wanted.classes)
     splits, folders, told = dict(made.splits), made.folders, []
     if "test" not in splits and "validation" in splits:

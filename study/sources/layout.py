@@ -196,7 +196,8 @@ def _class_folders(listing: Listing, above: str, chosen: Sequence[str]) -> Arran
     children = _children(listing, above)
     inside = sorted(name for name in children if name)
     splits = sorted(name for name in _folders(listing, above) if name.casefold() in SPLITS)
-    if not inside or set(inside) <= set(splits) or (splits and not set(splits) & set(inside)):
+    # A class may be called train, of vehicles, say; but test pictures that lie beside class folders are no class.
+    if not inside or set(inside) <= set(splits) or any(name.casefold() not in TRAIN or name not in inside for name in splits):
         raise ValueError(_no_layout(listing, above, splits))
     depth = len(above.split("/")) if above else 0
     for name in inside:
@@ -211,7 +212,7 @@ def _class_folders(listing: Listing, above: str, chosen: Sequence[str]) -> Arran
 def _branching(listing: Listing) -> str:
     """The nearest folder that pictures are in more than one folder of; "" for the place itself."""
     above, inside = "", _children(listing, "")
-    while len(names := [name for name in inside if name]) == 1:
+    while len(names := [name for name in inside if name]) == 1 and names[0].casefold() not in SPLITS:
         further = _children(listing, _join(above, names[0]))
         if not any(further):
             break

@@ -122,6 +122,8 @@ def photographs(
     said = list(told)
     training, test = _with_test(kept, wanted, said)
     training, validation = _with_validation(training, kept, wanted, said)
+    if lost := sorted(chosen - {name for _, name in training}):
+        raise ValueError(f"of the class {lost[0]!r} no training picture is left; lower download.validation, or add pictures")
     ordered = {"train": training, "validation": validation, "test": drawn(test, "test")}
     account = accounted(listings, (file for pairs in ordered.values() for file, _ in pairs))
     return Photographs(title, asdict(about), classes, ordered, words or {}, "; ".join(said), account)
@@ -144,7 +146,7 @@ def chosen_classes(title: str, training: Pairs, wanted: Wanted) -> tuple[str, ..
 def require_same_classes(title: str, about: Any, splits: Mapping[str, Pairs], classes: Sequence[str], wanted: Wanted) -> None:
     """Validation and test have the classes that are trained on: else their pictures would be lost, or classes untested."""
     training = {name for _, name in splits["train"]}
-    for split in (split for split in ("validation", "test") if split in splits and not wanted.fewer_classes):
+    for split in (split for split in ("validation", "test") if split in splits):
         there = {name for _, name in splits[split]}
         unknown, lacking = sorted(there - training), sorted(set(classes) - there)
         if unknown and not wanted.classes and not wanted.classes_drawn:
@@ -152,7 +154,7 @@ def require_same_classes(title: str, about: Any, splits: Mapping[str, Pairs], cl
                 f"{title}: the {split} pictures have {_some(unknown)}, which no training picture has{_alike(unknown, training)}; "
                 f"give both the same classes, or name those that are wanted in download.classes"
             )
-        if lacking:
+        if lacking and not wanted.fewer_classes:
             further = ", or set download.fewer_classes to true" if hasattr(about, "fewer_classes") else ""
             raise ValueError(
                 f"{title}: the {split} pictures lack {_some(lacking)}, which training pictures have; add them, name the classes "

@@ -10,7 +10,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,7 @@ class Entry:
     mtime_ns: int = 0
     hidden: bool = False
     reached: Reached = "directly"
+    inode: int = 0
 
 
 def is_hidden(name: str) -> bool:
@@ -74,7 +75,7 @@ def _walk(folder: str, prefix: str, hidden: bool, reached: Reached, above: froze
             yield Entry(name, entry.path, "broken link", hidden=unseen, reached=reached)
             continue
         if stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode):
-            yield Entry(name, entry.path, "file", found.st_size, found.st_mtime_ns, unseen, reached)
+            yield Entry(name, entry.path, "file", found.st_size, found.st_mtime_ns, unseen, reached, found.st_ino)
         elif stat.S_ISDIR(found.st_mode):
             if _identity(found) in above:
                 raise _circle(entry.path)
@@ -103,14 +104,30 @@ def _entries(folder: str, hidden: bool) -> list[os.DirEntry[str]]:
 
 
 def look(roots: Sequence[Path]) -> dict[str, Any]:
-    """What lies at some files and folders, as JSON can hold it: their places, and a hash over names, sizes and times."""
-    files, digest = 0, hashlib.sha256()
+    """What lies at some files and folders, as JSON can hold it: for `is_same`, names, sizes and times as one hash, and the
+    numbers that the system has for the files (inodes), sorted and in the order of the names."""
+    digest, inodes = hashlib.sha256(), list[int]()
     for root in roots:
         for entry in _visible(root):
-            files += 1
+            inodes.append(entry.inode)
             line = f"{root.name}/{entry.name}\t{entry.kind}\t{entry.size}\t{entry.mtime_ns}\n"
             digest.update(line.encode("utf-8", "surrogateescape"))
-    return {"roots": [str(root) for root in roots], "files": files, "sha256": digest.hexdigest()}
+    numbers = {"inodes": _of_numbers(sorted(inodes)), "inodes_by_name": _of_numbers(inodes)}
+    return {"roots": [str(root) for root in roots], "files": len(inodes), "sha256": digest.hexdigest(), **numbers}
+
+
+def _of_numbers(numbers: Sequence[int]) -> str:
+    return hashlib.sha256(" ".join(map(str, numbers)).encode()).hexdigest()
+
+
+def is_same(then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether two looks saw the same: names, sizes and times, and no files that have exchanged their names.
+
+    The latter are the same numbers in another order: where class folders were exchanged, sizes and times may agree. Numbers
+    that are all others say nothing: the files were copied with their times, or the system numbers them anew.
+    """
+    exchanged = then.get("inodes") == now.get("inodes") and then.get("inodes_by_name") != now.get("inodes_by_name")
+    return then.get("sha256") == now.get("sha256") and not exchanged
 
 
 def _visible(root: Path) -> Iterator[Entry]:
@@ -118,7 +135,7 @@ def _visible(root: Path) -> Iterator[Entry]:
         yield from (entry for entry in walk(root) if not entry.hidden and entry.kind != "folder")
     else:
         found = root.stat()
-        yield Entry("", str(root), "file", found.st_size, found.st_mtime_ns)
+        yield Entry("", str(root), "file", found.st_size, found.st_mtime_ns, inode=found.st_ino)
 
 
 def link(roots: Sequence[Path], place: Path) -> bool:
