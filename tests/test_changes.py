@@ -336,6 +336,7 @@ def test_dvc_notices_what_has_changed(tmp_path: Path) -> None:
     project.mkdir()
     copy_project(project)
     params = read_params(Path(__file__).parents[1] / "params.yaml")
+    params.pop("chosen")  # nothing in conf/ is called pets
     params |= {"study": "pets", "prepare": {"size": 64}}
     params["download"] = {"source": "folder", "place": str(root), "validation": 3}
     write_params(project, params)
