@@ -85,7 +85,8 @@ def test_resume_is_bit_identical(
         _train(tiny_run, tiny_set, tmp_path, _interrupted_after(batches))
     assert not (tmp_path / "weights.safetensors").exists()
     done = []
-    _train(tiny_run, tiny_set, tmp_path, done.append)
+    end = _train(tiny_run, tiny_set, tmp_path, done.append)
+    assert all(len(end[name]) == 3 and min(end[name]) > 0 for name in ("epoch_seconds", "epoch_processor_seconds"))
     assert _steps(done) == 18 - (batches - 1), "it went on from the last batch that was saved"
     assert _same(tmp_path, whole)
     assert not list(storage.WORK.rglob("*.state")), "the states of a finished training are dropped"
