@@ -11,7 +11,7 @@ import pytest
 from dashboard import charts, sheets
 from study.files import AVERAGED
 
-BACKGROUNDS = ("#ffffff", "#171614")  # of .streamlit/config.toml
+BACKGROUNDS = ("#ffffff", "#171614")  # of dashboard/.streamlit/config.toml
 
 
 def luminance(colour: str) -> float:
@@ -50,7 +50,7 @@ def test_every_colour_stands_out_from_both_backgrounds(colour: str, background: 
 
 
 def test_backgrounds_are_those_of_the_theme() -> None:
-    with open(".streamlit/config.toml", encoding="utf-8") as file:
+    with open("dashboard/.streamlit/config.toml", encoding="utf-8") as file:
         config = file.read()
     assert all(f'backgroundColor = "{background}"' in config for background in BACKGROUNDS)
 
