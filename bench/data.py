@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import io
-import os
 import shutil
 import tempfile
 import time
@@ -29,6 +28,7 @@ from bench.timing import Elsewhere, Scope, Sides, clocked, in_turns
 from study.data.feeding import AugmentationSettings, Feed
 from study.data.packed import PackedSplit, damage
 from study.data.packing import PackingSettings, pack, prepare
+from study.machine import allotted_cores
 from study.sources.items import Item
 from study.sources.photographs import File
 
@@ -44,9 +44,9 @@ Pictures = list[np.ndarray]
 def measure(scope: Scope) -> list[Table]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        large = material.packed(folder / "256", PICTURES, 256, os.cpu_count() or 1)
+        large = material.packed(folder / "256", PICTURES, 256, allotted_cores())
         tables = [*_of_photographs(scope, folder / "photographs"), _verifying(scope, large), _bytes(large)]
-        small = material.packed(folder / "32", SMALL, 32, os.cpu_count() or 1)
+        small = material.packed(folder / "32", SMALL, 32, allotted_cores())
         tables += batches.assembling_and_feeding(scope, large, small, folder / "files")
         tables += batches.free(scope, large, material.packed(folder / "64", FOR_QUARTER, 64))
     return tables
@@ -95,7 +95,7 @@ def _preparing(scope: Scope, files: list[File], what: str) -> Table:
 
 def _packing(files: list[File], what: str, folder: Path) -> Table:
     """From files to shards, by one worker and by one a core, in turns."""
-    cores = max(2, min(os.cpu_count() or 1, len(files) // 4))
+    cores = max(2, min(allotted_cores(), len(files) // 4))
     settings = PackingSettings(size=SIZE.size, shard=max(1, len(files) // (SHARDS * cores)), rejects=len(files))
     found: dict[int, list[float]] = {1: [], cores: []}
     for _ in range(PACKINGS):

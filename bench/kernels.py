@@ -80,36 +80,36 @@ class Alone:
 
 def pieces(network: AlexNet) -> list[Piece]:
     """The text's network on one device, kernel by kernel."""
-    (here,) = network.places
+    (columns,) = network.columns_by_device
     found: list[Piece] = []
     for name in network.settings.convolutions:
-        found += [_convolution(here, name), ("relu", network.activation, ())]
-        if name in network.settings.below_pool2:
-            found.append(_normalisation(here, f"normalise{name[-1]}"))
+        found += [_convolution(columns, name), ("relu", network.activation, ())]
+        if name in network.settings.normalised:
+            found.append(_normalisation(columns, f"normalise{name[-1]}"))
         if name in POOLED:
             found.append(("pool", network.pool, ()))
     for name in ("fc6", "fc7"):
-        found += [_fully_connected(here, name), ("relu", network.activation, ()), ("dropout", here[0].drop, ())]
-    return [*found, _fully_connected(here, "fc8")]
+        found += [_fully_connected(columns, name), ("relu", network.activation, ()), ("dropout", columns[0].drop, ())]
+    return [*found, _fully_connected(columns, "fc8")]
 
 
-def _convolution(here: list[Column], name: str) -> Piece:
+def _convolution(columns: list[Column], name: str) -> Piece:
     """With the columns' weights already side by side: putting them there is no part of the kernel."""
-    layers = [column.get_submodule(name) for column in here]
+    layers = [column.get_submodule(name) for column in columns]
     weight, bias = (
         torch.cat([layer.get_parameter(kind).detach() for layer in layers]).requires_grad_() for kind in ("weight", "bias")
     )
-    first, groups = layers[0], 1 if name in ("conv1", "conv3") else len(here)
+    first, groups = layers[0], 1 if name in ("conv1", "conv3") else len(columns)
     assert isinstance(first, nn.Conv2d)
     stride, padding = first.stride, first.padding
     return name, lambda x: F.conv2d(x, weight, bias, stride, padding, groups=groups), (weight, bias)
 
 
-def _normalisation(here: list[Column], name: str) -> Piece:
-    layers = [column.get_submodule(name) for column in here]
+def _normalisation(columns: list[Column], name: str) -> Piece:
+    layers = [column.get_submodule(name) for column in columns]
     return name, lambda x: normalise(layers, x), ()
 
 
-def _fully_connected(here: list[Column], name: str) -> Piece:
-    layers = [column.get_submodule(name) for column in here]
+def _fully_connected(columns: list[Column], name: str) -> Piece:
+    layers = [column.get_submodule(name) for column in columns]
     return name, lambda x: [layer(x) for layer in layers], [weight for layer in layers for weight in layer.parameters()]

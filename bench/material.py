@@ -16,7 +16,8 @@ from study.data.packed import PackedSplit
 from study.data.packing import PackingSettings, pack
 from study.data.rescaling import FilterSettings, rescale
 from study.sources.items import Item, Part
-from study.sources.photographs import LABELS, WORDS, File, Photographs, list_folder, list_tar
+from study.sources.listing import File, list_place
+from study.sources.photographs import Photographs
 
 SIZE = (375, 500)  # height and width of ImageNet's commonest photographs
 TEXTURES = 16  # that are drawn; the pictures of a large set are these, shifted
@@ -82,8 +83,7 @@ def photographs(place: Path | None, folder: Path, count: int) -> tuple[list[File
     """
     if place is None:
         return _made(folder, count), f"made JPEGs of {SIZE[1]} x {SIZE[0]}"
-    listed = list_folder(place) if place.is_dir() else list_tar(place)
-    found = [file for file in listed if Path(file.name).name not in (LABELS, WORDS)]
+    found = list_place(place).pictures
     if len(found) < FEWEST:
         raise ValueError(f"{place} holds {len(found)} pictures; name a folder or an uncompressed tar of {FEWEST} or more")
     return found[:: max(1, len(found) // count)][:count], f"photographs of {place.name}"
@@ -93,7 +93,7 @@ def _made(folder: Path, count: int) -> list[File]:
     drawn = [jpeg(texture(number)) for number in range(min(count, TEXTURES))]
     for number in range(count):
         (folder / f"{number}.jpg").write_bytes(drawn[number % TEXTURES])
-    return list_folder(folder)
+    return list_place(folder).pictures
 
 
 def source(files: list[File]) -> Photographs:

@@ -10,8 +10,7 @@ from study.machine import Machine, MachineSettings, Precision, set_up
 from study.network.alexnet import AlexNet
 from study.network.building import build
 from study.network.settings import AlexNetSettings
-from study.training.loop import ALONE
-from study.training.replicas import Replicas
+from study.training.replicas import ONE_PROCESS, Replicas
 from study.training.update import LearningSettings, Momentum, RateSettings
 
 TIMED_RATE = 1e-6  # random labels at the paper's rate soon make infinities, and arithmetic on those has other speeds
@@ -26,7 +25,7 @@ class Ours:
         settings: AlexNetSettings,
         declared: MachineSettings,
         rate: float = TIMED_RATE,
-        replicas: Replicas = ALONE,
+        replicas: Replicas = ONE_PROCESS,
     ) -> None:
         self.declared, self.replicas, self.batch, self.steps = declared, replicas, scope.batch, 0
         network = build(settings, scope.classes, self.prepare())

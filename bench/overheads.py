@@ -17,10 +17,12 @@ from stages.running import Bar
 from study import storage
 from study.machine import set_up
 from study.training.checkpoint import Checkpoints
-from study.training.loop import ALONE, SAVE_EVERY, Progress, _save
-from study.training.run import Teller
+from study.training.loop import SAVE_EVERY, _save
+from study.training.progress import Progress
+from study.training.replicas import ONE_PROCESS
+from study.training.reporting import Reporter
 
-TELLS = 200  # of which one is too short for the clock
+STEPS = 200  # of which one is too short for the clock
 
 
 class Terminal(io.StringIO):
@@ -33,12 +35,12 @@ class Terminal(io.StringIO):
 def measure(scope: Scope) -> list[Table]:
     ours = Ours(scope, scope.network, declare(scope, "float32", scope.compiled))
     free = partial(set_up, replace(ours.declared, deterministic=False))
-    with _saving(ours) as save, _drawing() as tell:
+    with _saving(ours) as save, _drawing() as report:
         sides = {
             "step": clocked(ours.step, scope.device, ours.prepare),
             "free": clocked(ours.step, scope.device, free),
             "save": save,
-            "tell": tell,
+            "report": report,
         }
         times = in_turns(sides, scope.rounds)
     every = Measured((SAVE_EVERY,) * scope.rounds)
@@ -46,7 +48,7 @@ def measure(scope: Scope) -> list[Table]:
     rows: tuple[tuple[Cell, ...], ...] = (
         _row("checkpoint", times["save"], f"{SAVE_EVERY:g} s of training", every),
         _row("determinism", lost, "a step without", times["free"]),
-        _row("progress display", times["tell"], "a step", times["step"]),
+        _row("progress display", times["report"], "a step", times["step"]),
     )
     return [_table(scope, rows)]
 
@@ -67,7 +69,7 @@ def _saving(ours: Ours) -> Iterator[Callable[[], float]]:
 
 def _save_once(ours: Ours, checkpoints: Checkpoints, progress: Progress) -> float:
     progress.iteration += 1
-    return clocked(partial(_save, checkpoints, ours.network, ours.rule, progress, ALONE), "cpu")()
+    return clocked(partial(_save, checkpoints, ours.network, ours.rule, progress, ONE_PROCESS), "cpu")()
 
 
 @contextmanager
@@ -75,15 +77,15 @@ def _drawing() -> Iterator[Callable[[], float]]:
     """Seconds of telling one step, with a terminal on which the bar draws every time: the dearest case."""
     with redirect_stderr(Terminal()), Bar("bench", 10**9) as bar:
         bar.bar.mininterval = 0
-        teller, progress = Teller(bar.tell, "bench", 1), Progress()
-        tells = clocked(partial(_tell, teller, progress), "cpu")
-        yield lambda: tells() / TELLS
+        reporter, progress = Reporter(bar.tell, "bench", 1, 10**9), Progress()
+        reports = clocked(partial(_report, reporter, progress), "cpu")
+        yield lambda: reports() / STEPS
 
 
-def _tell(teller: Teller, progress: Progress) -> None:
-    for _ in range(TELLS):
+def _report(reporter: Reporter, progress: Progress) -> None:
+    for _ in range(STEPS):
         progress.seen += 1
-        teller.step(progress)
+        reporter.step(progress)
 
 
 def _table(scope: Scope, rows: tuple[tuple[Cell, ...], ...]) -> Table:

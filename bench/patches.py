@@ -21,7 +21,7 @@ from bench.table import Cell, Table
 from bench.timing import Elsewhere, Scope, Sides, clocked, in_turns
 from study.data.feeding import NO_AUGMENTATION, Feed
 from study.data.packed import PackedSplit
-from study.measuring.evaluation import predict
+from study.measuring.evaluation import predict, probabilities
 from study.network.alexnet import AlexNet
 
 PICTURES, BORDER = 16, 32  # pictures of 256 pixels for patches of 224
@@ -46,7 +46,7 @@ def our_sides(scope: Scope, folder: Path) -> Sides:
     patches, _ = next(feed.test_batches(len(feed), 10))
     evaluate = partial(predict, ours.network.eval(), feed, len(feed), lambda _: None)
     return {
-        "probabilities": lambda: evaluate().ten_patches,
+        "probabilities": lambda: np.concatenate([ten for ten, _ in probabilities(ours.network, feed, len(feed), lambda _: None)]),
         OURS: clocked(evaluate, "cpu", ours.prepare),
         BARE: clocked(partial(_forward, ours.network, patches), "cpu", ours.prepare),
     }

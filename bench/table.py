@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+
+from study.machine import allotted_cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def machine(threads: int) -> Table:
     gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
     rows = (
         ("CPU", processor()),
-        ("cores", str(os.cpu_count())),
+        ("cores", str(allotted_cores())),
         ("threads", str(threads)),
         ("CPU capability", torch.backends.cpu.get_cpu_capability()),
         ("GPU", ", ".join(gpus) or "none"),

@@ -102,8 +102,20 @@ def hand_made(study: Study) -> dict[str, float]:
     return made_of(study, "hand_made/metrics.json", lambda m: {name: float(m[f"{name}_error"]) for name in MEASURES}, {})
 
 
+def diverged(study: Study) -> dict[str, list[int]]:
+    """By run that has been evaluated, the seeds whose training diverged; runs without are left out."""
+    seeds = {run: diverged_in(study, f"evaluate/{run}") for run in runs(study, "evaluate")}
+    return {run: those for run, those in seeds.items() if those}
+
+
+def diverged_in(study: Study, place: str) -> list[int]:
+    """Seeds whose training diverged, on which the stage that wrote `place` (`halve`, `evaluate/base`) computed nothing."""
+    return made_of(study, f"{place}/metrics.json", lambda content: [int(seed) for seed in content.get("diverged", [])], [])
+
+
 def class_errors(study: Study, run: str) -> pd.DataFrame:
-    return table_of(study, f"evaluate/{run}/classes.csv", files.CLASSES).dropna()
+    """A row a class (files.CLASSES); errors are missing where a class has no test picture."""
+    return table_of(study, f"evaluate/{run}/classes.csv", files.CLASSES).dropna(subset=["class", "name", "pictures"])
 
 
 def curves(study: Study) -> pd.DataFrame:
@@ -118,13 +130,21 @@ def curves(study: Study) -> pd.DataFrame:
     )
 
 
+def _judged(metrics: dict[str, Any]) -> tuple[float, list[int]]:
+    """The rate that was chosen, and the seeds that are judged."""
+    return float(metrics["chosen_rate"]), [int(seed) for seed in metrics["seeds"]]
+
+
 def convergence(study: Study) -> pd.DataFrame:
-    """Figure 1: `curve` (relu, tanh), then the columns of outputs.CONVERGENCE; the chosen rate alone once it is known."""
+    """Figure 1: `curve` (relu, tanh), then the columns of outputs.CONVERGENCE; once it is known what is judged, that alone."""
     tables = []
     for curve in runs(study, "converge"):
         table = table_of(study, f"converge/{curve}/curves.csv", outputs.CONVERGENCE).assign(curve=curve)
-        chosen = made_of(study, f"converge/{curve}/metrics.json", lambda metrics: float(metrics["chosen_rate"]), None)
-        tables.append(table if chosen is None else table[np.isclose(table["rate"].astype(float), chosen)])
+        judged = made_of(study, f"converge/{curve}/metrics.json", _judged, None)
+        if judged is not None:
+            rate, seeds_judged = judged
+            table = table[np.isclose(table["rate"].astype(float), rate) & table["seed"].isin(seeds_judged)]
+        tables.append(table)
     return _stacked(tables, ("curve", *outputs.CONVERGENCE))
 
 
@@ -198,8 +218,9 @@ def _stacked(tables: list[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame
 
 def match_rates(study: Study) -> dict[str, float]:
     """Shares of neighbours that are of the query's class, by what was compared."""
-    named = {"by features": "features_match", "by pixels": "pixels_match", "by chance": "chance"}
-    return made_of(study, "retrieve/metrics.json", lambda m: {name: float(m[key]) for name, key in named.items()}, {})
+    named = {"by features": "features_match", "by the untrained network": "untrained_match", "by pixels": "pixels_match"}
+    named |= {"by chance": "chance"}
+    return made_of(study, "retrieve/metrics.json", lambda m: {name: float(m[key]) for name, key in named.items() if key in m}, {})
 
 
 def neighbours(study: Study) -> pd.DataFrame:
@@ -217,7 +238,8 @@ def masks(study: Study) -> pd.DataFrame:
         return found
 
     empty: list[tuple[Any, ...]] = []
-    measured = dictionary_of(study, "halve/metrics.json").get("pictures") != 0  # without dropout there is nothing to measure
+    without = dictionary_of(study, "halve/metrics.json").get("pictures") == 0  # no dropout, nothing to measure
+    measured = not without and not diverged_in(study, "halve")
     made = made_of(study, "halve/metrics.json", rows, empty) if measured else empty
     return pd.DataFrame(made, columns=["mean", "masks", "divergence", "top1_error"])
 

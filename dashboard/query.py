@@ -19,6 +19,7 @@ from PIL import Image
 from dashboard import pictures, reading
 from dashboard.reading import Study
 from study import storage
+from study.measuring.blocks import Rows
 from study.sources.decoding import rgb
 
 if TYPE_CHECKING:
@@ -93,12 +94,13 @@ def nearest_to(picture: np.ndarray, study: Study, k: int) -> tuple[np.ndarray, n
     weights, sha256, run = _weights(study)
     if storage.sha256(weights) != sha256:
         return "The weights are not those that made the features; `uv run dvc repro` brings both in order."
-    stored = reading.array_of(study, STORED)
-    if stored is None:
-        return "The features of the training pictures cannot be read; `uv run dvc repro` makes them again."
-    from study.measuring.neighbours import nearest
+    from study.measuring.search import nearest
 
-    rows, distances = nearest(features_of(picture, study)[None], np.array(stored), k)
+    asked = features_of(picture, study)[None]
+    try:
+        rows, distances = nearest(asked, Rows(study.folder / STORED).blocks(), k)
+    except (OSError, ValueError, RuntimeError):  # the last where the stored features are as many as another network has
+        return "The features of the training pictures cannot be read; `uv run dvc repro` makes them again."
     return rows[0], distances[0]
 
 

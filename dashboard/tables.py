@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import pandas as pd
 
 from dashboard.frames import MEASURES, VIEWS
 from study.files import AVERAGED
+from study.judging.verdicts import GROUPS, HELD, NOT_HELD, NOT_JUDGED, NOT_SEEN, SMALLER, WITHHELD
 from study.paper.claim import Claim
 
 Colour = Literal["green", "red", "orange", "blue", "violet", "gray"]
-VERDICTS: dict[
-    str, Colour
-] = {  # the words of study/judging/verdicts.py in the order in which they are shown, each with its colour
-    "reproduced": "green",
-    "direction reproduced (reduced scale)": "green",
-    "confirmed by arithmetic": "green",
-    "no effect at this scale": "orange",
-    "contradicted": "red",
-    "outside the paper's interval": "red",
-    "refuted by arithmetic": "red",
-    "inconclusive": "blue",
-    "withheld": "violet",
-    "not run": "gray",
-    "not testable": "gray",
-}
-OPEN = "not run or not testable"
-GROUPS = {
-    "reproduced": "reproduced, full scale",
-    "direction reproduced (reduced scale)": "direction, reduced scale",
-    "confirmed by arithmetic": "confirmed by arithmetic",
-    "contradicted": "contradicted or refuted",
-    "outside the paper's interval": "contradicted or refuted",
-    "refuted by arithmetic": "contradicted or refuted",
-    "no effect at this scale": "no effect or inconclusive",
-    "inconclusive": "no effect or inconclusive",
-    "withheld": "withheld",
-    "not run": OPEN,
-    "not testable": OPEN,
-}
+COLOURS: dict[str, Colour] = {HELD: "green", NOT_HELD: "red", NOT_SEEN: "blue", NOT_JUDGED: "gray"}
+VERDICTS: dict[str, Colour] = {word: COLOURS[group] for word, group in GROUPS.items()} | {SMALLER: "orange", WITHHELD: "violet"}
 SUFFIXES = {"error": "%", "error difference": " points", "share": "%", "times": " times", "nats": " nats", "GiB": " GiB"}
 CODE = {"True": "changed", "False": "as committed"}
 
@@ -53,12 +27,20 @@ def in_percent(errors: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def error_summary(errors: pd.DataFrame) -> pd.DataFrame:
-    """A row a run as the paper prints its tables: mean of the seeds, with the lowest and the highest in brackets."""
+def error_summary(errors: pd.DataFrame, diverged: Mapping[str, Sequence[int]]) -> pd.DataFrame:
+    """A row a run as the paper prints its tables: mean of the seeds, with the lowest and the highest in brackets.
+
+    A run some of whose seeds `diverged` has no mean: it would be one over those that happened to survive.
+    """
+    by_run = dict(list(errors.groupby("run", sort=False)))
     rows = []
-    for run, of_run in errors.groupby("run", sort=False):
+    for run in dict.fromkeys([*by_run, *diverged]):
+        of_run = by_run.get(run, errors.iloc[:0])
         single, averaged = of_run[of_run["model"] != AVERAGED], of_run[of_run["model"] == AVERAGED]
         seeds = single["model"].nunique()
+        if failed := len(diverged.get(run, ())):
+            rows.append({"run": run, "models": f"diverged in {failed} of {seeds + failed} seeds"} | _cells(errors.iloc[:0]))
+            continue
         rows.append({"run": run, "models": "1 network" if seeds == 1 else f"1 network, {seeds} seeds"} | _cells(single))
         if seeds > 1 and len(averaged):
             rows.append({"run": run, "models": f"{seeds} networks averaged"} | _cells(averaged))
@@ -93,7 +75,7 @@ def answer(claims: pd.DataFrame) -> dict[str, int]:
     """The verdicts in the few groups that answer the first page's question; together they are all claims."""
     groups = dict.fromkeys(GROUPS.values(), 0)
     for word, count in verdict_counts(claims).items():
-        groups[GROUPS.get(word, OPEN)] += count
+        groups[GROUPS.get(word, NOT_JUDGED)] += count
     return groups
 
 
@@ -104,10 +86,9 @@ def claim_table(claims: pd.DataFrame) -> pd.DataFrame:
             "section": claims["section"],
             "claim": claims["title"],
             "verdict": claims["verdict"],
-            "in the paper": [stated(row.paper, row.unit) for row in claims.itertuples()],
-            "here (95% interval)": [measured(row) for row in claims.itertuples()],
-            "seeds": claims["seeds"],
-            "test pictures": claims["pictures"],
+            "in the paper": [row.in_paper or stated(row.paper, row.unit) for row in claims.itertuples()],
+            "here": [row.here or measured(row) for row in claims.itertuples()],
+            "rests on": claims["sample"],
         }
     )
 
@@ -161,8 +142,9 @@ def our_facts(claim: Any) -> dict[str, str]:
             "test pictures": stated(claim.pictures, "count") if claim.pictures else "",
             "seeds": stated(claim.seeds, "count") if claim.seeds else "",
             "test": claim.test,
-            "p after Holm": "" if pd.isna(claim.p_holm) else f"{claim.p_holm:.2g}",
-            "smallest effect seen": stated(claim.visible, claim.unit),
+            "p in its family": "" if pd.isna(claim.p) else f"{claim.p:.2g}",
+            "would be seen from": stated(claim.visible, claim.unit),
+            "remarks": _joined(claim.remarks),
             "protocol": claim.registered,
             "files": ", ".join(claim.artifacts or ()),
         }

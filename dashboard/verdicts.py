@@ -7,15 +7,11 @@ from pathlib import Path
 import pandas as pd
 
 from dashboard.reading import Study, dictionary, dictionary_of, json_of
-from study.judging import standing
+from study.judging import staleness
+from study.judging.row import COLUMNS
 
-CLAIMS = (  # a claim's row in judge/claims.json, as study/judging/judgement.py writes it
-    "id", "section", "cacm", "kind", "title", "quote", "metric", "unit", "paper", "paper_top5", "paper_data",
-    "paper_protocol", "author_run", "problems", "others", "verdict", "why", "decide", "ours", "low", "high",
-    "bound", "ours_top5", "low_top5", "high_top5", "said", "p_holm", "visible", "pictures", "seeds", "scale",
-    "test", "registered", "artifacts",
-)  # fmt: skip
-NUMBERS = ("paper", "paper_top5", "ours", "low", "high", "ours_top5", "low_top5", "high_top5", "p_holm", "visible")
+CLAIMS = COLUMNS  # a claim's row in judge/claims.json
+NUMBERS = ("paper", "paper_top5", "ours", "low", "high", "ours_top5", "low_top5", "high_top5", "p", "visible")
 
 
 def claims(study: Study) -> pd.DataFrame:
@@ -30,23 +26,23 @@ def claims(study: Study) -> pd.DataFrame:
     table = pd.DataFrame(kept, columns=list(CLAIMS)).astype(object)
     for column in NUMBERS:
         table[column] = pd.to_numeric(table[column], errors="coerce")
-    return _standing(study, table)
+    return _current(study, table)
 
 
 def outdated(study: Study) -> str:
     """What has changed since a working study was judged; empty where nothing has, and for a pinned one."""
     then = dictionary(dictionary_of(study, "judge/provenance.json").get("made_by"))
-    changed = [] if study.pinned else standing.changed_makers(Path(), study.folder.name, then)
+    changed = [] if study.pinned else staleness.changed_makers(Path(), study.folder.name, then)
     more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
     return f"{changed[0]}{more} changed after these verdicts were given" if changed else ""
 
 
-def _standing(study: Study, table: pd.DataFrame) -> pd.DataFrame:
+def _current(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     """Verdicts that rest on files which are no longer what they were are withheld, with the reason."""
     stale = outdated(study)
     for row, artifacts in table["artifacts"].items():
         rests_on = {str(name): str(sha) for name, sha in dictionary(artifacts).items()}
-        changed = standing.changed_artifacts(study.folder, rests_on)
+        changed = staleness.changed_artifacts(study.folder, rests_on)
         reason = stale if rests_on and not changed else f"{changed[0]} is not the file that was judged" if changed else ""
         if reason:
             renew = "restore it, then look again" if study.pinned else "`uv run dvc repro`"

@@ -16,11 +16,15 @@ def halve_outputs(settings: StudySettings, record: Record) -> None:
     wanted, machine, index = settings.halve, set_up(settings.machine), read_index(settings.packed)
     run, folder = settings.runs[wanted.run], settings.results / "halve"
     trained = settings.results / "train" / wanted.run / outputs.seed_folder(wanted.seed)
+    if wanted.seed in outputs.diverged_seeds(trained.parent):
+        storage.write_json(folder / "metrics.json", {"run": wanted.run, "seed": wanted.seed, "diverged": [wanted.seed]})
+        print(f"seed {wanted.seed} of {wanted.run} diverged: its outputs are not halved", flush=True)
+        return
     network = load_network(run, len(index["classes"]), trained, machine)
     record.inputs(trained / "weights.safetensors")
     record.add(data_sha256=index["sha256"])
     if not has_dropout(network):
-        storage.write_json(folder / "metrics.json", {"run": wanted.run, "pictures": 0})
+        storage.write_json(folder / "metrics.json", {"run": wanted.run, "seed": wanted.seed, "diverged": [], "pictures": 0})
         print(f"{wanted.run} has no dropout: nothing to measure", flush=True)
         return
     feed = Feed(settings.packed, ("test",), run.network.crop, machine.devices[0], run.augmentation, first=wanted.pictures)

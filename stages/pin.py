@@ -12,15 +12,16 @@ from pathlib import Path
 
 from stages.settings import PARAMS, load
 from study import files, storage
+from study.judging import report
+from study.judging.verdicts import NOT_JUDGED
 
-LASTING = {".json", ".csv", ".md", ".tex", ".png"}
 README = Path("README.md")
 
 
 def lasting(results: Path) -> list[Path]:
-    """The files of a study that Git can keep: tables, metrics, pictures of kernels and the kernels themselves."""
+    """The files of a study that Git can keep: tables, metrics, predictions, pictures of kernels and the kernels themselves."""
     found = (path for path in sorted(results.rglob("*")) if path.is_file() and not path.name.startswith("."))
-    return [path for path in found if path.suffix in LASTING or path.name == "kernels.npy"]
+    return [path for path in found if files.lasts(path)]
 
 
 def pin(results: Path, folder: Path) -> None:
@@ -40,10 +41,10 @@ def pin(results: Path, folder: Path) -> None:
 
 def with_table(readme: str, name: str, table: str) -> str:
     """README's text with what was measured or computed between `<!-- claims: name -->` and `<!-- end -->`."""
-    lines = [line for line in table.strip().splitlines() if not line.endswith(("**not run** |", "**not testable** |"))]
-    whole = f"All claims, those not run or not testable too: `pinned/{name}/judge/claims.md`."
+    judged = table.partition(f"**{report.TITLES[NOT_JUDGED]}**")[0]
+    whole = f"All claims, those not judged too: `pinned/{name}/judge/claims.md`."
     block = rf"(<!-- claims: {re.escape(name)} -->\n).*?(<!-- end -->)"
-    text = "\n".join([*lines, "", whole])
+    text = f"{judged.strip()}\n\n{whole}"
     return re.sub(block, lambda found: f"{found[1]}{text}\n{found[2]}", readme, flags=re.DOTALL)
 
 

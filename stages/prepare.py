@@ -1,20 +1,21 @@
 """Rescale and pack the pictures once (section 2)."""
 
-import os
-
 from stages.running import Bar, run_stage
 from stages.settings import StudySettings
 from study import storage
 from study.data.packing import PICTURES, pack
+from study.machine import allotted_cores
 from study.provenance import Record
-from study.sources.choosing import obtain
+from study.sources.choosing import obtain, roots
+from study.sources.walking import look
 
 
 def prepare(settings: StudySettings, record: Record) -> None:
+    seen = look(roots(settings.download))  # before they are listed, so that a change in between is noticed later
     source = obtain(settings.download)
     receipt, folder = source.receipt(), settings.results / "prepare"
     with Bar("packing", sum(source.counts.values())) as bar:
-        index = pack(source, settings.prepare, settings.packed, os.cpu_count() or 1, bar.tell)
+        index = pack(source, settings.prepare, settings.packed, allotted_cores(), bar.tell, seen)
     told = ("size", "filter", "classes", "class_names", "pictures", "mean_rgb", "eigenvalues", "eigenvectors", "sha256")
     facts = {"title": receipt["title"], "synthetic": receipt["synthetic"]} | {name: index[name] for name in told}
     storage.write_json(folder / "packed.json", facts)

@@ -30,6 +30,7 @@ from study.checking import SettingsError, plain
 from study.machine import MachineSettings, ask_to_end, asked_to_end, heed_requests_to_end, peak_memory
 from study.provenance import Record
 from study.training.loop import Interrupted
+from study.training.reporting import Skipped
 
 LONGEST_TMPDIR = 70  # bytes: a socket's path has at most 103, and multiprocessing adds 32
 REMEDIES = {  # of problems with files, where whoever raised them names none
@@ -170,8 +171,11 @@ class Bar:
         self.bar.close()
 
     def tell(self, news: int | str) -> None:
-        """So many more are done; or a line to print."""
-        if isinstance(news, int):
+        """So many more are done, or need not be done; or a line to print."""
+        if isinstance(news, Skipped):
+            self.total -= news
+            self.bar.total = self.total
+        elif isinstance(news, int):
             self.done += news
             self.bar.update(news)
         elif not follows():

@@ -33,7 +33,7 @@ from study.training.run import RunSettings
 PARAMS = Path("params.yaml")
 BLOCKS = (
     "study", "machine", "download", "prepare", "train", "runs", "evaluate", "converge", "curves", "retrieve", "halve",
-    "cost", "hand_made", "judge",
+    "cost", "hand_made",
 )  # fmt: skip
 CHOSEN = "chosen"  # an optional block: what stages/choose.py composed the file from
 
@@ -44,20 +44,6 @@ class ChosenSettings:
 
     study: str
     changes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class JudgeSettings:
-    """`bootstrap` draws a claim; `confidence` of the intervals."""
-
-    bootstrap: int
-    confidence: float
-
-    def __post_init__(self) -> None:
-        if self.bootstrap < 100:
-            raise ValueError(f"bootstrap is {self.bootstrap}; fewer than 100 draws give no interval, choose 10000")
-        if not 0.5 < self.confidence < 1:
-            raise ValueError(f"confidence is {self.confidence}; choose 0.95")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +61,6 @@ class StudySettings:
     halve: HalvingSettings
     cost: CostSettings
     hand_made: HandMadeSettings
-    judge: JudgeSettings
 
     @property
     def results(self) -> Path:
@@ -128,7 +113,6 @@ def resolve(params: Mapping[str, Any]) -> StudySettings:
         halve=checked(HalvingSettings, params["halve"], "halve"),
         cost=checked(CostSettings, params["cost"], "cost"),
         hand_made=checked(HandMadeSettings, params["hand_made"], "hand_made"),
-        judge=checked(JudgeSettings, params["judge"], "judge"),
     )
     _check_across(settings)
     return settings

@@ -34,6 +34,8 @@ def checked(kind: Any, value: Any, where: str) -> Any:
         return value
     if origin is tuple:
         return _list(get_args(kind), value, where)
+    if origin is Mapping:
+        return _mapping(get_args(kind)[1], value, where)
     return _plain(kind, value, where)
 
 
@@ -53,6 +55,13 @@ def _list(kinds: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
         raise SettingsError(f"{where} has {len(value)} entries; give {len(kinds)}")
     each = kinds[:1] * len(value) if kinds[-1] is Ellipsis else kinds
     return tuple(checked(kind, one, f"{where}[{i}]") for i, (kind, one) in enumerate(zip(each, value, strict=True)))
+
+
+def _mapping(kind: Any, value: Any, where: str) -> dict[str, Any]:
+    """Names of the user's own, each with a `kind`."""
+    if not isinstance(value, Mapping):
+        raise SettingsError(f"{where} is {value!r}; give a block of names, each with its settings")
+    return {str(name): checked(kind, one, f"{where}.{name}") for name, one in value.items()}
 
 
 def _alternative(kinds: tuple[Any, ...], value: Any, where: str) -> Any:

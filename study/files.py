@@ -10,19 +10,20 @@
       train/<run>/seed-<s>/kernels.npy   first-layer kernels, float32 (kernels, height, width, RGB); column 1 first
       train/<run>/seed-<s>/kernels.png   the same as a picture (Figure 3)
       evaluate/<run>/metrics.json        top-1 and top-5 error, ten patches and centre patch, a seed, averaged models
-      evaluate/<run>/predictions.csv     a row a model and test picture (PREDICTIONS), so that tests can be paired
-      evaluate/<run>/classes.csv         error by class (CLASSES)
+      evaluate/<run>/ten_patches.npz, centre_patch.npz, probabilities.npz    what each model predicts (study/predictions.py)
+      evaluate/<run>/classes.csv         error by class (CLASSES), empty where a class has no test picture
       converge/<curve>/metrics.json      rates tried, rate chosen, epochs to the threshold by seed (null: not reached)
       converge/<curve>/curves.csv        a row a seed and epoch (study/training/outputs.py)
       converge/<curve>/figure1.csv       epoch, training_error: the mean over seeds, for DVC's plot of Figure 1
       retrieve/metrics.json              how often neighbours share the query's class: features, pixels, chance
-      retrieve/neighbours.csv            a row a query and rank (NEIGHBOURS)
+      retrieve/neighbours.csv            a row a query and rank (NEIGHBOURS), of one seed
+      retrieve/matches.csv               a row a seed and query (MATCHES): trained, untrained, pixels
       retrieve/features-train.npy, features-test.npy    float32 (pictures, features) of the last hidden layer
       halve/metrics.json                 how far halved outputs, and means of few masks, are from the mean of many (section 4.2)
-      halve/divergences.csv              the same, a row a test picture (DIVERGENCES)
+      halve/divergences.csv              the same, a row a test picture (DIVERGENCES), and which means are right of it
       cost/metrics.json, rounds.csv      a step's seconds with and without augmentation (COSTS), its memory, what crosses
       hand_made/metrics.json, predictions.csv    a linear classifier on hand-made features of the same pictures (HAND_MADE)
-      foreign/metrics.json, predictions.csv, classes.csv, provenance.json    another network, tested as ours are (no stage)
+      foreign/                           another network, tested as ours are, and its provenance.json (no stage)
       judge/claims.json, claims.csv, claims.md, claims.tex   a row a claim: numbers, uncertainty, scale, verdict
       judge/open.md, misread.md          what would settle the open claims; what readers often get wrong
       judge/report.md                    the reproduction report on one page
@@ -40,19 +41,25 @@ from pathlib import Path
 RESULTS = Path("results")
 PINNED = Path("pinned")
 
-PREDICTIONS = (
-    ("model", "picture", "label")
-    + tuple(f"ten_{rank}" for rank in range(1, 6))
-    + ("ten_probability",)
-    + tuple(f"centre_{rank}" for rank in range(1, 6))
-)
 HAND_MADE = ("picture", "label", "first", "second", "third", "fourth", "fifth")
 COSTS = ("round", "way", "seconds")  # seconds of a step, the mean of the round
 DIVERGENCES = ("picture", "label", "halved")  # in nats; then geometric_<n> and arithmetic_<n>, the means of n masks
 CLASSES = ("class", "name", "pictures", "top1_error", "top5_error")
+MATCHES = ("seed", "query", "label", "features_match", "untrained_match", "pixels_match") + (
+    "features_percentile",
+    "untrained_percentile",
+)  # shares of a query's neighbours that have its class; mean percentiles of neighbours in pixel distance, 0 to 1
 NEIGHBOURS = ("query", "label", "rank", "neighbour", "neighbour_label", "distance", "pixel_neighbour", "pixel_label")
 
 AVERAGED = "averaged"  # the `model` of a prediction made by averaging the models of all seeds
+
+
+LASTING = {".json", ".csv", ".npz", ".md", ".tex", ".png"}
+
+
+def lasts(path: Path) -> bool:
+    """Whether a file is small and of use for long: tables, metrics, predictions, kernels. Weights and features are neither."""
+    return path.suffix in LASTING or path.name == "kernels.npy"
 
 
 def provenance(results: Path, stage: str) -> Path:

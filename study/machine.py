@@ -1,9 +1,14 @@
-"""Devices, threads, precision, replicas and seeds: what the network and the loop need not know about the machine."""
+"""Devices, threads, precision, replicas and seeds: what the network and the loop need not know about the machine.
+
+Everything here acts on the whole process. Bits are the same where the declared machine, the processor's instructions
+(`capability`) and the versions of the packages are the same.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import hashlib
+import math
 import os
 import platform
 import re
@@ -11,8 +16,10 @@ import shutil
 import signal
 import sys
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -22,11 +29,12 @@ Precision = Literal["float64", "float32", "tf32", "bfloat16"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MachineSettings:
-    """The declared machine. `devices`: `cpu`, `cuda:0`, `mps`; two of them hold a column each.
+    """The machine as it is declared in params.yaml. `devices`: `cpu`, `cuda:0` or `mps`; two of them hold a column each.
 
-    `precision`: `tf32` lets CUDA round the factors of matrix products and convolutions; `bfloat16` is autocast: weights and
-    their update stay in float32. `compiled` makes the response normalisation one kernel with torch.compile, which needs a
-    C++ compiler, or Triton on CUDA. `replicas` counts copies of the network that share each batch (torchrun).
+    `threads` are those of one training. `precision`: `tf32` lets CUDA round the factors of matrix products and convolutions;
+    `bfloat16` is autocast: weights and their update stay in float32. `deterministic` makes torch use algorithms that give the
+    same bits every time. `compiled` makes the response normalisation one kernel with torch.compile, which needs a C++
+    compiler, or Triton on CUDA. `replicas` counts copies of the network that share each batch (torchrun).
     """
 
     devices: tuple[str, ...]
@@ -52,7 +60,7 @@ class MachineSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Machine:
-    """The declaration, applied to this process. A device named twice still holds a column twice, each on its own."""
+    """The declared machine as this process uses it. A device that is named twice holds each column on its own."""
 
     devices: tuple[torch.device, ...] = (torch.device("cpu"),)
     precision: Precision = "float32"
@@ -60,9 +68,10 @@ class Machine:
 
 
 def set_up(machine: MachineSettings, replica: int = 0) -> Machine:
-    """Apply the declaration to this process, the `replica`-th on its node. Raises ValueError with the remedy.
+    """Make torch in this process what the declaration says. Raises ValueError with the remedy where the machine cannot.
 
-    Replicas take the devices that follow: with `devices: [cuda:0, cuda:1]` the second has its columns on 2 and 3.
+    `replica` counts the replicas on this computer from 0. They take the devices that follow: with `devices: [cuda:0, cuda:1]`
+    the second replica has its columns on cuda:2 and cuda:3.
     """
     _keep_freed_memory()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products on CUDA
@@ -79,15 +88,16 @@ def set_up(machine: MachineSettings, replica: int = 0) -> Machine:
     return Machine(devices=devices, precision=machine.precision, compiled=machine.compiled)
 
 
-def _device(name: str, further: int, precision: Precision) -> torch.device:
+def _device(name: str, offset: int, precision: Precision) -> torch.device:
+    """The device of that name, or for CUDA the one `offset` further, if this machine has it."""
     try:
         device = torch.device(name)
     except RuntimeError:
         raise ValueError(f"machine.devices names {name!r}, which is no device; use cpu, cuda:0 or mps") from None
-    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    available = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     if device.type == "cuda":
-        device = torch.device("cuda", (device.index or 0) + further)
-    if (device.index or 0) >= there.get(device.type, 0):
+        device = torch.device("cuda", (device.index or 0) + offset)
+    if (device.index or 0) >= available.get(device.type, 0):
         raise ValueError(f"machine.devices names {str(device)!r}, which this machine lacks; set machine.devices to [cpu]")
     if device.type == "mps" and precision not in ("float32", "bfloat16"):
         raise ValueError(f"machine.precision is {precision}, which Apple's GPU does not have; choose float32 or bfloat16")
@@ -96,12 +106,13 @@ def _device(name: str, further: int, precision: Precision) -> torch.device:
 
 def _require_compiler(device: torch.device) -> None:
     if device.type == "cuda":
-        there, what = find_spec("triton") is not None, "Triton (pip install triton)"
+        found, compiler = find_spec("triton") is not None, "Triton (pip install triton)"
     else:
-        named = (os.environ.get("CXX"), "g++", "clang++", "cl")
-        there, what = any(name and shutil.which(name) for name in named), "a C++ compiler (Debian: apt-get install g++)"
-    if not there:
-        raise ValueError(f"machine.compiled needs {what}, which is not here; install it or set machine.compiled to false")
+        commands = (os.environ.get("CXX"), "g++", "clang++", "cl")
+        found = any(command and shutil.which(command) for command in commands)
+        compiler = "a C++ compiler (Debian: apt-get install g++)"
+    if not found:
+        raise ValueError(f"machine.compiled needs {compiler}, which is not here; install it or set machine.compiled to false")
 
 
 def _keep_freed_memory() -> None:
@@ -115,8 +126,14 @@ def _keep_freed_memory() -> None:
     libc.mallopt(top_pad, 256 << 20)
 
 
+def capability(devices: Iterable[torch.device]) -> str:
+    """What decides, on one version of torch, which bits come out: the CPU's instructions, such as AVX512, and any GPUs."""
+    gpus = sorted({torch.cuda.get_device_name(device) for device in devices if device.type == "cuda"})
+    return ", ".join([torch.backends.cpu.get_cpu_capability(), *gpus])
+
+
 def derived_seed(*parts: int | str) -> int:
-    """A seed of 63 bits from what it is for, such as `(seed, "order", epoch)`: streams never overlap by accident."""
+    """A seed of 63 bits made from what it is for, such as `(seed, "order", epoch)`: no two streams of numbers are the same."""
     digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
@@ -136,21 +153,56 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-_asked = threading.Event()
+def allotted_cores() -> int:
+    """Cores that this process may use, 1 or more: those it is bound to, and no more than its control groups' quotas pay for."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(bound, _quota(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")))))
+
+
+def _quota(groups: Path, tree: Path) -> float:
+    """Cores' worth of time that the control groups allow, infinity where nothing limits it. `groups` lists those of a process,
+    `tree` is where they are mounted; a group is under the limits of all above it. Both versions of control groups are read."""
+    try:
+        lines = [line.split(":", 2) for line in groups.read_text().splitlines()]
+    except OSError:  # no Linux, or hidden
+        return math.inf
+    found = [math.inf]
+    for _, controllers, path in (line for line in lines if len(line) == 3):
+        if "cpu" in controllers.split(",") or not controllers:
+            mounted = tree / controllers if controllers else tree
+            within = mounted / path.lstrip("/")
+            found += [_allowed(folder) for folder in (within, *within.parents) if folder.is_relative_to(mounted)]
+    return min(found)
+
+
+def _allowed(group: Path) -> float:
+    """Cores' worth of time of one control group, without those above it."""
+    try:
+        if (group / "cpu.max").exists():
+            time, period = (group / "cpu.max").read_text().split()
+        else:
+            time, period = ((group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        return float(time) / float(period) if float(time) > 0 else math.inf
+    except (OSError, ValueError):  # not there; or "max", which is no number
+        return math.inf
+
+
+_end_requested = threading.Event()
 
 
 def asked_to_end() -> bool:
-    """Whether the system wants this process to end, as a cluster does that needs the place (`heed_requests_to_end`)."""
-    return _asked.is_set()
+    """Whether this process was asked to end: by SIGTERM, once `heed_requests_to_end` was called, or by `ask_to_end`."""
+    return _end_requested.is_set()
 
 
 def ask_to_end() -> None:
-    _asked.set()
+    """Ask the trainings of this process to save their state and end."""
+    _end_requested.set()
 
 
 def heed_requests_to_end() -> None:
-    """From now on SIGTERM is a request, for a training to save its state and end.
+    """From now on SIGTERM does not end this process, but asks its trainings to save their state and end.
 
-    However often it comes: a cluster tells every process of a job, and the death of `dvc` tells the stage once more.
+    It may come more than once: a cluster sends it to every process of a job, and the death of `dvc` sends it to the stage again.
     """
     signal.signal(signal.SIGTERM, lambda number, frame: ask_to_end())

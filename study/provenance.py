@@ -13,8 +13,8 @@ from typing import Any
 
 from study import storage
 
-CODE = ("study", "stages", "dvc.yaml", "pyproject.toml")
-PACKAGES = ("torch", "torchvision", "numpy", "pillow", "pandas", "scipy", "statsmodels", "safetensors")
+CODE = ("study", "stages", "dvc.yaml", "protocol.yaml", "pyproject.toml")
+PACKAGES = ("torch", "torchvision", "numpy", "pillow", "pandas", "scipy", "safetensors")
 
 
 def _git(*arguments: str) -> str | None:

@@ -5,6 +5,7 @@ The pictures, kernels, weights, features and neighbours are consistent with one 
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,15 @@ from study.checking import plain
 from study.data.feeding import NO_AUGMENTATION, Feed
 from study.data.packed import PACKED
 from study.data.packing import PackingSettings, pack
-from study.judging.verdicts import WORDS
+from study.judging.row import Numbers, Row
+from study.judging.verdicts import WORDS, Verdict
+from study.machine import derived_seed
+from study.measuring import pixels
 from study.measuring.convergence import CurveSettings, mean_curve, measure
-from study.measuring.evaluation import Prediction, average, write_evaluation
-from study.measuring.neighbours import features, nearest, pixels, table
-from study.measuring.neighbours import measure as matches
+from study.measuring.evaluation import Prediction, write_evaluation
+from study.measuring.neighbours import Found, RetrievalSettings, matches, search_features, table
+from study.measuring.neighbours import measure as searched
+from study.measuring.race import Trained
 from study.network.alexnet import AlexNet
 from study.network.four_layer import FourLayerSettings
 from study.network.settings import AlexNetSettings
@@ -29,7 +34,7 @@ from study.provenance import Record
 from study.sources.choosing import BuiltIn, BuiltInSettings
 from study.sources.pictures import CLASSES, PictureSettings
 from study.training import outputs
-from study.training.loop import Progress
+from study.training.progress import Progress
 from study.training.run import RunSettings, write_training
 
 COUNT = len(CLASSES)
@@ -83,13 +88,15 @@ def _train(folder: Path, run: str, columns: int) -> None:
 
 def _evaluate(folder: Path, run: str, random: np.random.Generator, right: float) -> None:
     labels = np.arange(10 * COUNT) % COUNT
-    predictions = {}
+    predictions, all_softmax = {}, []
     for seed in SEEDS:
         logits = random.normal(0, 3, (2, len(labels), COUNT))
         logits[:, np.arange(len(labels)), labels] += right
         softmax = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
-        predictions[outputs.seed_folder(seed)] = Prediction(ten_patches=softmax[0], centre_patch=softmax[1])
-    predictions[files.AVERAGED] = average(list(predictions.values()))
+        predictions[outputs.seed_folder(seed)] = Prediction.of([(softmax[0], softmax[1])])
+        all_softmax.append(softmax)
+    ten, centre = np.mean(all_softmax, axis=0)
+    predictions[files.AVERAGED] = Prediction.of([(ten, centre)])
     write_evaluation(folder / "evaluate" / run, run, predictions, labels, CLASSES)
     _record(folder, f"evaluate-{run}")
 
@@ -97,14 +104,18 @@ def _evaluate(folder: Path, run: str, random: np.random.Generator, right: float)
 def _converge(folder: Path, curve: str, rate: float, speed: float) -> None:
     network = FourLayerSettings(architecture="four_layer", activation="relu" if curve == "relu" else "tanh")
     settings = CurveSettings(network=network, rates=(rate, 2 * rate), seeds=SEEDS, epochs=9)
+
+    def trained(seed: int, rate: float, errors: list[float]) -> Trained:
+        return Trained([[seed, rate, epoch, 3 * epoch, 2 * error, error] for epoch, error in enumerate(errors, 1)])
+
     errors = {seed: [0.9 * float(np.exp(-speed * epoch)) + 0.01 * seed for epoch in range(9)] for seed in SEEDS}
-    tried = {rate: errors[1], 2 * rate: [0.9] * 9}
-    rows = [[1, each, epoch, 3 * epoch, 2 * error, error] for each, e in tried.items() for epoch, error in enumerate(e, 1)] + [
-        [2, rate, epoch, 3 * epoch, 2 * error, error] for epoch, error in enumerate(errors[2], 1)
-    ]
+    raced = {rate: errors[1], 2 * rate: [0.9] * 9}
+    tried = {rate: trained(settings.race_seed, rate, each) for rate, each in raced.items()}
+    judged = {seed: trained(seed, rate, each) for seed, each in errors.items()}
+    rows = [row for one in (*tried.values(), *judged.values()) for row in one.rows]
     storage.write_csv(folder / "converge" / curve / "curves.csv", outputs.CONVERGENCE, rows)
-    storage.write_csv(folder / "converge" / curve / "figure1.csv", ("epoch", "training_error"), mean_curve(errors))
-    storage.write_json(folder / "converge" / curve / "metrics.json", measure(settings, tried, errors))
+    storage.write_csv(folder / "converge" / curve / "figure1.csv", ("epoch", "training_error"), mean_curve(judged))
+    storage.write_json(folder / "converge" / curve / "metrics.json", measure(settings, tried, judged))
     _record(folder, f"converge-{curve}")
 
 
@@ -112,16 +123,19 @@ def _retrieve(folder: Path, packed: Path) -> None:
     network = AlexNet(AlexNetSettings(crop=55, stride=2, kernels=(16, 16, 16, 16, 16), neurons=(32, 32)), COUNT, [CPU])
     network.initialise(1)
     train, test = (Feed(packed, (split,), 55, CPU, NO_AUGMENTATION) for split in ("train", "test"))
-    stored, asked = features(network, train, 48), features(network, test, 48)
-    by_features, distances = nearest(asked, stored, 6)
-    by_pixels, _ = nearest(pixels(test, 48), pixels(train, 48), 6)
+    untrained = AlexNet(network.settings, COUNT, [CPU])
+    untrained.initialise(derived_seed(1, "weights"))
+    wanted = RetrievalSettings(run="base", seed=1, queries=COUNT, seeds=1, batch=48)
+    by_features, distances = search_features(network, train, test, wanted, lambda done: None, folder / "retrieve")
+    by_untrained, _ = search_features(untrained, train, test, wanted, lambda done: None)
+    found = Found(by_features=by_features, by_untrained=by_untrained, distances=distances)
+    patches = pixels.centre_patches(test.parts[0], np.arange(COUNT), 55)
+    by_pixels, far = pixels.compare(patches, train.parts[0], 55, [by_features, by_untrained], CPU, lambda done: None)
     labels, known = test.labels.numpy(), train.labels.numpy()
-    storage.write_csv(
-        folder / "retrieve/neighbours.csv", files.NEIGHBOURS, table(labels, known, by_features, distances, by_pixels)
-    )
-    np.save(folder / "retrieve/features-train.npy", stored)
-    np.save(folder / "retrieve/features-test.npy", asked)
-    storage.write_json(folder / "retrieve/metrics.json", matches("base", labels, known[by_features], known[by_pixels]))
+    rows = matches(1, labels, known, found, by_pixels, far)
+    storage.write_csv(folder / "retrieve/neighbours.csv", files.NEIGHBOURS, table(labels, known, found, by_pixels))
+    storage.write_csv(folder / "retrieve/matches.csv", files.MATCHES, rows)
+    storage.write_json(folder / "retrieve/metrics.json", searched(wanted, labels, known, rows, []))
     weights = folder / "train/base/seed-1/weights.safetensors"
     _record(folder, "retrieve", inputs={"results/invented/train/base/seed-1/weights.safetensors": storage.sha256(weights)})
 
@@ -145,25 +159,18 @@ def _cost(folder: Path, random: np.random.Generator) -> None:
 
 
 def claims(folder: Path) -> list[dict[str, Any]]:
-    """A row a claim as study/judging writes it, each verdict in turn, with invented numbers where it is measured."""
-    rows, rests_on = [], "evaluate/base/predictions.csv"
+    """A row a claim as the judgement writes it, each verdict in turn, with invented numbers where it is measured."""
+    rows, rests_on = [], "evaluate/base/ten_patches.npz"
     for number, claim in enumerate(CLAIMS):
-        row = {name: getattr(claim, name) for name in ("id", "section", "cacm", "kind", "title", "quote", "metric", "unit")}
-        row |= {
-            "paper": claim.value,
-            "paper_top5": claim.top5,
-            "paper_data": claim.data,
-            "paper_protocol": claim.protocol,
-        }
-        row |= {"author_run": claim.author_run, "problems": claim.problems, "others": claim.others}
-        row |= {
-            "verdict": WORDS[number % len(WORDS)],
-            "why": "invented for a test",
-            "decide": "7 seeds; then `uv run dvc repro`",
-        }
+        verdict = Verdict(word=WORDS[number % len(WORDS)], why="invented for a test")
+        numbers = Numbers()
         if claim.kind == "effect":
-            row |= {"ours": 0.01 * number, "low": 0.01 * number - 0.02, "high": 0.01 * number + 0.02, "bound": ""}
-            row |= {"pictures": 240, "seeds": 2, "scale": "built-in synthetic pictures, 64 px", "p_holm": 0.04}
-            row |= {"registered": "exploratory", "artifacts": {rests_on: storage.sha256(folder / rests_on)}}
-        rows.append(row)
+            low, high = 0.01 * number - 0.02, 0.01 * number + 0.02
+            numbers = Numbers(
+                ours=0.01 * number, low=low, high=high, p=0.04, seeds=2, seeds_of_each=(2, 2), pictures=240,
+                units="test pictures", scale="built-in synthetic pictures, 64 px", registered="exploratory", implemented=True,
+                artifacts={rests_on: storage.sha256(folder / rests_on)},
+            )  # fmt: skip
+        row = Row(claim=claim, verdict=verdict, decide="7 seeds; then `uv run dvc repro`", numbers=numbers)
+        rows.append(json.loads(json.dumps(row.columns())))
     return rows

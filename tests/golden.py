@@ -1,4 +1,5 @@
-"""A hundred losses of a tiny fixed training in float64, by recipe: kept in tests/golden.json, renewed by a named command.
+"""A hundred losses of tiny fixed trainings in float64, of both recipes and of the four-layer network: kept in tests/golden.json,
+renewed by a named command.
 
     uv run python -m tests.golden
 
@@ -38,11 +39,21 @@ TINY = {
     "learning": {"rate": {"initial": 0.001, "rule": "epochs", "at": [4]}, "conv1_slowed": 3, "conv1_frozen": 5},
     "seeds": [0],
 }
+FASTER = {"rate": {"initial": 0.004, "rule": "epochs", "at": [8]}, "conv1_slowed": 9}
+FOUR_LAYER = {"architecture": "four_layer", "crop": 24, "kernels": [8, 8, 4, 4]}
+CASES: dict[str, dict[str, Any]] = {recipe: merged(lines, TINY) for recipe, lines in RECIPES.items()} | {
+    "four_layer": {"network": FOUR_LAYER, "learning": FASTER, "seeds": [0]},
+    "four_layer_tanh": {
+        "network": FOUR_LAYER | {"activation": "tanh", "normalisation": "response"},
+        "learning": FASTER,
+        "seeds": [0],
+    },
+}
 
 
-def losses(recipe: str) -> list[float]:
+def losses(case: str) -> list[float]:
     """Ten steps an epoch on 24 made-up pictures; from the sixth on conv1 is frozen, from the fourth the rate is a tenth."""
-    run = checked(RunSettings, merged(RECIPES[recipe], TINY), recipe)  # type: ignore[index]
+    run = checked(RunSettings, CASES[case], case)
     torch.set_default_dtype(torch.float64)
     try:
         network = build(run.network, CLASSES, Machine(precision="float64"))
@@ -55,7 +66,7 @@ def losses(recipe: str) -> list[float]:
             epoch = step // 10 + 1
             rule.start_epoch(epoch, sum(epoch >= at for at in run.learning.rate.at))
         network.draw_dropout_from(derived_seed(1, "dropout", step))
-        pictures, labels = _batch(step)
+        pictures, labels = _batch(step, run.network.crop)
         loss = F.cross_entropy(network(pictures), labels)
         loss.backward()
         rule.update()
@@ -64,13 +75,13 @@ def losses(recipe: str) -> list[float]:
     return found
 
 
-def _batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _batch(step: int, side: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Waves of four directions on the 0-255 scale minus the mean; numpy draws them, whose streams are frozen."""
     random = np.random.Generator(np.random.PCG64(step % 4))
     labels = np.arange(BATCH) % CLASSES
-    y, x = np.mgrid[:55, :55] / 4
+    y, x = np.mgrid[:side, :side] / 4
     angles = labels[:, None, None] * np.pi / CLASSES
-    waves = np.sin(x * np.cos(angles) + y * np.sin(angles))[:, None] * 60 + random.normal(0, 30, (BATCH, 3, 55, 55))
+    waves = np.sin(x * np.cos(angles) + y * np.sin(angles))[:, None] * 60 + random.normal(0, 30, (BATCH, 3, side, side))
     return torch.from_numpy(waves), torch.from_numpy(labels)
 
 
@@ -96,5 +107,5 @@ def _processor() -> str:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    content = {"made on": here(), "losses": {recipe: losses(recipe) for recipe in RECIPES}}
+    content = {"made on": here(), "losses": {case: losses(case) for case in CASES}}
     GOLDEN.write_text(json.dumps(content, indent=1) + "\n")

@@ -114,7 +114,7 @@ def test_an_unpacked_folder_is_taken_as_it_lies(made_cifar: Path, tmp_path: Path
         monkeypatch.setenv(VARIABLE, str(place))
         assert obtain_cifar(FEW).folder == there
     (there / "data_batch_2").unlink()
-    with pytest.raises(ValueError, match="data_batch_2 is missing, expected md5 .*; delete"):
+    with pytest.raises(ValueError, match="data_batch_2 is missing, expected md5 .*; move"):
         obtain_cifar(FEW)
 
 
@@ -122,7 +122,7 @@ def test_a_changed_batch_is_refused(made_cifar: Path) -> None:
     batch = obtain_cifar(FEW).folder / "data_batch_3"
     (made_cifar / "cifar-10-python.tar.gz").unlink()
     batch.write_bytes(batch.read_bytes()[:-1] + b"x")
-    with pytest.raises(ValueError, match="data_batch_3 is .*, expected md5 .*; delete"):
+    with pytest.raises(ValueError, match="data_batch_3 is .*, expected md5 .*; move"):
         obtain_cifar(FEW)
 
 
@@ -143,7 +143,7 @@ def test_a_cut_archive_is_refused(made_cifar: Path) -> None:
 def test_an_archive_of_other_batches_is_refused(made_cifar: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     md5 = OFFICIAL["cifar10"].md5 | {"data_batch_3": "0" * 32}
     monkeypatch.setitem(OFFICIAL, "cifar10", replace(OFFICIAL["cifar10"], md5=md5))
-    with pytest.raises(ValueError, match="tar.gz holds no data_batch_3 of md5 0000.*; delete it and run again"):
+    with pytest.raises(ValueError, match="tar.gz holds no data_batch_3 of md5 0000.*; move it elsewhere and run again"):
         obtain_cifar(FEW)
     assert not list(tmp_path.rglob("data_batch_3"))
 
@@ -231,7 +231,9 @@ def test_mnists_grey_becomes_three_colours(made_mnist: Path) -> None:
 def test_a_changed_or_missing_file_of_mnist_is_refused(made_mnist: Path) -> None:
     path = made_mnist / "t10k-labels-idx1-ubyte.gz"
     path.write_bytes(path.read_bytes() + b"x")
-    with pytest.raises(ValueError, match="t10k-labels-idx1-ubyte.gz has the md5 .*, expected .*; delete it and run again"):
+    with pytest.raises(
+        ValueError, match="t10k-labels-idx1-ubyte.gz has the md5 .*, expected .*; move it elsewhere and run again"
+    ):
         obtain_mnist(MnistSettings(source="mnist", validation=15))
     path.unlink()
     with pytest.raises(ValueError, match="put t10k-labels-idx1-ubyte.gz into a directory and set STUDY_DATA to it"):

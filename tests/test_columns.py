@@ -86,7 +86,7 @@ def test_two_devices_compute_what_one_does(
     """Columns side by side on one device against each on its own; dropout is off where the devices draw differently."""
     settings = settings if devices == ("cpu", "cpu") else dataclasses.replace(settings, dropout=0.0)
     one, two = _network(settings, dtype=dtype), _network(settings, devices, dtype)
-    assert [len(here) for here in two.places] == [1, 1] and len(one.places) == 1
+    assert [len(columns) for columns in two.columns_by_device] == [1, 1] and len(one.columns_by_device) == 1
     pictures = torch.randn(6, 3, 55, 55, dtype=dtype) * 60
     expected, found = _outputs_and_gradients(one, pictures), _outputs_and_gradients(two, pictures)
     assert _distance(found[0], expected[0]) < close
@@ -106,8 +106,8 @@ def test_the_elements_that_cross_are_figure_2s() -> None:
     network = AlexNet(AlexNetSettings(), 1000, [torch.device("cpu"), torch.device("cpu")]).eval()
     network.initialise(1)
     sent: list[list[int]] = []
-    exchange = network._exchange
-    network._exchange = lambda parts: (sent.append([part.numel() for part in parts]), exchange(parts))[1]  # type: ignore[method-assign, func-returns-value]
+    exchange = network.exchange
+    network.exchange = lambda parts: (sent.append([part.numel() for part in parts]), exchange(parts))[1]  # type: ignore[method-assign, func-returns-value]
     with torch.no_grad():
         network(torch.zeros(1, 3, 224, 224))
     assert sent == [[128 * 13 * 13] * 2, [128 * 6 * 6] * 2, [2048] * 2, [2048] * 2]

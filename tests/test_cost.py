@@ -76,7 +76,7 @@ def test_what_crosses_is_the_paper_s_count() -> None:
     assert sent == numbers.exchanged()
 
 
-def test_crossing_is_timed_where_columns_have_places_of_their_own(tiny_run: RunSettings) -> None:
+def test_crossing_is_timed_where_columns_have_devices_of_their_own(tiny_run: RunSettings) -> None:
     apart = replace(MACHINE, devices=("cpu", "cpu"))
     found = exchange(tiny_run, apart, 24, step=0.5)
     assert found is not None and 0 < found["share"] < 1 and found["share"] == pytest.approx(found["seconds"] / 0.5)
@@ -84,7 +84,7 @@ def test_crossing_is_timed_where_columns_have_places_of_their_own(tiny_run: RunS
     assert found["numbers"] == 2 * 2 * tiny_run.learning.batch * sent
     network = AlexNet(tiny_run.network, 24, [torch.device("cpu")] * 2)
     parts = [torch.full((1, 2), float(number)) for number in range(2)]
-    assert all(torch.equal(here, torch.tensor([[0.0, 0.0, 1.0, 1.0]])) for here in network.across(parts))
+    assert all(torch.equal(received, torch.tensor([[0.0, 0.0, 1.0, 1.0]])) for received in network.communicate(parts))
 
 
 def test_memory_is_counted_in_float32_whatever_the_study_computes_in() -> None:

@@ -6,16 +6,16 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy.stats import binomtest
 from streamlit.testing.v1 import AppTest
 
 from dashboard import frames, pictures, query, reading, showing, tables, verdicts
 from dashboard.reading import Study
-from study import storage
-from study.judging.standing import fingerprints
-from study.judging.verdicts import WORDS
+from study import predictions, storage
+from study.amounts import interval
+from study.judging.staleness import makers
+from study.judging.verdicts import GROUPS, WORDS
 from study.paper.claims import CLAIMS
 from tests.fabricated import study as fabricated_study
 from tests.test_query import REFUSED, TAKEN
@@ -138,17 +138,17 @@ def test_hand_made_features_stand_beside_the_networks(root: Path) -> None:
 
 def test_a_verdict_whose_file_has_changed_is_withheld(root: Path) -> None:
     before = verdicts.claims(here(root)).set_index("id")["verdict"]
-    (root / "results/invented/evaluate/base/predictions.csv").write_text("other")
+    (root / "results/invented/evaluate/base/ten_patches.npz").write_text("other")
     after = verdicts.claims(here(root)).set_index("id")
     rests_on_it = after["artifacts"].map(bool)
     assert rests_on_it.any() and set(after[rests_on_it]["verdict"]) == {"withheld"}
-    assert after[rests_on_it]["why"].str.contains("predictions.csv is not the file that was judged").all()
+    assert after[rests_on_it]["why"].str.contains("ten_patches.npz is not the file that was judged").all()
     assert (after[~rests_on_it]["verdict"] == before[~rests_on_it]).all()
 
 
 def test_a_working_study_that_is_stale_says_so_and_a_pinned_one_is_judged_at_its_own_commit(root: Path) -> None:
     (root / "params.yaml").write_text("study: invented\n")
-    then = fingerprints(root) | {"study/network/alexnet.py": "0" * 64}
+    then = makers({}, {}, root, "invented") | {"study/network/alexnet.py": "0" * 32}
     storage.write_json(root / "results/invented/judge/provenance.json", {"made_by": then})
     shutil.copytree(root / "results/invented", root / "pinned/kept")
     assert "study/network/alexnet.py changed after these verdicts were given" in "".join(
@@ -164,7 +164,7 @@ def test_a_working_study_that_is_stale_says_so_and_a_pinned_one_is_judged_at_its
 def test_claims_are_counted_and_the_groups_hold_every_verdict(root: Path) -> None:
     claims = verdicts.claims(here(root))
     assert len(claims) == len(CLAIMS)
-    assert set(tables.VERDICTS) == set(tables.GROUPS) == set(WORDS)
+    assert set(tables.VERDICTS) == set(GROUPS) == set(WORDS)
     assert sum(tables.answer(claims).values()) == len(claims)
     app = opened("claims")
     assert [metric.value for metric in app.metric] == [f"{n} of {len(claims)}" for n in tables.answer(claims).values()]
@@ -172,16 +172,18 @@ def test_claims_are_counted_and_the_groups_hold_every_verdict(root: Path) -> Non
 
 def test_the_claims_table_can_be_narrowed_to_a_verdict(root: Path) -> None:
     app = opened("claims")
-    app.selectbox(key="verdict").select("inconclusive").run()
+    app.selectbox(key="verdict").select("undecided").run()
     assert not app.exception
-    assert set(app.dataframe[0].value["verdict"]) == {"inconclusive"}
+    assert set(app.dataframe[0].value["verdict"]) == {"undecided"}
 
 
 def test_the_paper_s_number_and_ours_stand_in_columns_of_their_own(root: Path) -> None:
     table = tables.claim_table(verdicts.claims(here(root))).set_index("claim")
-    row = table.loc["Two columns err less than one column of half the kernels"]
-    assert row["in the paper"] == "1.7 points"
-    assert row["here (95% interval)"] == "6 points (4 to 8)"
+    row = table.loc["Two columns err less than one column with half of the kernels"]
+    assert row["in the paper"] == "1.70 points; top-5 1.20 points (ILSVRC-2010, test)"
+    number = [claim.id for claim in CLAIMS].index("two-columns")
+    assert row["here"] == interval(0.01 * number, 0.01 * number - 0.02, 0.01 * number + 0.02, "error difference")
+    assert row["rests on"] == "2 seeds, 240 test pictures"
 
 
 def test_a_claim_says_what_would_decide_it_and_on_which_files_it_rests(root: Path) -> None:
@@ -189,10 +191,10 @@ def test_a_claim_says_what_would_decide_it_and_on_which_files_it_rests(root: Pat
     app.query_params["claim"] = "two-columns"
     app.run()
     assert not app.exception
-    assert [heading.value for heading in app.subheader] == ["Two columns err less than one column of half the kernels"]
+    assert [heading.value for heading in app.subheader] == ["Two columns err less than one column with half of the kernels"]
     assert "7 seeds; then `uv run dvc repro`" in told(app)
     facts = {row[0]: row[1] for table in app.table for row in table.value.itertuples(index=False)}
-    assert facts["files"] == "evaluate/base/predictions.csv"
+    assert facts["files"] == "evaluate/base/ten_patches.npz"
     assert facts["protocol"] == "exploratory"
 
 
@@ -243,9 +245,7 @@ def test_a_run_that_begins_while_the_page_is_open_joins_the_others(root: Path) -
 
 def test_errors_and_intervals_are_counts_of_the_evaluation(root: Path) -> None:
     table = frames.errors(here(root))
-    predictions = pd.read_csv(root / "results/invented/evaluate/base/predictions.csv")
-    one = predictions[predictions["model"] == "seed-2"]
-    wrong = int((one["centre_1"] != one["label"]).sum())
+    wrong = int(predictions.read(root / "results/invented/evaluate/base", "centre_patch").wrong("top1")["seed-2"].sum())
     row = table.query("run == 'base' and model == 'seed-2' and view == 'centre_patch' and measure == 'top1'").iloc[0]
     assert (row["wrong"], row["pictures"]) == (wrong, 240)
     interval = binomtest(wrong, 240).proportion_ci(method="wilson")
@@ -260,7 +260,7 @@ def test_the_interval_is_wilson_s(wrong: int, pictures: int) -> None:
 
 def test_the_error_table_has_the_mean_and_the_range_of_the_seeds(root: Path) -> None:
     errors = frames.errors(here(root))
-    table = tables.error_summary(errors)
+    table = tables.error_summary(errors, {})
     assert list(table["models"]) == ["1 network, 2 seeds", "2 networks averaged"] * 2
     single = 100 * errors.query("run == 'base' and model != 'averaged' and view == 'ten_patches' and measure == 'top1'")["error"]
     assert table.iloc[0]["top-1, ten patches"] == f"{single.mean():.1f}% ({single.min():.1f} to {single.max():.1f})"
@@ -270,6 +270,45 @@ def test_ours_and_the_paper_s_errors_never_share_a_table(root: Path) -> None:
     for table in (element.value for element in opened("errors").dataframe):
         assert not ({"top-1", "pictures", "how"} <= set(table.columns) and "run" in table.columns)
         assert "37.5%" not in table.to_string() or "run" not in table.columns
+
+
+def test_a_run_with_seeds_that_diverged_has_no_mean(root: Path) -> None:
+    path = root / "results/invented/evaluate/base/metrics.json"
+    metrics = storage.read_json(path)
+    models = {"seed-2": metrics["models"]["seed-2"]}
+    storage.write_json(path, {"run": "base", "pictures": 240, "diverged": [1, 7], "models": models})
+    (path.parent / "classes.csv").unlink()
+    app = opened("errors")
+    assert not app.exception
+    assert [warning.value for warning in app.warning] == [
+        "The training of base diverged from seed 1 and 7; no mean of the others is shown."
+    ]
+    row = app.dataframe[0].value.iloc[0]
+    assert (row["run"], row["models"], row["top-1, ten patches"]) == ("base", "diverged in 2 of 3 seeds", "")
+    storage.write_json(path, {"run": "base", "pictures": 240, "diverged": [1, 2], "models": {}})
+    app = opened("errors")
+    assert not app.exception and set(app.dataframe[0].value["models"]) >= {"diverged in 2 of 2 seeds"}
+
+
+@pytest.mark.parametrize(("page", "stage"), [("dropout", "halve"), ("similar", "retrieve")])
+def test_what_was_not_computed_because_a_seed_diverged_is_said(root: Path, page: str, stage: str) -> None:
+    folder = root / "results/invented" / stage
+    for path in folder.glob("*.*"):
+        path.unlink()
+    storage.write_json(folder / "metrics.json", {"run": "base", "seed": 1, "diverged": [1]})
+    app = opened(page)
+    assert not app.exception
+    assert any("diverged" in element.value for element in (*app.info, *app.warning))
+    assert here(root).notes == []
+
+
+def test_a_class_without_test_pictures_has_no_error(root: Path) -> None:
+    path = root / "results/invented/evaluate/base/classes.csv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], "0,none,0,,", *lines[2:]]) + "\n")
+    table = tables.class_table(frames.class_errors(here(root), "base"))
+    assert len(table) == 24 and table.iloc[-1]["name"] == "none" and table.iloc[-1][["top-1 error", "top-5 error"]].isna().all()
+    assert not opened("errors").exception
 
 
 def test_figure_1_shows_the_chosen_rate_alone(root: Path) -> None:

@@ -16,12 +16,13 @@ from torchvision.transforms import v2
 
 from stages import foreign as command
 from stages.settings import merged, read_params
-from study import files, storage
+from study import predictions, storage
 from study.data.feeding import NO_AUGMENTATION, Feed
 from study.data.packed import PackedSplit
 from study.data.packing import PackingSettings, pack
 from study.machine import Machine, set_up
 from study.measuring import foreign
+from study.predictions import VIEWS
 from study.sources.folders import FolderSettings, obtain_folder
 from tests.conftest import MACHINE
 from tests.ilsvrc_shaped import photograph, synsets
@@ -94,8 +95,9 @@ def test_probabilities_are_those_of_torchvisions_own_way(plain: dict[str, np.nda
     assert len(set(ten.argmax(axis=1).tolist())) > 1 and np.abs(ten - centre).max() > 0.01, "mistakes would show"
     done: list[int] = []
     made = foreign.predict_foreign(foreign.load(weights), packed, Machine(), 4, done.append)
-    np.testing.assert_allclose(made.centre_patch, centre, rtol=0, atol=1e-5)
-    np.testing.assert_allclose(made.ten_patches, ten, rtol=0, atol=1e-5)
+    assert np.array_equal(made.best["centre_patch"], np.argsort(-centre, axis=1)), "the order of all three classes"
+    assert np.array_equal(made.best["ten_patches"], np.argsort(-ten, axis=1))
+    np.testing.assert_allclose(made.probabilities, -np.sort(-ten, axis=1), rtol=0, atol=1e-5)
     assert done == [4, 2]
 
 
@@ -263,13 +265,13 @@ def test_the_command_writes_and_says_what_came_out(
     assert metrics["pictures"] == 6 and set(metrics["models"]) == {"alexnet"}
     for view, top1_error in expected.items():
         assert metrics[view] == {"top1_error": pytest.approx(top1_error), "top5_error": 0.0}, "3 classes are within the best five"
-    rows = (written / "predictions.csv").read_text().splitlines()
-    assert rows[0].split(",") == list(files.PREDICTIONS) and len(rows) == 7
+    assert {view: predictions.read(written, view).best["alexnet"].shape for view in VIEWS} == dict.fromkeys(VIEWS, (6, 3))
     hashed = storage.sha256(weights)
     record = storage.read_json(written / "provenance.json")
     assert record["weights"] == {"file": weights.name, "sha256": hashed} and str(weights.parent) not in str(record)
     assert record["data_sha256"] == storage.read_json(packed / "index.json")["sha256"]
-    outputs = {f"foreign/{name}" for name in ("metrics.json", "predictions.csv", "classes.csv")}
+    outputs = {f"foreign/{name}" for name in ("metrics.json", "classes.csv")}
+    outputs |= {f"foreign/{name}.npz" for name in (*VIEWS, "probabilities")}
     assert record["outputs"] == {name: storage.sha256(written.parent / name) for name in outputs}
     centre, ten = expected["centre_patch"], expected["ten_patches"]
     assert said == [

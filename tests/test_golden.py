@@ -4,15 +4,14 @@ import json
 
 import pytest
 
-from study.training.recipes import RECIPES
-from tests.golden import GOLDEN, STEPS, here, losses
+from tests.golden import CASES, GOLDEN, STEPS, here, losses
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_golden_losses(recipe: str) -> None:
+@pytest.mark.parametrize("case", CASES)
+def test_golden_losses(case: str) -> None:
     golden = json.loads(GOLDEN.read_text())
-    assert set(golden["losses"]) == set(RECIPES)
-    expected, found = golden["losses"][recipe], losses(recipe)
+    assert set(golden["losses"]) == set(CASES)
+    expected, found = golden["losses"][case], losses(case)
     assert len(found) == STEPS and found[-1] < found[0]
     if golden["made on"] == here():
         assert found == expected, "the bits changed; if they should: uv run python -m tests.golden"

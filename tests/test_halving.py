@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from study.data.feeding import NO_AUGMENTATION, Feed
-from study.measuring.halving import COLUMNS, FEW, HalvingSettings, _divergence, halve, has_dropout
+from study.machine import derived_seed
+from study.measuring.halving import COLUMNS, FEW, MEANS, HalvingSettings, _divergence, halve, has_dropout
 from study.network.alexnet import AlexNet
 from tests.conftest import TINY
 
@@ -34,7 +35,30 @@ def test_a_row_a_picture_and_the_few_masks_come_nearer(feed: Feed) -> None:
     assert far["geometric_1"] == pytest.approx(far["arithmetic_1"]), "of one mask both means are the mask"
     means = [far[f"geometric_{n}"] for n in FEW]
     assert means == sorted(means, reverse=True) and means[0] > 20 * means[-1]
-    assert metrics["pictures"] == 10 and set(metrics["top1_error"]) == {*COLUMNS[2:], "many"}
+    assert metrics["pictures"] == 10 and set(metrics["top1_error"]) == {*MEANS, "many"} and metrics["diverged"] == []
+
+
+def test_right_or_wrong_a_picture_by_number_of_masks(feed: Feed) -> None:
+    """Against masks drawn one by one. Weights are random, but large, so that pictures and masks differ."""
+    network = _network(deviation=0.1)
+    rows, metrics = halve(network, feed, SETTINGS, lambda _: None)
+    table = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+    for name, error in metrics["top1_error"].items():
+        assert {row[f"right_{name}"] for row in table} <= {0, 1}
+        assert error == pytest.approx(1 - np.mean([row[f"right_{name}"] for row in table]))
+    pictures, labels = next(feed.test_batches(4))
+    with torch.no_grad():
+        right = network.eval()(pictures).argmax(dim=1) == labels
+        assert [row["right_halved"] for row in table[:4]] == right.long().tolist()
+        given, right = network.convolved(pictures), torch.zeros(4, dtype=torch.int64)
+        network.train()
+        for mask in range(100):
+            network.draw_dropout_from(derived_seed("halving", SETTINGS.seed, 0, mask))
+            one = network.classify(network.hidden(given)).argmax(dim=1) == labels
+            assert mask or [row["right_geometric_1"] for row in table[:4]] == one.long().tolist()
+            right += one
+    assert [row["masks_right"] for row in table[:4]] == right.tolist()
+    assert len({row["masks_right"] for row in table}) > 2, "mistakes would show"
 
 
 def test_of_one_linear_layer_halving_is_the_geometric_mean() -> None:

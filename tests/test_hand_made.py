@@ -12,7 +12,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from study.data.packed import PackedSplit
 from study.measuring import hand_made
-from study.measuring.hand_made import HandMadeSettings, batches, features, fit, gradient_blocks, predict, table
+from study.measuring.hand_made import Batches, Fitted, HandMadeSettings, batches, features, fit, gradient_blocks, predict, table
 from study.sources.pictures import CLASSES, PictureSettings, picture
 
 PLAIN = HandMadeSettings(decays=(0.01,))
@@ -32,6 +32,11 @@ def _blocks(pictures: torch.Tensor, settings: HandMadeSettings = PLAIN) -> torch
 
 def _batched(made: Made, batch: int) -> list[Made]:
     return list(zip(made[0].split(batch), made[1].split(batch), strict=True))
+
+
+def _scores(fitted: Fitted, pictures: Batches, settings: HandMadeSettings) -> np.ndarray:
+    """Of all pictures, as one array."""
+    return np.concatenate(list(predict(fitted, pictures, settings)))
 
 
 @pytest.fixture(scope="module")
@@ -180,14 +185,14 @@ def test_ridge_against_the_normal_equations(highest: int) -> None:
         how = dataclasses.replace(SMALL, decays=(decay,))
         fitted = fit(partial(_batched, task, 32), lambda: [task], 3, how)
         np.testing.assert_allclose(fitted.weights[varied], theirs / used.std(axis=0)[:, None], rtol=1e-8, atol=1e-10)
-        np.testing.assert_allclose(predict(fitted, [task], how), standard @ theirs + y.mean(axis=0), rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(_scores(fitted, [task], how), standard @ theirs + y.mean(axis=0), rtol=1e-8, atol=1e-10)
 
 
 def test_the_constant_is_not_penalised() -> None:
     """Under a penalty beyond all measure the scores are the classes' shares, not 0."""
     how = dataclasses.replace(SMALL, decays=(1e9,))
     pictures, labels = _noise(40, 8), torch.tensor([0] * 30 + [1] * 10)
-    scores = predict(fit(lambda: [(pictures, labels)], lambda: [(pictures, labels)], 2, how), [(pictures, labels)], how)
+    scores = _scores(fit(lambda: [(pictures, labels)], lambda: [(pictures, labels)], 2, how), [(pictures, labels)], how)
     np.testing.assert_allclose(scores, np.tile([0.75, 0.25], (40, 1)), atol=1e-7)
 
 
@@ -203,9 +208,9 @@ def test_the_size_of_a_batch_changes_nothing() -> None:
     task, new = _random_task(), _random_task(20, seed=1)
     whole, pieces = (fit(partial(_batched, task, b), partial(_batched, new, b), 3, SMALL) for b in (90, 7))
     assert whole.validation_errors == pieces.validation_errors and whole.decay == pieces.decay
-    scores = predict(whole, [new], SMALL)
+    scores = _scores(whole, [new], SMALL)
     assert scores.shape == (20, 3) and scores.dtype == np.float64
-    np.testing.assert_allclose(predict(pieces, _batched(new, 7), SMALL), scores, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(_scores(pieces, _batched(new, 7), SMALL), scores, rtol=0, atol=1e-6)
 
 
 def test_sums_do_not_depend_on_batches(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,7 +220,7 @@ def test_sums_do_not_depend_on_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hand_made, "features", lambda x, _: torch.stack([known[one.numpy().tobytes()] for one in x]))
     fits = [fit(partial(_batched, task, b), lambda: [task], 3, SMALL) for b in (90, 32, 1)]
     for other in fits[1:]:
-        np.testing.assert_allclose(predict(other, [task], SMALL), predict(fits[0], [task], SMALL), rtol=0, atol=1e-10)
+        np.testing.assert_allclose(_scores(other, [task], SMALL), _scores(fits[0], [task], SMALL), rtol=0, atol=1e-10)
 
 
 def test_validation_chooses_the_decay() -> None:
@@ -224,11 +229,11 @@ def test_validation_chooses_the_decay() -> None:
     fitted = fit(lambda: [task], lambda: [new], 3, dataclasses.replace(SMALL, decays=decays))
     for decay in decays:
         how = dataclasses.replace(SMALL, decays=(decay,))
-        wrong = predict(fit(lambda: [task], lambda: [new], 3, how), [new], how).argmax(axis=1) != new[1].numpy()
+        wrong = _scores(fit(lambda: [task], lambda: [new], 3, how), [new], how).argmax(axis=1) != new[1].numpy()
         assert fitted.validation_errors[decay] == wrong.mean()
     assert fitted.validation_errors[fitted.decay] == min(fitted.validation_errors.values())
     assert fitted.decay not in (decays[0], decays[-1]), "there was a choice"
-    chosen = (predict(fitted, [new], how).argmax(axis=1) != new[1].numpy()).mean()
+    chosen = (_scores(fitted, [new], how).argmax(axis=1) != new[1].numpy()).mean()
     assert chosen == fitted.validation_errors[fitted.decay]
 
 
@@ -256,7 +261,7 @@ def test_built_in_pictures_are_told_apart_and_twice_to_the_same_bits(drawn: Made
     one, again = (fit(partial(_batched, training, 256), partial(_batched, new, 256), 24, CHOICE) for _ in range(2))
     assert min(one.validation_errors.values()) < 0.8, "chance errs in 23 of 24"
     assert torch.equal(one.weights, again.weights) and torch.equal(one.bias, again.bias)
-    assert np.array_equal(predict(one, [new], CHOICE), predict(again, [new], CHOICE))
+    assert np.array_equal(_scores(one, [new], CHOICE), _scores(again, [new], CHOICE))
 
 
 def test_shuffled_labels_teach_nothing(drawn: Made) -> None:
@@ -280,11 +285,17 @@ def test_a_packed_set_from_its_files_to_the_table(tiny_set: Path) -> None:
     assert metrics["top5_error"] == sum(row[1] not in row[2:] for row in rows) / 24
 
 
+def test_no_test_picture_is_said(drawn: Made) -> None:
+    fitted = fit(lambda: [drawn], lambda: [drawn], 24, PLAIN)
+    with pytest.raises(ValueError, match="there are no test pictures to classify by hand-made features; prepare some"):
+        table(fitted, predict(fitted, [], PLAIN), np.array([]))
+
+
 def test_the_table_of_few_classes() -> None:
-    fitted = hand_made.Fitted(
+    fitted = Fitted(
         weights=torch.zeros(20, 3, dtype=torch.float64), bias=torch.zeros(3), decay=0.1, validation_errors={0.01: 0.5, 0.1: 0.25}
     )
-    rows, metrics = table(fitted, np.array([[0.1, 0.7, 0.2], [0.5, 0.0, 0.5]]), np.array([2, 0]))
+    rows, metrics = table(fitted, [np.array([[0.1, 0.7, 0.2]]), np.array([[0.5, 0.0, 0.5]])], np.array([2, 0]))
     assert rows == [[0, 2, 1, 2, 0, "", ""], [1, 0, 0, 2, 1, "", ""]], "equal scores in the order of the classes"
     assert metrics == {
         "pictures": 2, "features": 20, "decay": 0.1, "validation_errors": {"0.01": 0.5, "0.1": 0.25},

@@ -1,18 +1,22 @@
 """Ten-patch evaluation and nearest neighbours against the plain way of writing them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from study import files, storage
+from study import files, predictions, storage
 from study.data.feeding import NO_AUGMENTATION, Feed
-from study.measuring import evaluation
+from study.data.packed import PackedSplit
+from study.measuring import evaluation, pixels
 from study.measuring.evaluation import Prediction, average, best_five, measure, predict, write_evaluation, wrong
-from study.measuring.neighbours import features, nearest, pixels, table
+from study.measuring.neighbours import Found, RetrievalSettings, chance, matches, search_features, table
 from study.measuring.neighbours import measure as measure_neighbours
+from study.measuring.search import nearest, squared_distances
 from study.network.alexnet import AlexNet
+from study.predictions import VIEWS
 from tests.conftest import TINY
 
 CPU = torch.device("cpu")
@@ -30,9 +34,15 @@ def feed(tiny_set: Path) -> Feed:
     return Feed(tiny_set, ("test",), 55, CPU, NO_AUGMENTATION)
 
 
-def test_ten_patches_picture_by_picture(network: AlexNet, feed: Feed) -> None:
+def _all_probabilities(file: Path) -> list[np.ndarray]:
+    """What `predict` kept of all pictures: ten patches and the centre patch."""
+    return np.hsplit(np.load(file), 2)
+
+
+def test_ten_patches_picture_by_picture(network: AlexNet, feed: Feed, tmp_path: Path) -> None:
     """The average of ten softmaxes, each of one patch on its own; the centre patch is one of them."""
-    made = predict(network, feed, 7, lambda _: None)
+    predict(network, feed, 7, lambda _: None, tmp_path / "all.npy")
+    ten_patches, centre_patch = _all_probabilities(tmp_path / "all.npy")
     raw = feed.take(np.arange(len(feed))).float() - feed.mean
     for row in (0, 11, 23):
         outputs = []
@@ -41,82 +51,213 @@ def test_ten_patches_picture_by_picture(network: AlexNet, feed: Feed) -> None:
                 patch = raw[row, y : y + 55, x : x + 55].permute(2, 0, 1)
                 with torch.no_grad():
                     outputs.append(network((patch.flip(2) if mirrored else patch)[None]).softmax(dim=1)[0])
-        np.testing.assert_allclose(made.ten_patches[row], torch.stack(outputs).mean(dim=0), rtol=1e-4, atol=1e-6)
-        np.testing.assert_allclose(made.centre_patch[row], outputs[4], rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(ten_patches[row], torch.stack(outputs).mean(dim=0), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(centre_patch[row], outputs[4], rtol=1e-4, atol=1e-6)
 
 
-def test_the_size_of_a_batch_changes_no_prediction(network: AlexNet, feed: Feed) -> None:
-    one, other = (predict(network, feed, batch, lambda _: None) for batch in (1, 24))
-    np.testing.assert_allclose(one.ten_patches, other.ten_patches, rtol=1e-4, atol=1e-6)
+def test_the_size_of_a_batch_changes_no_prediction(network: AlexNet, feed: Feed, tmp_path: Path) -> None:
+    for batch in (1, 24):
+        predict(network, feed, batch, lambda _: None, tmp_path / f"{batch}.npy")
+    one, other = (_all_probabilities(tmp_path / f"{batch}.npy") for batch in (1, 24))
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
-def test_probabilities_kept_in_files_are_those_in_memory(network: AlexNet, feed: Feed, tmp_path: Path) -> None:
-    here, kept = (predict(network, feed, 7, lambda _: None, keep) for keep in (None, tmp_path / "one"))
-    mapped = Prediction.kept(tmp_path / "one")
-    assert isinstance(mapped.ten_patches, np.memmap) and isinstance(kept.centre_patch, np.memmap)
-    for view, probabilities in mapped.views().items():
-        assert np.array_equal(probabilities, here.views()[view])
-    both, in_files = average([here, kept]), average([here, kept], tmp_path / "two")
-    assert isinstance(in_files.ten_patches, np.memmap) and np.array_equal(both.ten_patches, in_files.ten_patches)
+def test_a_prediction_is_the_best_five_of_the_probabilities(network: AlexNet, feed: Feed, tmp_path: Path) -> None:
+    told: list[int] = []
+    file = tmp_path / "all.npy"
+    made, alone = predict(network, feed, 7, told.append, file), predict(network, feed, 7, lambda _: None)
+    assert told == [7, 7, 7, 3]
+    for view, probabilities in zip(VIEWS, _all_probabilities(file), strict=True):
+        assert np.array_equal(made.best[view], best_five(probabilities)) and np.array_equal(made.best[view], alone.best[view])
+    ten = _all_probabilities(file)[0]
+    assert np.array_equal(made.probabilities, -np.sort(-ten, axis=1)[:, :5])
 
 
-def test_chunks_of_pictures_change_no_label(monkeypatch: pytest.MonkeyPatch) -> None:
-    probabilities = np.random.default_rng(0).random((25, 9))
-    whole = best_five(probabilities)
-    monkeypatch.setattr(evaluation, "CHUNK", 4)
-    assert np.array_equal(best_five(probabilities), whole) and whole.shape == (25, 5)
+def test_an_average_is_that_of_all_probabilities(feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = [tmp_path / f"{seed}.npy" for seed in range(3)]
+    for seed, file in enumerate(kept):
+        other = AlexNet(TINY, 24)
+        other.initialise(seed)
+        predict(other, feed, 10, lambda _: None, file)
+    plainly = [np.mean(views, axis=0) for views in zip(*map(_all_probabilities, kept), strict=True)]
+    whole = average(kept)
+    monkeypatch.setattr(evaluation, "CHUNK", 5)
+    in_chunks = average(kept)
+    for made in (whole, in_chunks):
+        assert all(np.array_equal(made.best[view], best_five(mean)) for view, mean in zip(VIEWS, plainly, strict=True))
+        assert np.array_equal(made.probabilities, -np.sort(-plainly[0], axis=1)[:, :5])
+
+
+def test_no_test_picture_is_said() -> None:
+    with pytest.raises(ValueError, match="there is no test picture to predict; prepare some"):
+        Prediction.of([])
 
 
 def test_counts_of_errors() -> None:
     probabilities = np.array([[0.5, 0.1, 0.1, 0.1, 0.1, 0.05, 0.05], [0.02, 0.5, 0.1, 0.1, 0.1, 0.1, 0.08]])
-    assert wrong(probabilities, np.array([0, 0])) == {"top1_wrong": 1, "top5_wrong": 1}
-    assert wrong(probabilities, np.array([4, 5])) == {"top1_wrong": 2, "top5_wrong": 0}
+    best = best_five(probabilities)
+    assert wrong(best, np.array([0, 0])) == {"top1_wrong": 1, "top5_wrong": 1}
+    assert wrong(best, np.array([4, 5])) == {"top1_wrong": 2, "top5_wrong": 0}
     assert best_five(np.array([[0.2, 0.4, 0.4]])).tolist() == [[1, 2, 0]], "ties in the order of the classes"
 
 
+FIRST = Prediction.of([(np.eye(3) * 0.8 + 0.05, np.eye(3)[[1, 1, 2]])])
+SECOND = Prediction.of([(np.eye(3)[[0, 2, 2]], np.eye(3))])
+LABELS = np.array([0, 1, 2])
+
+
 def test_an_evaluation_as_it_is_written(tmp_path: Path) -> None:
-    first = Prediction(ten_patches=np.eye(3) * 0.8 + 0.05, centre_patch=np.eye(3)[[1, 1, 2]])
-    second = Prediction(ten_patches=np.eye(3)[[0, 2, 2]], centre_patch=np.eye(3))
-    models = {"seed-0": first, "seed-1": second, files.AVERAGED: average([first, second])}
-    write_evaluation(tmp_path, "base", models, np.array([0, 1, 2]), ["a", "b", "c"])
+    models = {"seed-0": FIRST, "seed-1": SECOND, files.AVERAGED: FIRST}
+    write_evaluation(tmp_path, "base", models, LABELS, ["a", "b", "c", "none"])
     metrics = storage.read_json(tmp_path / "metrics.json")
-    assert metrics["ten_patches"] == {"top1_error": pytest.approx(1 / 6), "top5_error": 0.0}
+    assert metrics["ten_patches"] == {"top1_error": pytest.approx(1 / 6), "top5_error": 0.0} and metrics["diverged"] == []
     assert metrics["models"]["seed-0"]["centre_patch"]["top1_wrong"] == 1
-    rows = (tmp_path / "predictions.csv").read_text().splitlines()
-    assert rows[0].split(",") == list(files.PREDICTIONS) and len(rows) == 1 + 9
-    assert (tmp_path / "classes.csv").read_text().splitlines()[2] == "1,b,1,0.5,0"
-    assert measure("base", models, np.array([0, 1, 2])) == metrics
+    for view in VIEWS:
+        read = predictions.read(tmp_path, view)
+        assert list(read.best) == ["averaged", "seed-0", "seed-1"] and np.array_equal(read.labels, LABELS)
+        assert all(np.array_equal(read.best[model], made.best[view]) for model, made in models.items())
+        counts = {model: int(bad.sum()) for model, bad in read.wrong("top1").items()}
+        assert counts == {model: metrics["models"][model][view]["top1_wrong"] for model in models}
+    likely = predictions.read_probabilities(tmp_path)
+    assert likely["seed-0"].dtype == np.float16 and np.allclose(likely["seed-0"], FIRST.probabilities, atol=1e-3)
+    assert (tmp_path / "classes.csv").read_text().splitlines()[2:] == ["1,b,1,0.5,0", "2,c,1,0,0", "3,none,0,,"]
+    assert measure("base", models, LABELS) == metrics
+
+
+def test_where_a_seed_has_diverged_the_others_stand_alone(tmp_path: Path) -> None:
+    write_evaluation(tmp_path, "base", {"seed-1": FIRST}, LABELS, ["a", "b", "c"], diverged=[0, 2])
+    metrics = storage.read_json(tmp_path / "metrics.json")
+    assert metrics["diverged"] == [0, 2] and set(metrics) == {"run", "pictures", "diverged", "models"}
+    assert set(metrics["models"]) == {"seed-1"} and not (tmp_path / "classes.csv").exists(), "nothing is a mean of survivors"
+    assert list(predictions.read(tmp_path, "ten_patches").best) == ["seed-1"]
+
+
+def test_where_every_seed_has_diverged_nothing_is_predicted(tmp_path: Path) -> None:
+    write_evaluation(tmp_path, "base", {}, LABELS, ["a", "b", "c"], diverged=[0])
+    assert storage.read_json(tmp_path / "metrics.json") == {"run": "base", "pictures": 3, "diverged": [0], "models": {}}
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
 
 
 def test_nearest_against_every_difference() -> None:
     random = np.random.default_rng(1)
     queries, database = random.normal(size=(9, 40)).astype(np.float32), random.normal(size=(300, 40)).astype(np.float32)
     distances = np.sqrt(((queries[:, None].astype(np.float64) - database[None]) ** 2).sum(axis=2))
-    rows, found = nearest(queries, database, 6)
-    assert np.array_equal(rows, distances.argsort(axis=1, kind="stable")[:, :6])
-    np.testing.assert_allclose(found, np.sort(distances, axis=1)[:, :6], rtol=1e-5)
+    for each in (1, 4, 7, 100, 300):
+        rows, found = nearest(queries, _blocks(database, each), 6)
+        assert np.array_equal(rows, distances.argsort(axis=1, kind="stable")[:, :6])
+        np.testing.assert_allclose(found, np.sort(distances, axis=1)[:, :6], rtol=1e-6)
+
+
+def _blocks(database: np.ndarray, each: int) -> list[np.ndarray]:
+    return [database[first : first + each] for first in range(0, len(database), each)]
 
 
 def test_near_duplicates_far_from_the_origin() -> None:
-    """Where |q|^2 - 2 q.x + |x|^2 cancels, the distances computed again still tell the pictures apart."""
+    """Where |q|^2 - 2 q.x + |x|^2 cancels, the distances computed from the differences still tell the pictures apart."""
     base = np.full((1, 256), 1000.0, dtype=np.float32)
-    database = np.concatenate([base + step for step in (3.0, 1.0, 2.0)])
-    rows, found = nearest(base, database, 3)
-    assert rows.tolist() == [[1, 2, 0]]
-    np.testing.assert_allclose(found, [[16.0, 32.0, 48.0]])
+    database = np.concatenate([base + step for step in (3.0, 1.0, 2.0, *range(4, 300))])
+    for each in (1, 2, 50, 299):
+        rows, found = nearest(base, _blocks(database, each), 3)
+        assert rows.tolist() == [[1, 2, 0]]
+        np.testing.assert_allclose(found, [[16.0, 32.0, 48.0]])
 
 
-def test_a_picture_is_its_own_nearest(network: AlexNet, feed: Feed) -> None:
-    vectors = features(network, feed, 10)
-    assert vectors.shape == (24, 16) and (vectors >= 0).all(), "after the ReLU of the last hidden layer"
-    rows, found = nearest(vectors, vectors, 1)
-    assert (found[:, 0] == 0).all()
-    assert pixels(feed, 10).shape == (24, 3 * 55 * 55)
+@pytest.mark.parametrize("each", [1, 3, 8, 500])
+def test_equal_distances_are_ranked_by_row_whatever_the_blocks(each: int) -> None:
+    random = np.random.default_rng(2)
+    vectors = random.normal(size=(5, 300)).astype(np.float32)
+    which = random.integers(0, 5, 500)
+    rows, found = nearest(vectors, _blocks(vectors[which], each), 9)
+    for query in range(5):
+        assert rows[query].tolist() == np.flatnonzero(which == query)[:9].tolist() and (found[query] == 0).all()
 
 
-def test_the_share_of_neighbours_of_the_same_class() -> None:
-    labels = np.array([0, 0, 1, 1])
-    metrics = measure_neighbours("base", labels, np.array([[0, 0], [0, 1], [1, 1], [0, 0]]), np.array([[1, 1]] * 4))
-    assert (metrics["features_match"], metrics["pixels_match"], metrics["chance"]) == (5 / 8, 0.5, 0.5)
-    rows = table(labels[:1], np.array([1, 0]), np.array([[1, 0]]), np.array([[0.5, 2.0]]), np.array([[0, 1]]))
-    assert rows == [[0, 0, 1, 1, 0, 0.5, 0, 1], [0, 0, 2, 0, 1, 2.0, 1, 0]]
+def test_fewer_vectors_than_neighbours_and_numbers_that_are_not_finite() -> None:
+    queries, database = np.zeros((2, 3), dtype=np.float32), np.arange(12, dtype=np.float32).reshape(4, 3)
+    assert nearest(queries, _blocks(database, 3), 6)[0].tolist() == [[0, 1, 2, 3]] * 2
+    for bad in (np.nan, np.inf):
+        database[2, 1] = bad
+        with pytest.raises(ValueError, match="not finite"):
+            nearest(queries, _blocks(database, 3), 4)
+
+
+@pytest.mark.parametrize("side", [1, 5, 30])
+def test_distances_between_bytes_are_exact(side: int) -> None:
+    random = np.random.default_rng(3)
+    queries, block = (random.integers(0, 256, (count, side**2 * 3), dtype=np.uint8) for count in (4, 9))
+    queries[0], block[0], block[1] = 0, 255, 0  # the farthest, and the same
+    wanted = ((queries[:, None].astype(np.int64) - block[None]) ** 2).sum(axis=2)
+    assert np.array_equal(squared_distances(torch.from_numpy(queries), torch.from_numpy(block)).numpy(), wanted)
+
+
+def test_pixels_against_every_difference(tiny_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neighbours, ties in packed order, and the share of the other pictures that are nearer."""
+    train, test = (PackedSplit(tiny_set, split) for split in ("train", "test"))
+    queries, known = (split.take(np.arange(len(split)))[:, 4:59, 4:59].reshape(len(split), -1) for split in (test, train))
+    assert np.array_equal(pixels.centre_patches(test, np.arange(24), 55), queries)
+    squares = ((queries[:, None].astype(np.int64) - known[None]) ** 2).sum(axis=2)
+    found = [np.random.default_rng(seed).integers(0, 96, (24, 6)) for seed in range(3)]
+    told: list[int] = []
+    monkeypatch.setattr(pixels, "BYTES", 10 * 3 * 64 * 64)
+    by_pixels, percentiles = pixels.compare(queries, train, 55, found, CPU, told.append)
+    assert told == [10] * 9 + [6] and np.array_equal(by_pixels, squares.argsort(axis=1, kind="stable")[:, :6])
+    for near, percentile in zip(found, percentiles, strict=True):
+        marks = np.take_along_axis(squares, near, axis=1)
+        nearer = (squares[:, None] < marks[..., None]).sum(axis=2)
+        np.testing.assert_allclose(percentile, nearer / 95, rtol=0, atol=1e-12)
+
+
+def test_percentiles_of_ties_and_of_all_pictures() -> None:
+    """All that are equally far are in the middle; over all pictures the mean is one half."""
+    query, known = np.zeros((1, 3), dtype=np.uint8), np.repeat(np.array([[1], [2], [2], [2], [9]], dtype=np.uint8), 3, axis=1)
+    marks = (known.astype(float) ** 2).sum(axis=1)[None]
+    rows, percentiles = pixels.search(query, _blocks(known, 2), 5, 6, marks, CPU)
+    assert rows.tolist() == [[0, 1, 2, 3, 4]] and percentiles.tolist() == [[0, 0.5, 0.5, 0.5, 1]]
+
+
+def test_a_picture_is_its_own_nearest(network: AlexNet, feed: Feed, tmp_path: Path) -> None:
+    wanted, told = RetrievalSettings(run="base", seed=0, queries=7, neighbours=2, batch=10), list[int]()
+    rows, found = search_features(network, feed, feed, wanted, told.append, tmp_path)
+    assert rows[:, 0].tolist() == list(range(7)) and (found[:, 0] == 0).all() and sum(told) == 48
+    kept = [np.load(tmp_path / f"features-{name}.npy") for name in ("train", "test")]
+    assert np.array_equal(*kept) and kept[0].shape == (24, 16) and (kept[0] >= 0).all(), "after the last hidden layer's ReLU"
+    again, _ = search_features(network, feed, feed, wanted, lambda _: None)
+    assert np.array_equal(again, rows)
+
+
+def test_chance_is_that_of_a_picture_drawn_from_the_searched_ones() -> None:
+    """As in the faults list: queries and searched pictures of unequal classes."""
+    queries, known = np.repeat([0, 1, 2], [8, 1, 1]), np.repeat([0, 1, 2, 3], [1, 2, 5, 2])
+    assert chance(queries, known) == pytest.approx(0.8 * 0.1 + 0.1 * 0.2 + 0.1 * 0.5)
+    random = np.random.default_rng(0)
+    drawn = [(random.choice(known, 6) == label).mean() for label in np.tile(queries, 2000)]
+    assert np.mean(drawn) == pytest.approx(chance(queries, known), abs=0.01)
+    assert chance(np.arange(5), np.arange(5)) == pytest.approx(0.2)
+
+
+def test_what_is_said_of_the_neighbours() -> None:
+    labels, known = np.array([0, 1]), np.array([0, 0, 1])
+    found = Found(
+        by_features=np.array([[0, 1], [2, 0]]), by_untrained=np.array([[2, 1], [0, 1]]), distances=np.array([[0.5, 1], [2, 3]])
+    )
+    by_pixels, far = np.array([[2, 0], [2, 1]]), (np.array([[0.1, 0.3], [0.5, 0.5]]), np.array([[0, 0], [1, 0.5]]))
+    rows = matches(4, labels, known, found, by_pixels, far)
+    assert rows == [[4, 0, 0, 1.0, 0.5, 0.5, 0.2, 0.0], [4, 1, 1, 0.5, 0.0, 0.5, 0.5, 0.75]]
+    wanted = RetrievalSettings(run="base", seed=4, queries=2, neighbours=2)
+    metrics = measure_neighbours(wanted, labels, known, rows, [])
+    means = {"features_match": 0.75, "untrained_match": 0.25, "pixels_match": 0.5}
+    means |= {"features_percentile": pytest.approx(0.35), "untrained_percentile": 0.375}
+    told = {"run": "base", "seed": 4, "diverged": [], "queries": 2, "neighbours": 2, "chance": 0.5}
+    assert metrics == told | means | {"seeds": {"4": means}}
+    assert table(labels[:1], known, found, by_pixels) == [[0, 0, 1, 0, 0, 0.5, 2, 1], [0, 0, 2, 1, 0, 1.0, 0, 0]]
+    other = measure_neighbours(replace(wanted, seed=7), labels, known, rows, [7])
+    assert other == told | {"seed": 7, "diverged": [7], "seeds": {"4": means}}, "nothing of the seed that diverged"
+    assert measure_neighbours(wanted, labels, known, [], [4]) == {"run": "base", "seed": 4, "diverged": [4]}
+
+
+def test_which_seeds_are_measured() -> None:
+    wanted = RetrievalSettings(run="base", seed=3, queries=2)
+    assert wanted.measured(range(15)) == [3, 0, 1, 2, 4] and wanted.measured([3]) == [3]
+    for lines in ({"seeds": 0}, {"batch": 0}, {"queries": 0}, {"neighbours": 0}):
+        with pytest.raises(ValueError, match="1 or more"):
+            replace(wanted, **lines)

@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from study.data.feeding import AugmentationSettings
+from study.machine import Machine
 from study.network.alexnet import AlexNet, parameters_of
-from study.network.four_layer import FourLayer, FourLayerSettings
+from study.network.building import build
+from study.network.four_layer import PART, FourLayer, FourLayerSettings, LocallyConnected, _LocalProduct
 from study.network.geometry import overhang
 from study.network.settings import AlexNetSettings, sides
 from study.paper import numbers
@@ -151,15 +153,91 @@ def test_four_layer_network_of_footnote_3(crop: int, side: int) -> None:
     assert network(torch.zeros(2, 3, crop, crop)).shape == (2, 10)
 
 
+def test_the_four_layer_networks_parameters_keep_their_names_and_first_values() -> None:
+    """What is in a file of weights, and what a seed stands for."""
+    network = FourLayer(FourLayerSettings(architecture="four_layer"), 10, CPU)
+    network.initialise(1)
+    layers = ("conv1", "conv2", "local3", "local4", "fc10")
+    assert list(network.state_dict()) == [f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
+    assert network.local3.weight.shape == (36, 576, 32) and network.local3.bias.shape == (32, 6, 6)
+    drawn = torch.Generator().manual_seed(1)
+    for layer, deviation in (("conv1", 1e-4), ("conv2", 0.01), ("local3", 0.04), ("local4", 0.04), ("fc10", 0.01)):
+        weight = network.get_parameter(f"{layer}.weight")
+        assert torch.equal(weight, torch.empty(weight.shape).normal_(0, deviation, generator=drawn))
+
+
+def _local(inputs: int, maps: int, side: int) -> LocallyConnected:
+    local = LocallyConnected(inputs, maps, side).double()
+    with torch.no_grad():
+        for weight in local.parameters():
+            weight.normal_()
+    return local
+
+
 def test_locally_connected_with_equal_kernels_is_a_convolution() -> None:
-    network = FourLayer(FourLayerSettings(architecture="four_layer"), 10, CPU).double()
-    local = network.local3
+    local = _local(64, 32, 6)
     kernel = torch.randn(32, 64, 3, 3, dtype=torch.float64)
     with torch.no_grad():
         local.weight.copy_(kernel.reshape(32, -1).T.expand_as(local.weight))
         local.bias.zero_()
     x = torch.randn(2, 64, 6, 6, dtype=torch.float64)
     torch.testing.assert_close(local(x), torch.nn.functional.conv2d(x, kernel, padding=1))
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_gradients_of_a_local_layer_by_differences(layout: torch.memory_format) -> None:
+    local = _local(2, 3, 5)
+    x = torch.randn(2, 2, 5, 5, dtype=torch.float64).contiguous(memory_format=layout).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x, *_: local(x), (x, *local.parameters()))
+
+
+@pytest.mark.parametrize("rows", [2, 3, 5])
+def test_a_local_layer_is_the_same_however_many_rows_are_computed_at_a_time(rows: int) -> None:
+    """One on a CPU, all on other devices."""
+    x = torch.randn(7, 7, 2, 4, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(25, 18, 3, dtype=torch.float64, requires_grad=True)
+    one, some = (_LocalProduct.apply(x, weight, number) for number in (1, rows))
+    torch.testing.assert_close(some, one)
+    slopes = torch.randn_like(one)
+    for found, expected in zip(*(torch.autograd.grad(y, (x, weight), slopes) for y in (some, one)), strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("normalisation", ["none", "response", "batch"])
+def test_the_four_layer_network_trains_rounded_and_deterministic(normalisation: str) -> None:
+    """bfloat16 by autocast stays near float32, and what torch may check of determinism is allowed."""
+    settings = FourLayerSettings(architecture="four_layer", normalisation=normalisation)  # type: ignore[arg-type]
+    pictures, labels = torch.randn(PART + 4, 3, 24, 24) * 60, torch.arange(PART + 4) % 10
+    losses, was = [], torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        for precision in ("float32", "bfloat16"):
+            network = build(settings, 10, Machine(precision=precision))  # type: ignore[arg-type]
+            network.initialise(1)
+            loss = torch.nn.functional.cross_entropy(network(pictures), labels)
+            loss.backward()
+            assert all(w.grad is not None and w.grad.dtype == torch.float32 for w in network.parameters())
+            assert all(w.grad.isfinite().all() and w.grad.any() for w in network.parameters())  # type: ignore[union-attr]
+            losses.append(loss.item())
+    finally:
+        torch.use_deterministic_algorithms(was)
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+
+
+def test_batch_normalisation_in_the_four_layer_network_sees_the_whole_batch() -> None:
+    """Though conv1 takes a part of the batch at a time: each map of layer 1 has mean 0 and variance 1 over all pictures."""
+    network, plain = (
+        FourLayer(FourLayerSettings(architecture="four_layer", normalisation=name), 10, CPU) for name in ("batch", "none")
+    )
+    network.initialise(1)
+    more = sum(p.numel() for p in network.parameters()) - sum(p.numel() for p in plain.parameters())
+    assert more == 2 * (64 + 64)  # a scale and a shift for each map of layers 1 and 2
+    normalised: list[torch.Tensor] = []
+    network.normalise1.register_forward_hook(lambda module, inputs, output: normalised.append(output))
+    network(torch.randn(3 * PART, 3, 24, 24) * 60)
+    (maps,) = normalised
+    torch.testing.assert_close(maps.mean(dim=(0, 2, 3)), torch.zeros(64), atol=1e-4, rtol=0)
+    torch.testing.assert_close(maps.var(dim=(0, 2, 3), correction=0), torch.ones(64), atol=0.1, rtol=0)
 
 
 def test_the_defaults_are_the_papers_numbers() -> None:

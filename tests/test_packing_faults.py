@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import parent_process
 from pathlib import Path
@@ -122,7 +122,7 @@ def test_a_disk_that_is_full_at_any_file(undisturbed: dict[str, bytes], tmp_path
     monkeypatch.setattr(packing, "ProcessPoolExecutor", Here)
     monkeypatch.setattr(storage, "open", disk := Disk(1000), raising=False)
     pack(Faulty(), PACKING, tmp_path / "enough", 1, lambda _: None)
-    assert disk.written == 3 * 3 + 2 * 2 + 3 + 2, "shards, sums and notes; labels; the mean and the index"
+    assert disk.written == 3 * 3 + 2 * 2 + 1 + 3 + 2, "shards, sums and notes; the origin; labels; the mean and the index"
     for room in range(disk.written):
         folder = tmp_path / str(room)
         monkeypatch.setattr(storage, "open", Disk(room), raising=False)
@@ -205,3 +205,86 @@ def test_what_killed_processes_and_other_settings_left_is_cleared(undisturbed: d
     storage.write_json(tmp_path / ".train-00003.npy.json", {"made_from": "other settings", "sha256": "0"})
     pack(Faulty(), PACKING, tmp_path, 1, lambda _: None)
     assert contents(tmp_path) == undisturbed
+
+
+@pytest.mark.parametrize(
+    ("bad", "sentence"),
+    [
+        (("train",), "none of the train pictures can be read (train/0.JPEG: not a picture); mend them"),
+        (("validation",), "none of the validation pictures can be read (validation/0.JPEG: not a picture); mend them"),
+        (("test",), "none of the test pictures can be read (test/0.JPEG: not a picture); mend them"),
+        (("train", "test", "validation"), "none of the train pictures can be read (train/0.JPEG: not a picture); mend them"),
+    ],
+)
+def test_a_split_that_cannot_be_read_is_refused(
+    bad: tuple[str, ...], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many pictures may be unreadable."""
+    monkeypatch.setattr(packing, "ProcessPoolExecutor", Here)
+    heic = b"\0\0\0\x18ftypheic" + bytes(50)
+
+    @dataclass(frozen=True)
+    class Unreadable(Faulty):
+        def load(self, split: str, start: int, stop: int) -> Iterator[Item]:
+            for item in Faulty.load(self, split, start, stop):
+                yield Item(item.name, heic, item.label) if split in bad else item
+
+    with pytest.raises(ValueError) as told:
+        pack(Unreadable(), replace(PACKING, rejects=20), tmp_path, 1, lambda _: None)
+    assert str(told.value) == sentence
+    with pytest.raises(ValueError, match="no packed pictures in"):
+        read_index(tmp_path)
+
+
+def test_a_class_of_which_nothing_is_left_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "ProcessPoolExecutor", Here)
+
+    @dataclass(frozen=True)
+    class OneClass(Faulty):
+        def load(self, split: str, start: int, stop: int) -> Iterator[Item]:
+            for item in Faulty.load(self, split, start, stop):
+                yield Item(item.name, b"" if item.label == 1 and split == "train" else item.content, item.label)
+
+    with pytest.raises(ValueError, match="no training picture of 'other' can be read; mend them, or leave that class out"):
+        pack(OneClass(), replace(PACKING, rejects=20), tmp_path, 1, lambda _: None)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As some network disks are: a file stands for the lock, and one that a process left behind is recognised."""
+    fcntl = pytest.importorskip("fcntl")
+
+    def flock(file: Any, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    monkeypatch.setattr(packing, "ProcessPoolExecutor", Here)
+    pack(Faulty(), PACKING, tmp_path / "packed", 1, lambda _: None)
+    lock = tmp_path / "lock"
+    refused = pytest.raises(ValueError, match=f"this is being tried by process {os.getpid()}; wait for it, or end it")
+    with storage.held(lock, "this is being tried"), refused, storage.held(lock, "this is being tried"):
+        pass
+    with storage.held(lock, "this is being tried"):
+        pass
+    left = subprocess.run([sys.executable, "-c", HELD, str(number), str(lock)], cwd=Path(__file__).parents[1])
+    assert left.returncode == 9 and [path for path in tmp_path.glob("lock*") if path.stat().st_size]
+    with storage.held(lock, "this is being tried"):
+        pass
+
+
+HELD = """
+import fcntl, os, sys
+from pathlib import Path
+from study import storage
+def flock(file, operation):
+    raise OSError(int(sys.argv[1]), "")
+fcntl.flock = flock
+with storage.held(Path(sys.argv[2]), "this is being tried"):
+    os._exit(9)
+"""
+
+
+def test_a_lock_that_cannot_be_written_says_why(tmp_path: Path) -> None:
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(OSError, match="[Dd]irectory|[Pp]ermission"), storage.held(tmp_path / "lock", "this is being tried"):
+        pass

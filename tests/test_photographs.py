@@ -15,7 +15,8 @@ from study.sources import fetching
 from study.sources.fetching import VARIABLE
 from study.sources.folders import FolderSettings, obtain_folder
 from study.sources.ilsvrc import IlsvrcSettings, obtain_ilsvrc
-from study.sources.photographs import Photographs, list_tar
+from study.sources.listing import list_place
+from study.sources.photographs import Photographs
 from tests.ilsvrc_shaped import make, photograph, synsets
 
 YEAR_2012 = IlsvrcSettings(source="ilsvrc2012", steering=4)
@@ -79,9 +80,9 @@ def test_ilsvrc_2010_has_the_papers_splits_where_the_ground_truth_is_given(
 
 
 def _extract(official: Path, into: Path) -> None:
-    for file in list_tar(official / "ILSVRC2012_img_train.tar"):
+    for file in list_place(official / "ILSVRC2012_img_train.tar", lambda name: name.endswith(".tar")).pictures:
         storage.write_bytes(into / "train" / file.name, file.read())
-    for file in list_tar(official / "ILSVRC2012_img_val.tar"):
+    for file in list_place(official / "ILSVRC2012_img_val.tar").pictures:
         storage.write_bytes(into / file.name, file.read())
 
 
@@ -103,6 +104,116 @@ def test_extracted_and_kaggles_layouts_have_the_same_labels(
     (kaggle / "LOC_val_solution.csv").unlink()
     with pytest.raises(ValueError, match=r"val is flat and its labels are missing: put LOC_val_solution.csv"):
         obtain_ilsvrc(YEAR_2012)
+
+
+def _kaggle(official: Path, root: Path) -> dict[str, str]:
+    """As Kaggle has it. Returns the validation pictures' labels by name, without the ending."""
+    _extract(official, root / "ILSVRC/Data/CLS-LOC")
+    labels = _labels_by_name(obtain_ilsvrc(YEAR_2012))
+    return {Path(name).stem: label for name, label in labels.items() if name.startswith("val/")}
+
+
+def _solution(labels: dict[str, str], head: str = "ImageId,PredictionString", row: str = "{},{} 1 2 3 4", end: str = "\n") -> str:
+    return end.join([head, *(row.format(name, label) for name, label in labels.items()), ""])
+
+
+def test_kaggles_list_in_the_forms_that_people_have(official: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "kaggle"
+    labels = _kaggle(official, root)
+    expected = _labels_by_name(obtain_ilsvrc(YEAR_2012))
+    monkeypatch.setenv(VARIABLE, str(root))
+    first = next(iter(labels))
+    for text in (
+        _solution(labels, end="\r\n"),
+        "\ufeff" + _solution(labels, head="ImageId, PredictionString"),
+        _solution(labels, head="imageid,predictionstring", row="{}.JPEG,{}"),
+        _solution(labels | {"ILSVRC2012_val_99999999": "n01440764"}, row='"{}","{} 5 6 7 8 "'),
+    ):
+        (root / "LOC_val_solution.csv").write_text(text, encoding="utf-8")
+        assert _labels_by_name(obtain_ilsvrc(YEAR_2012)) == expected
+    few = dict(list(labels.items())[:7])
+    for text, sentence in (
+        (
+            _solution(labels, head="Id,Label"),
+            r"LOC_val_solution.csv has the columns Id, Label, not ImageId and PredictionString; get",
+        ),
+        ("", "has the columns none, not ImageId"),
+        (
+            _solution(labels | {first: ""}, row="{},{}"),
+            rf"LOC_val_solution.csv, line 2, gives {first} no class; get the file anew",
+        ),
+        (_solution(labels, row="{}"), rf"line 2, gives {first} no class"),
+        (_solution(few), "LOC_val_solution.csv lacks 17 of 24 pictures, such as val/ILSVRC2012_val_"),
+        (_solution(labels | {first: "n0"}), "the validation pictures have the class 'n0', which no training picture has"),
+    ):
+        (root / "LOC_val_solution.csv").write_text(text, encoding="utf-8")
+        with pytest.raises(ValueError, match=sentence):
+            obtain_ilsvrc(YEAR_2012)
+
+
+def test_ilsvrcs_tars_of_classes_and_empty_folders(official: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The outer tar unpacked and the inner ones not; nothing unpacked; a class that was not."""
+    expected, root = _labels_by_name(obtain_ilsvrc(YEAR_2012)), tmp_path / "once"
+    _extract(official, tmp_path / "whole")
+    shutil.copytree(tmp_path / "whole/val", root / "val")
+    shutil.copy(official / "ILSVRC2012_devkit_t12.tar.gz", root)
+    (root / "train").mkdir()
+    monkeypatch.setenv(VARIABLE, str(root))
+    with pytest.raises(ValueError, match="once/train holds no class folders with pictures, and no tar of a class; https"):
+        obtain_ilsvrc(YEAR_2012)
+    with tarfile.open(official / "ILSVRC2012_img_train.tar") as tar:
+        tar.extractall(root / "train", filter="data")
+    source = obtain_ilsvrc(YEAR_2012)
+    assert _labels_by_name(source) == expected and source.account.line().startswith("60 files seen: 60 used, 0 left out")
+    (root / "train" / f"{synsets(9)[8]}.tar").write_bytes(bytes(10240))
+    with pytest.raises(ValueError, match=rf"the folder 'train/{synsets(9)[8]}' holds nothing; put pictures there"):
+        obtain_ilsvrc(YEAR_2012)
+    chosen = tuple(synsets(3))
+    assert obtain_ilsvrc(IlsvrcSettings(source="ilsvrc2012", steering=1, classes=chosen)).counts == {
+        "train": 9, "validation": 1, "test": 5,
+    }  # fmt: skip
+
+
+def test_ilsvrcs_validation_set_as_people_have_it(official: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected, root = _labels_by_name(obtain_ilsvrc(YEAR_2012)), tmp_path / "extracted"
+    _extract(official, root)
+    monkeypatch.setenv(VARIABLE, str(root))
+    with pytest.raises(
+        ValueError, match=r"val is flat and its labels are missing: put LOC_val_solution.csv or ILSVRC2012_devkit"
+    ):
+        obtain_ilsvrc(YEAR_2012)
+    shutil.copy(official / "ILSVRC2012_devkit_t12.tar.gz", root)
+    missing = min((root / "val").iterdir()).rename(tmp_path / "kept.JPEG")
+    with pytest.raises(ValueError, match="the val set has 23 pictures and 24 labels; get both anew"):
+        obtain_ilsvrc(YEAR_2012)
+    for name, said in (
+        ("ILSVRC2012_val_00000099.JPEG", "val/ILSVRC2012_val_00000099.JPEG otherwise"),
+        ("a_00000002.JPEG", "two"),
+    ):
+        missing = missing.rename(root / "val" / name)
+        with pytest.raises(ValueError, match=f"the val set's pictures are numbered from 1 to 24, but {said}"):
+            obtain_ilsvrc(YEAR_2012)
+    missing.rename(root / "val/ILSVRC2012_val_00000001.JPEG")
+    assert _labels_by_name(obtain_ilsvrc(YEAR_2012)) == expected
+    for name, label in expected.items():  # into folders, as a well-known script does
+        if name.startswith("val/"):
+            (root / "val" / label).mkdir(exist_ok=True)
+            (root / name).rename(root / "val" / label / Path(name).name)
+    assert {Path(name).name: label for name, label in _labels_by_name(obtain_ilsvrc(YEAR_2012)).items()} == {
+        Path(name).name: label for name, label in expected.items()
+    }
+    shutil.rmtree(root / "val" / synsets(1)[0])
+    with pytest.raises(ValueError, match=rf"the validation pictures lack the class '{synsets(1)[0]}', .* in download.classes$"):
+        obtain_ilsvrc(YEAR_2012)
+    shutil.rmtree(root / "val")
+    with pytest.raises(ValueError, match="extracted/val is missing beside"):
+        obtain_ilsvrc(YEAR_2012)
+    (root / "val").mkdir()
+    with pytest.raises(ValueError, match="extracted/val holds no pictures; https://image-net.org"):
+        obtain_ilsvrc(YEAR_2012)
+    with pytest.raises(ValueError, match="steering is 24, but the validation set has 24 pictures; choose fewer"):
+        monkeypatch.setenv(VARIABLE, str(official))
+        obtain_ilsvrc(IlsvrcSettings(source="ilsvrc2012", steering=24))
 
 
 def test_what_is_missing_is_named(official: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -177,9 +288,9 @@ def test_a_third_split_and_a_list_of_labels(tmp_path: Path) -> None:
     ("settings", "sentence"),
     [
         ({"place": "nowhere"}, r"nowhere is not there: looked for .*set download.place"),
-        ({"place": "empty"}, r"holds no train/<class>/ and val/<class>/ with pictures"),
+        ({"place": "empty"}, r"holds no pictures; a study needs train/<class>/, best with val/<class>/"),
         ({"place": "good", "validation": 30}, r"validation is 30, taken from 60 training pictures; choose less than half"),
-        ({"place": "single"}, r"has 1 class; a study needs two or more"),
+        ({"place": "single"}, r"has 1 class \(c0\); a study needs two or more"),
     ],
 )
 def test_what_cannot_be_a_study_is_refused(

@@ -16,12 +16,20 @@ ROOT = Path(__file__).parent.parent
 PIPELINE = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
 STAGES = {name: block.get("do", block) for name, block in PIPELINE.items()}
 # Carry settings in and records out; no result depends on them but through the params that a stage declares.
-FRAME = {"study/checking.py", "stages/__init__.py", "stages/running.py", "stages/settings.py", "study/provenance.py"}
+FRAME = {
+    "study/checking.py", "stages/__init__.py", "stages/relative.py", "stages/running.py", "stages/settings.py", "study/provenance.py",
+}  # fmt: skip
+IGNORED = (ROOT / ".dvcignore").read_text(encoding="utf-8").splitlines()  # no part of a folder that is a dep
 COMPUTING = ("prepare", "train", "evaluate", "converge", "retrieve", "judge")
+
+
+BY_NAME = {"study/judging/protocol.py": "study/judging/measures"}  # whose modules it imports as protocol.yaml names them
 
 
 def _imported(path: Path) -> Iterator[Path]:
     """Project files that a file imports, wherever in it."""
+    if folder := BY_NAME.get(path.relative_to(ROOT).as_posix()):
+        yield from (file for file in (ROOT / folder).glob("*.py") if file.name != "__init__.py")
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names: list[str] = []
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -46,12 +54,12 @@ def _needed(stage: str) -> set[str]:
 
 
 def _declared(stage: str) -> set[str]:
-    """Code among the deps; a folder stands for all its modules."""
+    """Code among the deps; a folder stands for all its modules but those that DVC ignores."""
     code = set[str]()
     for dep in STAGES[stage]["deps"]:
         if (ROOT / dep).is_dir() and dep.startswith("study/"):
-            modules = (path for path in (ROOT / dep).glob("*.py") if path.name != "__init__.py")
-            code |= {path.relative_to(ROOT).as_posix() for path in modules}
+            modules = (path for path in (ROOT / dep).rglob("*.py") if path.name != "__init__.py")
+            code |= {path.relative_to(ROOT).as_posix() for path in modules} - set(IGNORED)
         elif dep.endswith(".py"):
             code.add(dep)
     return code

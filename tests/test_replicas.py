@@ -29,7 +29,7 @@ machine = dataclasses.replace(MACHINE, precision="float64", replicas=2)
 from study.training import run
 run.asked_to_end = lambda: stop and len(told) == stop - 1
 try:
-    train_seed(RUN, machine, Path(sys.argv[1]), Path(sys.argv[2]), "tiny", 0, told.append)
+    train_seed(RUN, machine, Path(sys.argv[1]), Path(sys.argv[2]) / "out", "tiny", 0, told.append)
 except loop.Interrupted:
     sys.exit(0)
 """
@@ -50,14 +50,14 @@ def test_two_replicas_have_the_losses_of_one_process(tiny_set: Path, tmp_path: P
 
     monkeypatch.setattr(storage, "WORK", tmp_path / "one" / "work")
     alone = dataclasses.replace(MACHINE, precision="float64")
-    train_seed(RUN, alone, tiny_set, tmp_path / "one", "tiny", 0, lambda _: None)
+    train_seed(RUN, alone, tiny_set, tmp_path / "one" / "out", "tiny", 0, lambda _: None)
     (tmp_path / "two").mkdir()
     _by_torchrun(tiny_set, tmp_path / "two", stop=10)
     assert list((tmp_path / "two/work").rglob("*.state")), "the first replica saved the state that both agreed on"
     _by_torchrun(tiny_set, tmp_path / "two")
-    one, two = (pd.read_csv(tmp_path / name / "curve.csv") for name in ("one", "two"))
+    one, two = (pd.read_csv(tmp_path / name / "out" / "curve.csv") for name in ("one", "two"))
     pd.testing.assert_frame_equal(one, two, rtol=1e-10)
-    weights, others = (safetensors.numpy.load_file(tmp_path / name / "weights.safetensors") for name in ("one", "two"))
+    weights, others = (safetensors.numpy.load_file(tmp_path / name / "out" / "weights.safetensors") for name in ("one", "two"))
     for name, weight in weights.items():
         np.testing.assert_allclose(others[name], weight, rtol=1e-8, atol=1e-12)
 

@@ -103,7 +103,6 @@ def test_a_run_differs_from_the_base_by_its_own_lines() -> None:
         ("curves", {}, "curves is empty"),
         ("retrieve.run", "best", "retrieve.run is 'best', which is no run; use one of: base"),
         ("retrieve.seed", 9, "name one of its seeds"),
-        ("judge.confidence", 95, "choose 0.95"),
     ],
 )
 def test_mistakes(path: str, value: object, sentence: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from stages.settings import merged, read_params
+from study.training.code import training_code
 from tests.ilsvrc_shaped import make
 from tests.project import (
     ENVIRONMENT,
@@ -28,13 +29,16 @@ from tests.project import (
 def test_every_file_that_files_py_names_is_there(miniature: Path) -> None:
     results = miniature / "results" / "miniature"
     seeds = [f"train/{run}/seed-{seed}" for run in ("base", "no_normalisation") for seed in (0, 1)]
-    names = [f"{seed}/{file}" for seed in seeds for file in ("curve.csv", "weights.safetensors", "kernels.npy", "kernels.png")]
+    of_a_seed = ("curve.csv", "layers.csv", "weights.safetensors", "kernels.npy", "kernels.png", "kernels-by-epoch.npz")
+    names = [f"{seed}/{file}" for seed in seeds for file in of_a_seed]
     for run_name in ("base", "no_normalisation"):
         names += [f"train/{run_name}/metrics.json"]
-        names += [f"evaluate/{run_name}/{file}" for file in ("metrics.json", "predictions.csv", "classes.csv")]
+        names += [f"evaluate/{run_name}/{file}" for file in ("metrics.json", "classes.csv")]
+        names += [f"evaluate/{run_name}/{file}.npz" for file in ("ten_patches", "centre_patch", "probabilities")]
         names += [f"provenance/{stage}-{run_name}.json" for stage in ("train", "evaluate")]
     for curve in ("relu", "tanh"):
         names += [f"converge/{curve}/{file}" for file in ("metrics.json", "curves.csv", "figure1.csv")]
+        names += [f"converge/{curve}/seed-{seed}/{file}" for seed in (0, 1) for file in ("layers.csv", "kernels-by-epoch.npz")]
     names += ["download/source.json", "prepare/packed.json", "retrieve/metrics.json", "retrieve/neighbours.csv"]
     names += ["retrieve/features-train.npy", "retrieve/features-test.npy"]
     names += [f"halve/{file}" for file in ("metrics.json", "divergences.csv")]
@@ -67,6 +71,12 @@ def test_provenance_names_what_made_a_result(miniature: Path) -> None:
     assert record["commit"] == head and record["dirty"] is False
     assert record["run"]["seeds"] == [0, 1] and record["seconds"] > 0 and record["peak_memory_bytes"] > 1e7
     assert set(record["versions"]) >= {"torch", "numpy", "pillow", "python"}
+    assert record["training_code"] == training_code() and record["capability"] and record["reused_seeds"] == []
+    index = json.loads((miniature / "data/packed/miniature/index.json").read_text())
+    for stage in ("train-base", "train-no_normalisation", "converge-relu", "converge-tanh"):
+        record = json.loads((miniature / f"results/miniature/provenance/{stage}.json").read_text())
+        assert record["data_sha256"] == index["sha256"] and record["training_code"] == training_code()
+        assert [len(seconds) for seconds in record["epoch_processor_seconds"].values()] == [1 + ("converge" in stage)] * 2
 
 
 def test_what_other_stages_read_holds_no_time(miniature: Path) -> None:
@@ -216,18 +226,25 @@ def test_dvcs_experiments_change_what_is_chosen_and_never_the_study(miniature: P
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="limits are those of Linux")
 def test_the_whole_study_on_ilsvrcs_shape(tmp_path: Path) -> None:
-    """Tars in a tar, 1,000 classes, odd files among them: every stage, from the official files to the verdicts."""
+    """Tars in a tar, 1,000 classes, odd files among them, more shards than ILSVRC-2012's 1,282 + 50: every stage, from the
+    official files to the verdicts, with at most 256 open files and 4 GiB of data a process."""
     folder, classes = tmp_path / "project", 1000
     folder.mkdir()
     copy_project(folder)
-    make(tmp_path / "official", classes=classes, train=2, val=1)
+    make(tmp_path / "official", classes=classes, train=3, val=1)
     params = merged(read_params(ROOT / "params.yaml"), MINIATURE)
     params["download"] = {"source": "ilsvrc2012", "steering": 400}
+    params["prepare"] |= {"shard": 2}
     params["runs"] = {"base": {"seeds": [0]}, "code145": {"recipe": "code145", "seeds": [0]}}
     write_params(folder, params)
     run("git", "init", "-q", cwd=folder)
-    dvc("repro", cwd=folder, environment={"STUDY_DATA": str(tmp_path / "official")})
+    limited = ("sh", "-c", 'ulimit -n 256 && ulimit -d 4194304 && exec "$@"', "sh", sys.executable, "-m", "dvc", "repro")
+    run(*limited, cwd=folder, environment={"STUDY_DATA": str(tmp_path / "official")})
+    assert len(list((folder / "data/packed/miniature").glob("train-[0-9]*.npy"))) == 1500
+    for record in (folder / "results/miniature/provenance").glob("*.json"):
+        assert json.loads(record.read_text())["peak_memory_bytes"] < 2**32, record
     results = folder / "results/miniature"
     evaluated = json.loads((results / "evaluate/code145/metrics.json").read_text())
     assert evaluated["pictures"] == 600

@@ -13,13 +13,14 @@ import safetensors.torch
 import torch
 
 from study import storage
-from study.machine import Machine, MachineSettings, set_up
-from study.measuring.convergence import epochs_to, fastest, mean_curve
+from study.machine import MachineSettings, set_up
 from study.network.alexnet import AlexNet
 from study.training import loop
 from study.training import run as training_run
 from study.training.checkpoint import Checkpoints
-from study.training.run import RunSettings, load_network, train_seed
+from study.training.diagnostics import Diagnostics, Measured
+from study.training.reporting import Skipped
+from study.training.run import RunSettings, train_seed
 from study.training.update import LearningSettings, Momentum, RateSettings
 from tests.conftest import MACHINE, TINY
 
@@ -29,8 +30,13 @@ def own_work_area(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "WORK", tmp_path / "work")
 
 
-def _train(run: RunSettings, packed: Path, folder: Path, tell=lambda _: None) -> dict:
-    return train_seed(run, MACHINE, packed, folder, "tiny", 0, tell)
+def _train(run: RunSettings, packed: Path, folder: Path, report=lambda _: None, seed: int = 0) -> dict:
+    return train_seed(run, MACHINE, packed, folder, "tiny", seed, report)
+
+
+def _steps(news: list[int | str]) -> int:
+    """How many batches were trained, by what was reported."""
+    return sum(isinstance(one, int) and not isinstance(one, Skipped) for one in news)
 
 
 class _Interruption(Exception):
@@ -38,14 +44,14 @@ class _Interruption(Exception):
 
 
 def _interrupted_after(batches: int):
-    told = []
+    reported = []
 
-    def tell(news: int | str) -> None:
-        told.append(news)
-        if sum(isinstance(one, int) for one in told) == batches:
+    def report(news: int | str) -> None:
+        reported.append(news)
+        if _steps(reported) == batches:
             raise _Interruption
 
-    return tell
+    return report
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +67,12 @@ def whole(tiny_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+FILES = ["curve.csv", "kernels-by-epoch.npz", "kernels.npy", "kernels.png", "layers.csv", "weights.safetensors"]
+
+
 def _same(one: Path, other: Path) -> bool:
-    names = ("weights.safetensors", "curve.csv", "kernels.npy", "kernels.png")
+    names = sorted(path.name for path in one.iterdir() if path.is_file())
+    assert names == FILES
     return all((one / name).read_bytes() == (other / name).read_bytes() for name in names)
 
 
@@ -76,9 +86,9 @@ def test_resume_is_bit_identical(
     assert not (tmp_path / "weights.safetensors").exists()
     done = []
     _train(tiny_run, tiny_set, tmp_path, done.append)
-    assert sum(isinstance(one, int) for one in done) == 18 - (batches - 1), "it went on from the last batch that was saved"
+    assert _steps(done) == 18 - (batches - 1), "it went on from the last batch that was saved"
     assert _same(tmp_path, whole)
-    assert not any(storage.WORK.iterdir()), "the state of a finished run is discarded"
+    assert not list(storage.WORK.rglob("*.state")), "the states of a finished training are dropped"
 
 
 def test_resume_would_differ_without_the_velocity(
@@ -90,8 +100,8 @@ def test_resume_would_differ_without_the_velocity(
         _train(tiny_run, tiny_set, tmp_path, _interrupted_after(5))
     resume = loop._resume
 
-    def forgetful(checkpoints, network, rule, replicas):
-        progress = resume(checkpoints, network, rule, replicas)
+    def forgetful(checkpoints, network, rule, callbacks, replicas):
+        progress = resume(checkpoints, network, rule, callbacks, replicas)
         for velocity in rule.velocities:
             velocity.zero_()
         return progress
@@ -105,14 +115,17 @@ def test_a_training_asked_to_end_saves_its_last_step_and_goes_on_from_it(
     tiny_run: RunSettings, tiny_set: Path, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a cluster that takes back its place: nothing of the seven batches is lost, though none was due for saving."""
-    told: list[int | str] = []
-    monkeypatch.setattr(training_run, "asked_to_end", lambda: sum(isinstance(one, int) for one in told) == 6)
+    reported: list[int | str] = []
+    monkeypatch.setattr(training_run, "asked_to_end", lambda: _steps(reported) == 6)
     with pytest.raises(loop.Interrupted):
-        _train(tiny_run, tiny_set, tmp_path, told.append)
+        _train(tiny_run, tiny_set, tmp_path, reported.append)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["curve.csv"], "neither weights nor kernels"
     done: list[int | str] = []
     monkeypatch.setattr(training_run, "asked_to_end", lambda: False)
     _train(tiny_run, tiny_set, tmp_path, done.append)
-    assert [sum(isinstance(one, int) for one in news) for news in (told, done)] == [7, 11]
+    assert [_steps(news) for news in (reported, done)] == [7, 11]
+    assert [one for one in done if isinstance(one, Skipped)] == [Skipped(6 * 16 + 16)]
+    assert "tiny seed 0 goes on after 1 batches of epoch 2" in done
     assert _same(tmp_path, whole)
 
 
@@ -147,7 +160,7 @@ def test_sigkill_then_resume_is_bit_identical(delay: float, tiny_set: Path, tmp_
 
 def test_a_damaged_checkpoint_is_refused_and_the_one_before_used(capsys: pytest.CaptureFixture) -> None:
     checkpoints = Checkpoints("run")
-    with checkpoints.held():
+    with checkpoints.locked():
         for iteration in (1, 2, 3):
             checkpoints.save(iteration, {"w": torch.full((100,), float(iteration))}, {"iteration": iteration})
         newest = max(checkpoints.folder.glob("*.state"))
@@ -156,23 +169,23 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_used(capsys: pytest.
         newest.write_bytes(content)
         tensors, progress = checkpoints.latest()  # type: ignore[misc]
     assert progress == {"iteration": 2} and (tensors["w"] == 2).all()
-    assert "000000003 is damaged and is not used" in capsys.readouterr().out
+    assert "has a damaged checkpoint, 000000003, which is not used" in capsys.readouterr().out
 
 
 def test_two_trainers_of_one_run(tmp_path: Path) -> None:
     with (
-        Checkpoints("run").held(),
+        Checkpoints("run").locked(),
         pytest.raises(ValueError, match=f"trained by process {os.getpid()}"),
-        Checkpoints("run").held(),
+        Checkpoints("run").locked(),
     ):
         pass
-    with Checkpoints("run").held():
+    with Checkpoints("run").locked():
         pass
 
 
 def test_a_full_disk_keeps_the_previous_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoints = Checkpoints("run")
-    with checkpoints.held():
+    with checkpoints.locked():
         checkpoints.save(1, {"w": torch.ones(10)}, {"iteration": 1})
 
         def full(path: Path, content: bytes) -> None:
@@ -184,15 +197,45 @@ def test_a_full_disk_keeps_the_previous_checkpoint(monkeypatch: pytest.MonkeyPat
         assert checkpoints.latest()[1] == {"iteration": 1}  # type: ignore[index]
 
 
-def test_a_diverging_run_is_recorded_and_its_last_finite_state_kept(
-    tiny_set: Path, tmp_path: Path, tiny_run: RunSettings
+def _wild(run: RunSettings, rate: float) -> RunSettings:
+    return dataclasses.replace(run, learning=dataclasses.replace(run.learning, rate=RateSettings(initial=rate)))
+
+
+def test_a_diverged_training_is_said_and_leaves_its_curve_alone(tiny_set: Path, tmp_path: Path, tiny_run: RunSettings) -> None:
+    reported: list[int | str] = []
+    outcome = _train(_wild(tiny_run, 1e18), tiny_set, tmp_path, reported.append)
+    assert outcome["summary"]["status"] == "diverged" and outcome["summary"]["epochs"] == 0
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["curve.csv", "layers.csv"]
+    lines = [one for one in reported if isinstance(one, str)]
+    assert lines == [
+        "tiny seed 0 diverged in epoch 1, its loss or its weights are not finite: nothing is computed from it; "
+        "lower the learning rate of all runs that are compared"
+    ]
+    again: list[int | str] = []
+    assert _train(_wild(tiny_run, 1e18), tiny_set, tmp_path, again.append)["reused"]
+    assert again[0] == "tiny seed 0 was trained before, for 0 epochs, and is reused" and again[1] == lines[0]
+
+
+@pytest.mark.parametrize("spoiled", ["weight", "validation"])
+def test_what_is_not_finite_after_an_epoch_has_diverged_too(
+    spoiled: str, tiny_set: Path, tmp_path: Path, tiny_run: RunSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    learning = dataclasses.replace(tiny_run.learning, rate=dataclasses.replace(tiny_run.learning.rate, initial=1e18))
-    wild = dataclasses.replace(tiny_run, learning=learning)
-    outcome = _train(wild, tiny_set, tmp_path)
-    assert outcome["summary"]["status"] == "diverged"
-    network = load_network(wild, 24, tmp_path, Machine())
-    assert all(torch.isfinite(weight).all() for weight in network.parameters())
+    """All losses of the training are finite: a weight is spoiled in the last step of epoch 2, or the validation loss is."""
+    close = loop._close_epoch
+
+    def spoil(progress, network, *rest):
+        if progress.epoch == 2 and spoiled == "weight":
+            with torch.no_grad():
+                network.columns[1].conv5.weight[0, 0, 0, 0] = float("inf")
+        close(progress, network, *rest)
+
+    loss = float("nan") if spoiled == "validation" else 1.0
+    monkeypatch.setattr(loop, "_close_epoch", spoil)
+    monkeypatch.setattr(loop, "errors", lambda *rest: (loss, 0.5, 0.5))
+    monkeypatch.setattr(Diagnostics, "measure", lambda self, epoch: Measured([], 1.0))
+    summary = _train(tiny_run, tiny_set, tmp_path)["summary"]
+    assert summary["status"] == "diverged" and summary["epochs"] == (1 if spoiled == "weight" else 0)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["curve.csv", "layers.csv"]
 
 
 def test_it_learns(tiny_set: Path, tmp_path: Path) -> None:
@@ -246,11 +289,12 @@ def test_no_device_or_three() -> None:
         MachineSettings(devices=(), threads=1, precision="float32", deterministic=True)
 
 
-def test_epochs_to_a_threshold() -> None:
-    """An epoch's error stands for its middle; between epochs by straight line; never is None."""
-    assert epochs_to(0.25, [0.5, 0.2]) == pytest.approx(0.5 + 0.25 / 0.3)
-    assert epochs_to(0.25, [0.1]) == 0.5
-    assert epochs_to(0.25, [0.9, 0.8]) is None
-    assert fastest({0.1: [0.5, 0.4], 0.2: [0.5, 0.24]}, 0.25) == 0.2
-    assert fastest({0.1: [0.5, 0.4], 0.2: [0.5, 0.45]}, 0.25) == 0.1, "none crosses: the lowest end"
-    assert mean_curve({0: [0.4, 0.2], 1: [0.6]}) == [[1, 0.5], [2, 0.2]]
+@pytest.mark.parametrize("seeds", [(), (1, 1), (0, -1)])
+def test_seeds_are_refused_that_cannot_be(seeds: tuple[int, ...], tiny_run: RunSettings) -> None:
+    with pytest.raises(ValueError, match="seeds is "):
+        dataclasses.replace(tiny_run, seeds=seeds)
+
+
+def test_a_share_that_leaves_nothing_is_refused(tiny_set: Path, tmp_path: Path, tiny_run: RunSettings) -> None:
+    with pytest.raises(ValueError, match="share is 0.001 of 96 training pictures, which leaves none; raise it"):
+        _train(dataclasses.replace(tiny_run, share=0.001), tiny_set, tmp_path)

@@ -9,8 +9,11 @@ import pytest
 import torch
 
 from stages.settings import resolve
+from study.machine import Machine
 from study.network.activations import ACTIVATIONS
 from study.network.alexnet import AlexNet
+from study.network.building import NetworkSettings, build
+from study.network.four_layer import FourLayerSettings
 from study.network.normalisation import BatchNormalisation, InTurn, ResponseNormalisation, SpatialNormalisation
 from study.network.settings import AlexNetSettings
 from tests.test_settings import PARAMS
@@ -50,6 +53,7 @@ VARIANTS: list[dict[str, Any]] = [line for line, _ in PARAMETERS if "kernels" no
     {"input_scale": 1 / 255},
     {"normalisation": "none"},
     {"normalisation": "none", "spatial_normalisation": True},
+    {"normalisation": "batch", "spatial_normalisation": True},
     *({"activation": name} for name in ACTIVATIONS),
 ]
 
@@ -116,7 +120,20 @@ def test_where_normalisations_stand() -> None:
     assert kinds(normalisation="batch") == [BatchNormalisation] * 2
     assert kinds(spatial_normalisation=True) == [ResponseNormalisation, InTurn]
     after = AlexNet(dataclasses.replace(SMALL, spatial_normalisation=True), 5, META).columns[0].normalise2
-    assert [type(layer) for layer in after.layers] == [ResponseNormalisation, SpatialNormalisation]
+    assert [type(layer) for layer in after] == [ResponseNormalisation, SpatialNormalisation]
+
+
+@pytest.mark.parametrize("settings", [SMALL, FourLayerSettings(architecture="four_layer", crop=12, kernels=(4, 4, 4, 4))])
+def test_an_initialised_network_knows_nothing_of_what_it_saw_before(settings: NetworkSettings) -> None:
+    """The running statistics of batch normalisation too."""
+    network = build(dataclasses.replace(settings, normalisation="batch"), 5, Machine())
+    network.initialise(1)
+    fresh = copy.deepcopy(network.state_dict())
+    network(torch.randn(4, 3, settings.crop, settings.crop) * 60)
+    changed = network.state_dict()
+    assert any(not torch.equal(changed[name], value) for name, value in fresh.items())
+    network.initialise(1)
+    assert all(torch.equal(network.state_dict()[name], value) for name, value in fresh.items())
 
 
 def _run(**lines: Any) -> Any:

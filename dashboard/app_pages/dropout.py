@@ -13,6 +13,8 @@ st.markdown(
     "mean of what all those networks predict. Here that mean is taken over many masks of one trained network."
 )
 masks = frames.masks(study)
+if diverged := frames.diverged_in(study, "halve"):
+    showing.stop(study, f"The training of seed {diverged[0]} diverged, so its outputs were not halved.")
 if masks.empty:
     showing.stop(study, "Nothing is measured yet. `uv run dvc repro halve` does, for a network with dropout.")
 halved = masks[masks["mean"] == "halved"].iloc[0]

@@ -13,14 +13,16 @@ if study is None:
     st.info(showing.NOTHING)
 else:
     showing.introduce(study)
-    table = frames.errors(study)
+    table, diverged = frames.errors(study), frames.diverged(study)
     st.header("Here")
+    for run, seeds in diverged.items():
+        st.warning(f"The training of {run} diverged from seed {' and '.join(map(str, seeds))}; no mean of the others is shown.")
     if table.empty:
         st.info("No run is evaluated yet. `uv run dvc repro` evaluates each run after its training.")
     else:
         count = f"{table['pictures'].max():,} test pictures."
         st.caption(f"{count} Mean of the seeds; in brackets the lowest and highest. Diamonds: averaged models.")
-        st.dataframe(tables.error_summary(table), hide_index=True, alt="Errors of each run")
+        st.dataframe(tables.error_summary(table, diverged), hide_index=True, alt="Errors of each run")
         if baseline := frames.hand_made(study):
             st.caption(
                 f"Hand-made features (oriented gradients, colours) with a linear classifier on the same pictures: "

@@ -26,6 +26,8 @@ def row_of(rows: np.ndarray, captions: list[str]) -> None:
 
 
 table = frames.neighbours(study)
+if diverged := frames.diverged_in(study, "retrieve"):
+    st.warning(f"Trainings diverged (seed {', '.join(map(str, diverged))}); nothing was searched with their networks.")
 if table.empty:
     showing.stop(study, "No neighbours yet. `uv run dvc repro retrieve` finds them.")
 with st.container(horizontal=True):

@@ -12,7 +12,7 @@ import io
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -20,19 +20,20 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from study import storage
+from study.data import origin
 from study.data.moments import colours, products_of_colours
-from study.data.packed import damage, read_index
+from study.data.packed import HEAD, damage, read_index
 from study.data.rescaling import FilterSettings, rescale
 from study.sources.decoding import decode
 from study.sources.items import Item, Source
 
-FORMAT = 2
-HEAD = 128  # bytes of an .npy file before its pixels: NumPy leaves room for any number of pictures
+FORMAT = 3
 PROBE = 24  # pictures that are prepared to reckon how long all of them will take
 TRAINING = "train"
 PICTURES = ("split", "picture", "found", "done")  # columns of prepare/pictures.csv
@@ -60,6 +61,8 @@ class PackingSettings:
     def __post_init__(self) -> None:
         if not 8 <= self.size <= 1024:
             raise ValueError(f"size is {self.size}; choose 8 to 1024 pixels, the paper has 256")
+        if self.rejects < 0:
+            raise ValueError(f"rejects is {self.rejects}; it is the number of pictures that may be unreadable, 0 for none")
         if not 1 <= self.shard <= 10_000:
             raise ValueError(f"shard is {self.shard}; it is a number of pictures, 1 to 10,000")
 
@@ -84,26 +87,39 @@ def prepare(item: Item, split: str, settings: PackingSettings) -> Prepared:
 Say = Callable[[int | str], None]  # so many pictures are done; or a line to print
 
 
-def pack(source: Source, settings: PackingSettings, folder: Path, workers: int, tell: Say) -> dict[str, Any]:
+def pack(
+    source: Source,
+    settings: PackingSettings,
+    folder: Path,
+    workers: int,
+    tell: Say,
+    seen: Mapping[str, Any] = MappingProxyType({}),
+) -> dict[str, Any]:
     """Pack all splits of `source` into `folder`; returns the index. What is there already and right is kept.
 
-    Raises ValueError where more pictures are unreadable than allowed, OSError where the disk is too small or full.
+    `seen` is what `look` (study/sources/walking.py) saw where the pictures come from before they were listed: a set is only
+    kept where names, sizes and times are still the same. Raises ValueError where more pictures are unreadable than allowed,
+    or a split or a class of the training pictures has none left; OSError where the disk is too small or full.
     """
-    made_from = _hash({"source": source.receipt(), "packing": asdict(settings), "format": FORMAT})
+    receipt = {"source": source.receipt(), "seen": seen.get("sha256")}
+    made_from = _hash(receipt | {"packing": asdict(settings), "format": FORMAT})
     folder.mkdir(parents=True, exist_ok=True)
     beside = folder.with_name(f"{folder.name}.lock")  # not within: the folder is the same byte for byte wherever it was packed
     with storage.held(beside, "these pictures are being packed"):
         _drop(path for path in folder.glob(".*") if path.suffix[1:].isdigit())  # left half written by a process that was killed
-        if (folder / "index.json").exists() and read_index(folder).get("made_from") == made_from:
+        if (folder / "index.json").exists() and origin.is_made_from(folder, made_from):
             if not (damaged := damage(folder)):
                 return read_index(folder)
             tell(f"{folder / damaged[0]} is damaged: packing again what is wrong")
+        origin.forget(folder)
         (folder / "index.json").unlink(missing_ok=True)
         tell(forecast(source, settings, folder, workers))
         with _told_when_full(folder):
             shards = _pack_shards(source, settings, folder, made_from, workers, tell)
             _refuse_rejects(shards, settings)
-            return _write_index(source, settings, folder, made_from, shards)
+            _require_some_left(shards, source)
+            origin.remember(folder, made_from, seen)  # first, since the index makes the set complete
+            return _write_index(source, settings, folder, shards)
 
 
 @contextmanager
@@ -207,29 +223,42 @@ def _refuse_rejects(shards: list[dict[str, Any]], settings: PackingSettings) -> 
         named = "; ".join(f"{name}: {found}" for _, name, found, _ in rejected[:5])
         raise ValueError(
             f"{len(rejected)} picture(s) cannot be read ({named}{'; ...' if len(rejected) > 5 else ''}), and prepare.rejects "
-            f"is {settings.rejects}; mend or remove them, or allow so many there"
+            f"is {settings.rejects}; mend them, move them out of the data set, or allow so many there"
         )
 
 
-def _write_index(
-    source: Source, settings: PackingSettings, folder: Path, made_from: str, shards: list[dict[str, Any]]
-) -> dict[str, Any]:
+def _require_some_left(shards: list[dict[str, Any]], source: Source) -> None:
+    """However many pictures may be unreadable: every split has some, and so has every class in training."""
+    labels = {
+        split: {label for shard in shards if shard["split"] == split for label in shard["labels"]} for split in source.counts
+    }
+    for split, there in labels.items():
+        if not there:
+            found = [f"{name}: {what}" for shard in shards for of, name, what, _ in _rejected(shard) if of == split][:1]
+            raise ValueError(f"none of the {split} pictures can be read ({', '.join(found)}); mend them")
+    if lost := [name for label, name in enumerate(source.classes) if label not in labels[TRAINING]]:
+        raise ValueError(f"no training picture of {lost[0]!r} can be read; mend them, or leave that class out")
+
+
+def _write_index(source: Source, settings: PackingSettings, folder: Path, shards: list[dict[str, Any]]) -> dict[str, Any]:
+    files = {}
     counts = {split: sum(s["pictures"] for s in shards if s["split"] == split) for split in source.counts}
     for split in counts:
         labels = [label for shard in shards if shard["split"] == split for label in shard["labels"]]
-        _save(folder / f"{split}-labels.npy", np.asarray(labels, dtype=np.int32))
+        files[f"{split}-labels.npy"] = _save(folder / f"{split}-labels.npy", np.asarray(labels, dtype=np.int32))
+    files["mean.npy"], moments = _mean_and_covariance(folder, settings, shards)
     index = {
-        "made_from": made_from,
         "size": settings.size,
         "filter": asdict(settings.filter_of("test")),
         "classes": list(source.classes),
         "class_names": source.receipt().get("class_names", list(source.classes)),
         "pictures": counts,
-        **_mean_and_covariance(folder, settings, shards),
+        **moments,
         "shards": [{key: shard[key] for key in ("file", "split", "pictures", "sha256")} for shard in shards],
+        "files": files,
         "report": [row for shard in shards for row in shard["report"]],
     }
-    index["sha256"] = _hash([shard["sha256"] for shard in shards])
+    index["sha256"] = _hash({"shards": [shard["sha256"] for shard in shards], "files": files, "classes": index["classes"]})
     storage.write_json(folder / "index.json", index)
     kept = {shard["file"] for shard in shards}
     _drop(folder.glob(".*.npy.*"))
@@ -242,17 +271,17 @@ def _drop(paths: Iterable[Path]) -> None:
         path.unlink(missing_ok=True)
 
 
-def _mean_and_covariance(folder: Path, settings: PackingSettings, shards: list[dict[str, Any]]) -> dict[str, Any]:
-    """Over the training pictures: writes the mean picture, returns the mean colour and the covariance's axes."""
+def _mean_and_covariance(folder: Path, settings: PackingSettings, shards: list[dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+    """Over the training pictures: writes the mean picture, returns its file's hash, the mean colour and the covariance's axes."""
     training = [shard for shard in shards if shard["split"] == TRAINING]
     pictures = sum(shard["pictures"] for shard in training)
     total = np.zeros((settings.size, settings.size, 3), dtype=np.int64)
     for shard in training:
         total += np.load(folder / f".{shard['file']}.sum.npy")
-    _save(folder / "mean.npy", np.asarray(total / pictures, dtype=np.float32))
+    sha256 = _save(folder / "mean.npy", np.asarray(total / pictures, dtype=np.float32))
     pixels = pictures * settings.size**2
     products = np.sum([shard["products"] for shard in training], axis=0, dtype=np.int64)
-    return colours(total.sum(axis=(0, 1)) / pixels, products / pixels)
+    return sha256, colours(total.sum(axis=(0, 1)) / pixels, products / pixels)
 
 
 def _save(path: Path, array: np.ndarray) -> str:

@@ -26,7 +26,7 @@ class FilterSettings:
 
     def __post_init__(self) -> None:
         if self.kind == "lanczos" and not self.antialias:
-            raise ValueError("lanczos is made for antialiasing; choose bicubic, or antialias: true")
+            raise ValueError("kind is lanczos, which is made for antialiasing; choose bicubic, or antialias: true")
 
     @property
     def smooths(self) -> bool:

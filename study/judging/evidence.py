@@ -1,4 +1,4 @@
-"""The results of one study as the judgement reads them: whatever is missing or half-written becomes one sentence."""
+"""The results of one study as measures read them: whatever is missing, half-written or diverged becomes one sentence."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from study import files, storage
-from study.judging import reading
+from study import files, predictions, storage, strict
+from study.training import outputs
+
+FEW = 0.005  # the chance that networks which guess are taken for networks that have learned
 
 
 class MissingResult(Exception):
@@ -23,6 +26,25 @@ class MissingResult(Exception):
         self.what, self.remedy = what, remedy
 
 
+class DivergedTraining(MissingResult):
+    """A claim cannot be judged, since trainings that it rests on diverged."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class RunErrors:
+    """Whether each test picture is misjudged.
+
+    `wrong`: bool (seeds, pictures), a row a network in the order of `seeds`; `averaged`: bool (pictures,), of the average of
+    all seeds where there are several; `labels`: int (pictures,). `file`: where it was read, below the study's folder.
+    """
+
+    file: str
+    seeds: tuple[int, ...]
+    wrong: np.ndarray
+    averaged: np.ndarray | None
+    labels: np.ndarray
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
     """`folder`: results/<study>. `runs` and `curves`: the names that the study's params declare."""
@@ -31,51 +53,22 @@ class Evidence:
     study: str
     runs: tuple[str, ...]
     curves: tuple[str, ...]
-    _read: dict[Path, Any] = field(default_factory=dict, repr=False)  # a file is read, and hashed, once
+    _read: dict[tuple[Path, str], Any] = field(default_factory=dict, repr=False)  # a file is read once
 
-    @cached_property
-    def packed(self) -> dict[str, Any]:
-        return self._mapping("prepare/packed.json")
+    # What is there at all
 
-    @cached_property
-    def training_pictures(self) -> int:
-        """0 where the packed set does not say."""
-        counts = self.packed.get("pictures")
-        return int(counts.get("train", 0)) if isinstance(counts, dict) else 0
+    def require_run(self, *runs: str, add: str = "") -> None:
+        """Raises MissingResult, with the claim's `add` and the time a run takes here, where the study lacks one of them."""
+        for run in runs:
+            if run not in self.runs:
+                remedy = f"{add or f'add a run `{run}` to the study'}{self._time}; then `uv run dvc repro`"
+                raise MissingResult(f"the study {self.study} has no run `{run}`", remedy)
 
-    @cached_property
-    def scale(self) -> str:
-        """The pictures in words: what, how many classes and pictures, how large, and whether a program drew them."""
-        source = self._mapping("download/source.json")
-        parts = [str(source.get("title") or self.packed.get("title") or f"the pictures of study {self.study}")]
-        if (self.packed.get("synthetic") or source.get("synthetic")) and "synthetic" not in parts[0]:
-            parts.append("synthetic")
-        if isinstance(classes := self.packed.get("classes"), list | int):
-            parts.append(f"{classes if isinstance(classes, int) else len(classes)} classes")
-        if self.training_pictures:
-            parts.append(f"{self.training_pictures:,} for training")
-        if size := self.packed.get("size"):
-            parts.append(f"{size} px")
-        return ", ".join(parts)
-
-    def _mapping(self, name: str) -> dict[str, Any]:
-        try:
-            content = storage.read_json(self.folder / name)
-        except (OSError, ValueError):
-            return {}
-        return content if isinstance(content, dict) else {}
-
-    def headline(self) -> dict[str, dict[str, Any]]:
-        """Ten-patch errors by run and epochs to the threshold by curve and seed, of what is there: for `dvc metrics show`."""
-        errors = {run: self._expected(f"evaluate/{run}/metrics.json", "ten_patches") for run in self.runs}
-        seeds = {curve: self._expected(f"converge/{curve}/metrics.json", "seeds") for curve in self.curves}
-        epochs = {curve: _reached(of) for curve, of in seeds.items() if isinstance(of, dict)}
-        return {"errors": {run: error for run, error in errors.items() if error}, "epochs_to_threshold": epochs}
-
-    def require_run(self, run: str, add: str) -> None:
-        if run not in self.runs:
-            remedy = add or f"add a run `{run}` to the study"
-            raise MissingResult(f"the study {self.study} has no run `{run}`", f"{remedy}{self._time}; then `uv run dvc repro`")
+    def require_curve(self, *curves: str) -> None:
+        for curve in curves:
+            if curve not in self.curves:
+                remedy = f"add a curve `{curve}` to the study; then `uv run dvc repro`"
+                raise MissingResult(f"the study {self.study} has no curve `{curve}`", remedy)
 
     @cached_property
     def _time(self) -> str:
@@ -86,166 +79,146 @@ class Evidence:
                 return f" (about {minutes} minute{'s' * (minutes > 1)} here, as `{run}` took)"
         return ""
 
-    def require_curve(self, curve: str) -> None:
-        if curve not in self.curves:
-            remedy = f"add a curve `{curve}` to the study; then `uv run dvc repro`"
-            raise MissingResult(f"the study {self.study} has no curve `{curve}`", remedy)
+    # Files, read strictly
 
-    def _load(self, name: str, stage: str, read: Callable[[Path], Any]) -> Any:
-        """`read` of a file, once; anything that is wrong with the file is a MissingResult."""
+    def load(self, name: str, stage: str, read: Callable[[Path], Any], part: str = "") -> Any:
+        """`read` of a file (or of a `part` of it) below the study's folder, once. `stage` is dvc's name of what writes it.
+
+        Anything that is wrong with the file is a MissingResult.
+        """
         path = self.folder / name
-        if path not in self._read:
+        if (path, part) not in self._read:
             try:
-                self._read[path] = read(path)
+                self._read[path, part] = read(path)
             except FileNotFoundError:
                 raise MissingResult(f"{path} is not there", f"`uv run dvc repro {stage}`") from None
             except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-                remedy = f"delete it, then `uv run dvc repro {stage}`"
-                raise MissingResult(f"{path} cannot be read ({reason})", remedy) from None
-        return self._read[path]
+                raise MissingResult(f"{path} cannot be read ({reason})", f"`uv run dvc repro --force {stage}`") from None
+        return self._read[path, part]
 
-    def _expected(self, name: str, *keys: str) -> Any:
-        """What a stage's metrics.json, written last, says under `keys`; None where it does not."""
-        content: Any = self._mapping(name)
-        for key in keys:
-            content = content.get(key) if isinstance(content, dict) else None
+    def table(self, name: str, stage: str, columns: tuple[str, ...], rows: int | None = None) -> pd.DataFrame:
+        """A CSV file that has these columns, at least one row, and nothing missing in the first three columns.
+
+        `rows`: how many the stage's metrics.json, written last, says there are; None where it says nothing.
+        """
+        table: pd.DataFrame = self.load(name, stage, partial(strict.whole, columns=columns))
+        if rows is not None and rows != len(table):
+            raise self.cut_off(name, stage)
+        return table
+
+    def array(self, name: str, stage: str) -> np.ndarray:
+        """An array of numbers (.npy), all finite."""
+        array: np.ndarray = self.load(name, stage, strict.array)
+        return array
+
+    def arrays(self, name: str, stage: str) -> dict[str, np.ndarray]:
+        """The arrays of an .npz file, by name."""
+        arrays: dict[str, np.ndarray] = self.load(name, stage, strict.arrays)
+        return arrays
+
+    def metrics(self, name: str, stage: str) -> dict[str, Any]:
+        """The content of a JSON file that holds an object."""
+        content: dict[str, Any] = self.load(name, stage, strict.mapping, "whole")
         return content
 
-    def _cut_off(self, folder: str, stage: str) -> MissingResult:
-        what = f"{self.folder / folder} is not whole: metrics.json does not say what its tables hold"
-        return MissingResult(what, f"delete it, then `uv run dvc repro {stage}`")
+    def cut_off(self, name: str, stage: str) -> MissingResult:
+        what = f"{self.folder / name} is not whole: the stage's metrics.json says that it holds something else"
+        return MissingResult(what, f"`uv run dvc repro --force {stage}`")
 
-    def wrong(self, run: str, metric: str, patches: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """By model, whether each test picture is misjudged: ({model: bool (pictures,)}, labels (pictures,))."""
-        table = self._load(f"evaluate/{run}/predictions.csv", f"evaluate@{run}", reading.predictions)
-        expected = self._expected(f"evaluate/{run}/metrics.json", "pictures")
-        if expected != table["picture"].nunique():
-            raise self._cut_off(f"evaluate/{run}", f"evaluate@{run}")
-        prefix = patches.removesuffix("_patches").removesuffix("_patch")
-        columns = [f"{prefix}_{rank}" for rank in range(1, 2 if metric == "top1" else 6)]
-        labels = None
-        by_model = {}
-        for model, rows in table.groupby("model", sort=True):
-            labels = rows["label"].to_numpy()
-            by_model[str(model)] = ~(rows[columns].to_numpy() == labels[:, None]).any(axis=1)
-        assert labels is not None
-        return by_model, labels
+    # Trainings and what was computed from them
 
-    def curve(self, run: str, seed: str) -> pd.DataFrame:
-        """The training of one seed (`seed-0`), a row an epoch."""
-        table: pd.DataFrame = self._load(f"train/{run}/{seed}/curve.csv", f"train@{run}", reading.curve)
-        if self._expected(f"train/{run}/metrics.json", "seeds", seed.removeprefix("seed-"), "epochs") != len(table):
-            raise self._cut_off(f"train/{run}", f"train@{run}")
+    def seeds(self, run: str) -> tuple[int, ...]:
+        """The seeds of a run, all of which finished. Raises DivergedTraining, or MissingResult for one that was cut."""
+        ends = self._ends(f"train/{run}/metrics.json", f"train@{run}", f"`{run}`")
+        declared = self.provenance(f"train-{run}").get("run", {}).get("seeds", ends)
+        if missing := sorted({int(seed) for seed in declared} - {int(seed) for seed in ends}):
+            raise MissingResult(f"seed {missing[0]} of `{run}` is missing", f"`uv run dvc repro train@{run}`")
+        return tuple(sorted(int(seed) for seed in ends))
+
+    def _ends(self, name: str, stage: str, title: str) -> dict[str, Any]:
+        ends: dict[str, Any] = self.load(name, stage, strict.ends, "ends")
+        if diverged := [seed for seed, end in ends.items() if end["status"] == "diverged"]:
+            remedy = "give all runs that are compared another rate in a new block of the protocol, then `uv run dvc repro`"
+            raise DivergedTraining(f"{title} diverged in {len(diverged)} of {len(ends)} seeds", remedy)
+        if cut := [seed for seed, end in ends.items() if end["status"] != "finished"]:
+            raise MissingResult(f"seed {cut[0]} of {title} was not trained to its end", f"`uv run dvc repro {stage}`")
+        return ends
+
+    def errors(self, run: str, metric: str = "top1", patches: str = "ten_patches") -> RunErrors:
+        """Whether the networks of a run misjudge each test picture, by `top1` or `top5`, `ten_patches` or `centre_patch`."""
+        seeds, stage = self.seeds(run), f"evaluate@{run}"
+        name = f"evaluate/{run}/{predictions.file_of(patches)}"
+        if not (self.folder / name).is_file() and (self.folder / f"evaluate/{run}/predictions.csv").is_file():
+            name = f"evaluate/{run}/predictions.csv"  # of a study pinned before predictions were arrays
+        read = partial(strict.predictions, view=patches)
+        made: predictions.Predictions = self.load(name, stage, read, patches)
+        names = [outputs.seed_folder(seed) for seed in seeds]
+        pictures = self.metrics(f"evaluate/{run}/metrics.json", stage).get("pictures")
+        if pictures != len(made.labels) or set(made.best) - {files.AVERAGED} != set(names):
+            raise self.cut_off(name, stage)
+        wrong = made.wrong(metric)
+        return RunErrors(
+            file=name,
+            seeds=seeds,
+            wrong=np.array([wrong[name] for name in names]),
+            averaged=wrong.get(files.AVERAGED),
+            labels=made.labels,
+        )
+
+    def learned(self, *runs: str) -> float:
+        """How far the run that errs least errs below guessing, over its seeds; 0 where that cannot be told from guessing.
+
+        Guessing names the commonest class of the test set for every picture. The stages `evaluate-<run>` must be among those
+        of a measurement that uses this.
+        """
+        far = [0.0]
+        for run in runs:
+            made = self.errors(run)
+            guessing = 1 - np.bincount(made.labels).max() / len(made.labels)
+            error = float(made.wrong.mean())
+            pictures = made.wrong.shape[1]  # the networks see the same pictures, so these count once
+            if stats.binom.cdf(round(error * pictures), pictures, guessing) < FEW:
+                far.append(guessing - error)
+        return max(far)
+
+    def curve(self, run: str, seed: int) -> pd.DataFrame:
+        """The training of one seed, a row an epoch (outputs.CURVE)."""
+        name, stage = f"train/{run}/{outputs.seed_folder(seed)}/curve.csv", f"train@{run}"
+        epochs = self._ends(f"train/{run}/metrics.json", stage, f"`{run}`").get(str(seed), {}).get("epochs")
+        table: pd.DataFrame = self.load(name, stage, strict.curve)
+        if epochs != len(table):
+            raise self.cut_off(name, stage)
         return table
 
-    def seeds(self, run: str) -> list[str]:
-        """Seeds whose training has been written, as folder names."""
-        return sorted(path.parent.name for path in (self.folder / "train" / run).glob("seed-*/curve.csv"))
-
-    def parameters(self, run: str) -> int | None:
-        count = self._mapping(f"train/{run}/metrics.json").get("parameters")
-        return count if isinstance(count, int) else None
-
-    def first_kernels(self, run: str) -> int | None:
-        """How many kernels conv1 has, where the run's network is the paper's kind (kernels of 11 pixels)."""
-        try:
-            kernels = next(iter(self.kernels(run).values()))
-        except MissingResult:
-            return None
-        return len(kernels) if kernels.shape[1] == 11 else None
-
-    def kernels(self, run: str) -> dict[str, np.ndarray]:
+    def kernels(self, run: str) -> dict[int, np.ndarray]:
         """First-layer kernels by seed: (kernels, height, width, RGB)."""
-        found = sorted((self.folder / "train" / run).glob("seed-*/kernels.npy"))
-        names = [path.relative_to(self.folder).as_posix() for path in found]
-        by_seed = {Path(name).parent.name: self._load(name, f"train@{run}", reading.kernels) for name in names}
-        if not by_seed:
-            raise MissingResult(f"{self.folder}/train/{run} has no kernels.npy", f"`uv run dvc repro train@{run}`")
-        return by_seed
+        return {
+            seed: self.load(f"train/{run}/{outputs.seed_folder(seed)}/kernels.npy", f"train@{run}", strict.kernels)
+            for seed in self.seeds(run)
+        }
 
-    def times(self, curve: str) -> dict[str, tuple[float | None, float]]:
-        """By seed: epochs to the threshold (None: not reached) and the epochs that were trained."""
-        times: dict[str, tuple[float | None, float]] = self._load(
-            f"converge/{curve}/metrics.json", f"converge@{curve}", reading.times
-        )
+    def times(self, curve: str) -> dict[int, tuple[float | None, float]]:
+        """Of a curve of Figure 1 by seed: epochs to the threshold (None: not reached) and the epochs that were trained."""
+        name, stage = f"converge/{curve}/metrics.json", f"converge@{curve}"
+        self._ends(name, stage, f"the curve `{curve}`")
+        times: dict[int, tuple[float | None, float]] = strict.times(self.metrics(name, stage))
         return times
 
-    def neighbours(self, run: str) -> pd.DataFrame:
-        """A row a query and rank (files.NEIGHBOURS), found by the network of `run`."""
-        table: pd.DataFrame = self._load("retrieve/neighbours.csv", "retrieve", reading.neighbours)
-        if self._expected("retrieve/metrics.json", "queries") != table["query"].nunique():
-            raise self._cut_off("retrieve", "retrieve")
-        if (searched := self._expected("retrieve/metrics.json", "run")) != run:
-            raise MissingResult(f"the neighbours are those of {searched}, not of {run}", f"set retrieve.run to {run}")
-        return table
+    @cached_property
+    def packed(self) -> dict[str, Any]:
+        """What the packed set is (prepare/packed.json); empty where nothing says."""
+        return storage.mapping(self.folder / "prepare/packed.json")
 
-    def hand_made(self, metric: str) -> tuple[np.ndarray, np.ndarray]:
-        """Whether hand-made features misjudge each test picture: (bool (pictures,), labels (pictures,))."""
-        table = self._load("hand_made/predictions.csv", "hand_made", partial(reading.whole, columns=files.HAND_MADE))
-        if self._expected("hand_made/metrics.json", "pictures") != len(table):
-            raise self._cut_off("hand_made", "hand_made")
-        labels = table["label"].to_numpy()
-        given = table[list(files.HAND_MADE[2 : 3 if metric == "top1" else 7])].to_numpy()
-        return ~(given == labels[:, None]).any(axis=1), labels
-
-    def divergences(self, run: str) -> pd.DataFrame:
-        """A row a picture (files.DIVERGENCES and the means of masks), of the network of `run`."""
-        if self._expected("halve/metrics.json", "run") not in (run, None):
-            raise MissingResult(f"the halved outputs are not those of {run}", f"set halve.run to {run}")
-        if self._expected("halve/metrics.json", "pictures") == 0:
-            raise MissingResult(
-                f"the network of {run} has no dropout", "name a run with dropout in params.yaml and protocol.yaml"
-            )
-        table: pd.DataFrame = self._load("halve/divergences.csv", "halve", partial(reading.whole, columns=files.DIVERGENCES))
-        if self._expected("halve/metrics.json", "pictures") != len(table):
-            raise self._cut_off("halve", "halve")
-        return table
-
-    def cost(self) -> tuple[dict[str, Any], pd.DataFrame]:
-        """What a step of the run that was timed costs: cost/metrics.json, and a row a round and way."""
-        table: pd.DataFrame = self._load("cost/rounds.csv", "cost", partial(reading.whole, columns=files.COSTS))
-        content = self._mapping("cost/metrics.json")
-        if not {"run", "batch", "seconds", "devices", "memory_of_the_paper", "exchange"} <= set(content):
-            raise self._cut_off("cost", "cost")
-        if content.get("rounds") != table["round"].nunique() or table.groupby("way").size().nunique() != 1:
-            raise self._cut_off("cost", "cost")
-        return content, table
+    def parameters(self, run: str) -> int | None:
+        """How many parameters the networks of a run have; None where nothing says."""
+        count = storage.mapping(self.folder / f"train/{run}/metrics.json").get("parameters")
+        return count if isinstance(count, int) else None
 
     def provenance(self, stage: str) -> dict[str, Any]:
         """What made a stage's results; empty where nothing says."""
-        return self._mapping(f"provenance/{stage}.json")
-
-    def made(self) -> dict[str, dict[str, Any]]:
-        """What made the results, by stage, of all that say it."""
-        names = sorted(path.stem for path in (self.folder / "provenance").glob("*.json"))
-        return {name: content for name in names if (content := self.provenance(name))}
-
-    def changed_outputs(self, stage: str) -> list[str]:
-        """Files that are no longer what a stage wrote, by the checksums in its provenance; a pinned study lacks large ones."""
-        outputs = self.provenance(stage).get("outputs")
-        names = outputs.items() if isinstance(outputs, dict) else ()
-        return [name for name, sha in names if self._changed(self.folder / name, sha)]
-
-    def changed_inputs(self, stage: str) -> list[str]:
-        """Files of this study that have changed since a stage read them, by the checksums in its provenance."""
-        inputs = self.provenance(stage).get("inputs")
-        inputs = inputs if isinstance(inputs, dict) else {}
-        names = {path.split(f"results/{self.study}/")[-1]: sha for path, sha in inputs.items()}
-        return [name for name, sha in names.items() if self._changed(self.folder / name, sha)]
-
-    def _changed(self, path: Path, sha: str) -> bool:
-        if not path.is_file():
-            return False
-        key = path.with_suffix(path.suffix + ".sha256")
-        if key not in self._read:
-            self._read[key] = storage.sha256(path)
-        return bool(self._read[key] != sha)
-
-    def hashes(self, names: tuple[str, ...]) -> dict[str, str]:
-        """SHA-256 of the files a verdict rests on, by their path under the study's folder."""
-        return {name: storage.sha256(self.folder / name) for name in names if (self.folder / name).is_file()}
-
-
-def _reached(seeds: dict[str, Any]) -> dict[str, Any]:
-    return {seed: one.get("epochs_to_threshold") for seed, one in seeds.items() if isinstance(one, dict)}
+        path = self.folder / f"provenance/{stage}.json"
+        if (path, "record") not in self._read:
+            self._read[path, "record"] = storage.mapping(path)
+        made: dict[str, Any] = self._read[path, "record"]
+        return made

@@ -1,210 +1,162 @@
-"""A study's judgement: every claim measured where its results are there, tested as one family, and put into a row."""
+"""The path of a judgement: each claim is measured, tested within its family, given a word, advice and a row."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from study.judging import planning, statistics, verdicts
-from study.judging.evidence import Evidence, MissingResult
-from study.judging.measurement import Chance, Measurement
-from study.judging.measurements import MEASURES
-from study.judging.protocol import Block, Protocol, registered
-from study.judging.row import Row, row_of
-from study.judging.statistics import Estimate
+from study import storage
+from study.judging import advice, families, verdicts
+from study.judging.about import Study
+from study.judging.chain import Chain, Conditions, Withheld
+from study.judging.evidence import DivergedTraining, Evidence, MissingResult
+from study.judging.families import Tested
+from study.judging.measurement import Measurement, Reported
+from study.judging.protocol import Block, Protocol
+from study.judging.row import Numbers, Row
 from study.judging.verdicts import Verdict
-from study.paper import numbers
 from study.paper.claim import Claim
-from study.paper.claims import CLAIMS, count
+from study.paper.claims import CLAIMS
+from study.statistics import power
+from study.statistics.estimates import Estimate
 
-# From a commit to protocol.yaml there: empty where it had none, None where the commit is not known.
-History = Callable[[str], Mapping[str, Any] | None]
+Registered = Callable[[str, Sequence[str]], str]  # from a claim and the commits of its runs: what is registered of it
+UNREADABLE = (KeyError, TypeError, AttributeError, ValueError, IndexError, ZeroDivisionError)  # of a file's content
 
 
 def judge(
-    evidence: Evidence, protocol: Protocol, today: Mapping[str, Any], then: History, bootstrap: int, confidence: float
+    evidence: Evidence,
+    protocol: Protocol,
+    study: Study,
+    chain: Chain,
+    registered: Registered,
+    claims: Sequence[Claim] = CLAIMS,
 ) -> list[Row]:
-    """A row a claim of the paper, in its order, from `bootstrap` draws and intervals of that `confidence`.
+    """A row a claim, in their order. `protocol` is that of this study (Protocol.of_study).
 
-    `today` is protocol.yaml as YAML holds it, `then(commit)` the same at a commit. Missing or broken results make "not
-    run" with the missing thing named. Raises ValueError where the settings contradict the protocol.
+    Missing or broken results make "not run" with the missing thing named. What is withheld is shown, but its runs are no
+    evidence for the others. Raises ValueError where a study mixes families that exclude one another.
     """
-    if abs(1 - confidence - protocol.alpha) > 1e-9:
-        raise ValueError(
-            f"judge.confidence is {confidence} but protocol.yaml tests at alpha {protocol.alpha}; "
-            f"set judge.confidence to {1 - protocol.alpha:g}"
-        )
-    measured: dict[str, Measurement | MissingResult] = {
-        name: _measure(evidence, name, block, protocol, bootstrap) for name, block in protocol.claims.items()
-    }
-    adjusted = _holm(protocol, {name: m for name, m in measured.items() if isinstance(m, Measurement) and _is_tested(name)})
-    family = len({_comparison(protocol.claims[name]) for name in adjusted})
+    found = {claim.id: _measured(evidence, protocol, study, claim) for claim in claims}
+    measured = {name: one for name, one in found.items() if isinstance(one, Measurement)}
+    broken = {name: why for name, one in measured.items() if (why := chain.withheld(one.stages))}
+    whole = {name: one for name, one in measured.items() if name not in broken}
+    tested = (families.tested(measured, protocol) if broken else {}) | families.tested(whole, protocol)
     rows = []
-    for claim in CLAIMS:
-        result = measured.get(claim.id)
-        if isinstance(result, Measurement):
-            block = protocol.claims[claim.id]
-            status = _registered(evidence, claim.id, result, today, then)
-            rows.append(_measured_row(evidence, claim, block, result, adjusted.get(claim.id), family, protocol, status))
-        elif isinstance(result, MissingResult) and claim.kind != "untestable":
-            rows.append(row_of(claim, Verdict(word=verdicts.NOT_RUN, why=result.what, decide=result.remedy)))
+    for claim in claims:
+        one = found[claim.id]
+        if isinstance(one, Measurement):
+            withheld, test = broken.get(claim.id), tested.get(claim.id)
+            rows.append(_row(claim, one, test, (withheld, chain.conditions.remedy), protocol, study, registered))
         else:
-            computed = count(claim.id).computed if claim.kind == "arithmetic" else None
-            rows.append(row_of(claim, verdicts.without_measurement(claim), ours=computed))
+            rows.append(_without_measurement(claim, one, protocol, chain.conditions))
     return rows
 
 
-def _holm(protocol: Protocol, tested: Mapping[str, Measurement]) -> dict[str, float]:
-    """Holm's p by claim. Claims that rest on one and the same comparison are one member of the family."""
-    comparisons = {name: _comparison(protocol.claims[name]) for name in tested}
-    family = {comparisons[name]: m.estimate.p for name, m in tested.items()}
-    adjusted = dict(zip(family, statistics.holm(list(family.values()), protocol.alpha), strict=True))
-    return {name: adjusted[comparison] for name, comparison in comparisons.items()}
-
-
-def _comparison(block: Block) -> tuple[str, ...]:
-    return (block.measure, block.run, block.against, block.metric, block.patches, block.against_patches)
-
-
-def _is_tested(name: str) -> bool:
-    return next(claim.kind for claim in CLAIMS if claim.id == name) in ("effect", "absence", "figure")
-
-
-def _is_value(name: str) -> bool:
-    return next(claim.kind for claim in CLAIMS if claim.id == name) == "value"
-
-
-def _measure(evidence: Evidence, name: str, block: Block, protocol: Protocol, bootstrap: int) -> Measurement | MissingResult:
+def _measured(evidence: Evidence, protocol: Protocol, study: Study, claim: Claim) -> Measurement | MissingResult | None:
+    """What the claim's measure finds, or what it lacks; None for a claim without one."""
+    block, measure = protocol.claims.get(claim.id), protocol.measures.get(claim.id)
+    if block is None:
+        return None
+    if measure is None:
+        return MissingResult("no stage measures it", block.add or claim.needs)
+    if claim.kind == "value" and study.reduced[claim.id]:
+        why = f"a value is compared at the paper's scale only: {'; '.join(study.reduced[claim.id])}"
+        return MissingResult(why, block.add or "run the study that has the paper's data, whole")
     try:
-        if _is_value(name) and not _at_paper_scale(evidence, block):
-            raise MissingResult("a value is comparable on the paper's data only", _full_study(block))
-        found = MEASURES[block.measure](evidence, block, Chance(alpha=protocol.alpha, draws=bootstrap, claim=name))
+        found: Measurement = measure(evidence, block)
     except MissingResult as missing:
         return missing
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError, ZeroDivisionError) as problem:  # of a file's content
+    except UNREADABLE as problem:
         return MissingResult(f"a result it rests on is not of the form it should be ({problem!r})", "`uv run dvc repro`")
-    if np.isnan(found.estimate.value) or np.isnan(found.estimate.p):
-        return MissingResult("a result it rests on is no number", "`uv run dvc repro`")
-    return found
+    return found if _finite(found) else MissingResult("a result it rests on is no number", "`uv run dvc repro`")
 
 
-def _full_study(block: Block) -> str:
-    if block.paper_scale is None:
-        return block.add or "there is no study with these data"
-    return block.add or f"`uv run dvc exp run -S study={block.paper_scale.study}`"
+def _finite(one: Measurement) -> bool:
+    """Whether all numbers of a sample are numbers."""
+    sample: Any = one.sample
+    numbers = [getattr(sample, name, None) for name in ("effects", "first", "second", "values", "value")]
+    return all(np.isfinite(array).all() for array in numbers if array is not None)
 
 
-def _at_paper_scale(evidence: Evidence, block: Block) -> bool:
-    """The paper's data, all of its training pictures, and the full network where the protocol names its size."""
-    scale = block.paper_scale
-    if scale is None or evidence.study != scale.study or evidence.training_pictures < scale.training_pictures:
-        return False
-    return scale.parameters is None or evidence.parameters(_first_run(block)) == scale.parameters
+def _without_measurement(claim: Claim, missing: MissingResult | None, protocol: Protocol, conditions: Conditions) -> Row:
+    numbers = Numbers(implemented=claim.kind == "arithmetic" or protocol.measures.get(claim.id) is not None)
+    if missing is not None and claim.kind != "untestable":
+        word = verdicts.DIVERGED if isinstance(missing, DivergedTraining) else verdicts.NOT_RUN
+        return Row(claim=claim, verdict=Verdict(word=word, why=missing.what), decide=missing.remedy, numbers=numbers)
+    if claim.kind == "arithmetic" and conditions.refusal:
+        verdict = Verdict(word=verdicts.WITHHELD, why=conditions.refusal)
+        return Row(claim=claim, verdict=verdict, decide=conditions.remedy, numbers=numbers)
+    verdict, computed = verdicts.without_measurement(claim)
+    return Row(claim=claim, verdict=verdict, decide=claim.needs, numbers=Numbers(ours=computed, implemented=numbers.implemented))
 
 
-def _registered(evidence: Evidence, name: str, m: Measurement, today: Mapping[str, Any], then: History) -> str:
-    """The weakest answer over the stages that a measurement rests on."""
-    commits = {str(evidence.provenance(stage).get("commit") or "") for stage in m.stages}
-    answers = {registered(name, today, then(commit) if commit else None) for commit in commits}
-    for answer in ("not checked", "exploratory"):
-        if answer in answers:
-            return answer
-    return "pre-registered"
-
-
-def _withheld(evidence: Evidence, m: Measurement) -> str:
-    """Why a verdict is withheld; empty where nothing speaks against it."""
-    dirty = [stage for stage in m.stages if evidence.provenance(stage).get("dirty") is True]
-    if dirty:
-        return f"provisional: the code of {', '.join(dirty)} was not committed; its numbers are shown, not judged"
-    for stage in m.stages:
-        if changed := evidence.changed_outputs(stage):
-            return f"stale: {changed[0]} is not what {stage} wrote"
-        if changed := evidence.changed_inputs(stage):
-            return f"stale: {stage} read another {changed[0]} than there is now"
-    return ""
-
-
-def _measured_row(
-    evidence: Evidence,
+def _row(
     claim: Claim,
-    block: Block,
-    m: Measurement,
-    p_holm: float | None,
-    family: int,
+    one: Measurement,
+    test: Tested | None,
+    broken: tuple[Withheld | None, str],
     protocol: Protocol,
-    status: str,
+    study: Study,
+    registered: Registered,
 ) -> Row:
+    block = protocol.claims[claim.id]
+    numbers = _numbers(claim, block, one, test, study, protocol.head.power, registered)
+    withheld, remedy = broken
     if claim.kind == "untestable":
-        verdict = verdicts.without_measurement(claim)
-    elif claim.kind == "value":
-        verdict = verdicts.judge_value(claim, block, m)
-    elif claim.kind == "absence":
-        assert p_holm is not None
-        verdict = verdicts.judge_absence(block, m, p_holm, protocol)
-    else:
-        assert p_holm is not None
-        verdict = verdicts.judge_effect(claim, block, m, p_holm, protocol, _at_paper_scale(evidence, block))
-    decide = ""
-    if verdict.word == verdicts.INCONCLUSIVE and claim.kind == "absence":
-        decide = verdicts.what_decides_absence(block, m, protocol, max(family, 1))
-    elif verdict.word == verdicts.INCONCLUSIVE:
-        decide = verdicts.what_decides(block, m, protocol, max(family, 1), _seconds_a_seed(evidence, m))
-    if reason := _withheld(evidence, m):
-        verdict = Verdict(word=verdicts.WITHHELD, why=reason)
-        decide = "commit the code, then `uv run dvc repro`" if "code of" in reason else "`uv run dvc repro`"
-    visible = planning.smallest_visible(m.estimate, protocol.alpha / max(family, 1), protocol.power)
-    return row_of(
-        claim,
-        Verdict(word=verdict.word, why=verdict.why, decide=decide),
-        **_numbers(m.estimate, m.ratio),
-        **{f"{key}_top5": value for key, value in _numbers(m.top5, m.ratio).items() if key != "bound"},
-        said=m.said,
-        p=m.estimate.p if p_holm is not None else None,
-        p_holm=p_holm,
-        visible=_finite(_on_scale(visible, m.ratio)) if p_holm is not None else None,
-        pictures=m.pictures,
-        seeds=m.seeds,
-        scale=evidence.scale + _width(evidence, block),
-        test=block.test,
-        registered=status,
-        artifacts=evidence.hashes(m.used),
+        shown = Numbers(implemented=True) if withheld else numbers
+        return Row(claim=claim, verdict=verdicts.without_measurement(claim)[0], decide=claim.needs, numbers=shown)
+    if withheld:
+        verdict = Verdict(word=verdicts.WITHHELD, why=withheld.why)
+        return Row(claim=claim, verdict=verdict, decide=remedy, numbers=numbers)
+    assert test is not None, f"{claim.id} is of a kind that is tested, but its measure only reports"
+    asked = verdicts.question(claim, block, one, test, study.reduced[claim.id])
+    verdict = verdicts.give(claim, asked, one, test)
+    decide = advice.advise(claim, asked, one, test, verdict, protocol.head.power, study.seconds)
+    return Row(claim=claim, verdict=verdict, decide=decide, numbers=numbers)
+
+
+def _numbers(
+    claim: Claim, block: Block, one: Measurement, test: Tested | None, study: Study, wanted: float, registered: Registered
+) -> Numbers:
+    commits = sorted({str(study.records.get(stage, {}).get("commit") or "") for stage in one.stages})
+    told: dict[str, Any] = {
+        "said": one.said,
+        "remarks": one.remarks,
+        "scale": ", ".join(part for part in (study.pictures, study.networks[claim.id]) if part),
+        "registered": registered(claim.id, commits),
+        "implemented": True,
+        "artifacts": {name: storage.sha256(study.folder / name) for name in one.files if (study.folder / name).is_file()},
+    }
+    if test is None:
+        return Numbers(ours=one.sample.value if isinstance(one.sample, Reported) else None, **told)
+    estimate, top5 = test.estimate, test.top5
+    told |= {name: _in_unit(getattr(estimate, name), claim) for name in ("low", "high", "new_low", "new_high")}
+    if top5 is not None:
+        told |= {"ours_top5": top5.value, "low_top5": _in_unit(top5.low, claim), "high_top5": _in_unit(top5.high, claim)}
+    return Numbers(
+        ours=_in_unit(estimate.value, claim),
+        bound=estimate.bound,
+        p=estimate.p if block.family else None,
+        visible=_in_unit(power.smallest_visible(estimate, wanted), claim) if block.family else None,
+        seeds=min(estimate.seeds) if _counts_seeds(estimate) else None,
+        seeds_of_each=estimate.seeds if _counts_seeds(estimate) else (),
+        pictures=estimate.pictures or (estimate.seeds[0] if estimate.units == "rounds" else None),
+        units=one.units,
+        only_these=estimate.units == "pictures",
+        test=test.test,
+        **told,
     )
 
 
-def _numbers(estimate: Estimate | None, ratio: bool) -> dict[str, Any]:
-    if estimate is None:
-        return {}
-    values = {"ours": estimate.value, "low": estimate.low, "high": estimate.high}
-    return {key: _finite(_on_scale(value, ratio)) for key, value in values.items()} | {"bound": estimate.censored}
+def _counts_seeds(estimate: Estimate) -> bool:
+    return estimate.units != "rounds"
 
 
-def _on_scale(value: float, ratio: bool) -> float:
-    return float(np.exp(value)) if ratio else value
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _first_run(block: Block) -> str:
-    """The run whose size stands for the claim's."""
-    return next(iter((block.against or block.run).split()), "")
-
-
-def _width(evidence: Evidence, block: Block) -> str:
-    """The network's size beside the data, such as `, 24 of the paper's 96 kernels in conv1, 1,234,567 parameters`."""
-    run = _first_run(block)
-    kernels = evidence.first_kernels(run)
-    parameters = evidence.parameters(run)
-    width = f", {kernels} of the paper's {numbers.KERNELS[0]} kernels in conv1" if kernels else ""
-    return width + (f", {parameters:,} parameters" if parameters else "")
-
-
-def _seconds_a_seed(evidence: Evidence, m: Measurement) -> float:
-    """Wall time of one more seed of all runs that a claim compares, as these trainings took; 0 where nothing says."""
-    times = [evidence.provenance(stage).get("seconds") for stage in m.stages if not stage.startswith("evaluate")]
-    known = [time for time in times if isinstance(time, int | float)]
-    return sum(known) / m.seeds if known and len(known) == len(times) else 0.0
+def _in_unit(number: float, claim: Claim) -> float | None:
+    """A number on the scale of estimates in the claim's unit; None where it is not finite."""
+    if not np.isfinite(number):
+        return None
+    return float(np.exp(number)) if claim.unit == "times" else float(number)

@@ -1,148 +1,231 @@
-"""How each claim is tested, said before the runs: the content of protocol.yaml, checked."""
+"""How each claim is tested, said before the runs: the content of protocol.yaml as settings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
-from typing import Any
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
+from study.checking import SettingsError, checked
 from study.paper.claims import CLAIMS
 
-MEASURED_KINDS = ("effect", "absence", "value", "figure")  # of the untestable ones a number may be reported
+TESTED_KINDS = ("effect", "absence", "figure")
+MEASURED_KINDS = (*TESTED_KINDS, "value")  # of the untestable ones a number may be reported
+ALPHA = 0.05  # of all families of a study together
+MEASURES = "study.judging.measures"
+
+Patches = Literal["ten_patches", "centre_patch"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Family:
+    """Comparisons that share the chance `alpha` of any wrong word, whatever of them a study makes.
+
+    `comparisons` is their number, the same for every study. With a `control` (a run) they are Dunnett's comparisons with
+    it. A study that has members of a family has none of the one that it is `instead_of`.
+    """
+
+    alpha: float
+    comparisons: int
+    control: str = ""
+    instead_of: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha <= ALPHA:
+            raise ValueError(f"alpha is {self.alpha}; all families of a study share {ALPHA}, so give a part of it")
+        if self.comparisons < 1:
+            raise ValueError(f"comparisons is {self.comparisons}; it is a count, 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InStudy:
+    """What differs from a claim's block in one study."""
+
+    seeds: int | None = None
+    against_seeds: int | None = None
+    smallest_effect: float | None = None
+    tolerance: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PaperScale:
-    """Where our number may stand beside the paper's: this study, with all its pictures and the full network."""
+    """Where our number may stand beside the paper's: this study, with all its pictures, the full network, trained as long.
+
+    `recipes` and `precisions` are those that count as the paper's; empty where a claim does not depend on them.
+    """
 
     study: str
     training_pictures: int
     parameters: int | None = None
+    epochs: int | None = None
+    recipes: tuple[str, ...] = ()
+    precisions: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("training_pictures", "parameters", "epochs"):
+            if (count := getattr(self, name)) is not None and count < 1:
+                raise ValueError(f"{name} is {count}; it is a count, 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Block:
     """The test of one claim.
 
-    `measure` names a measurement (study/judging/measurements.py), made on `run`, compared with `against`; for
-    `times_ratio` these name curves. `smallest_effect` and `tolerance` are in the claim's unit (of a ratio: a factor):
-    below the first an effect does not matter, within the second of the paper's number ours agrees with it. `seeds` is
-    the least number that a verdict needs, `models` the number that an average is of. `add` says what to do where a study
-    has no such run.
+    `measure` names a function of study/judging/measures, `errors.difference`, made on `run`, compared with `against`.
+    `family` is the one in which it is tested; a value, and a number that is only reported, has none. `seeds` is the fewest
+    that a verdict may rest on, `against_seeds` the same of `against` where that is more. `smallest_effect` and `tolerance`
+    are in the claim's unit (of a ratio: a factor): below the first an effect does not matter, within the second our number
+    is precise enough to stand beside the paper's. `models` is the number of networks that an average is of. `studies` says
+    what differs in a study. `add` says what to do where a study lacks the run.
     """
 
     measure: str
-    smallest_effect: float
     seeds: int
+    family: str = ""
+    smallest_effect: float = 0.0
+    tolerance: float = 0.0
     run: str = ""
     against: str = ""
-    patches: str = "ten_patches"
-    against_patches: str = "ten_patches"
-    metric: str = "top1"
+    against_seeds: int | None = None
+    patches: Patches = "ten_patches"
+    against_patches: Patches = "ten_patches"
+    metric: Literal["top1", "top5"] = "top1"
     models: int = 1
-    tolerance: float = 0.0
-    test: str = ""
-    stop: str = ""
-    add: str = ""
     paper_scale: PaperScale | None = None
+    studies: Mapping[str, InStudy] = field(default_factory=dict)
+    add: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("seeds", "models"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it is a count, 1 or more")
+        for name in ("smallest_effect", "tolerance"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it is a size, 0 or more")
+
+    def of_study(self, study: str) -> Block:
+        """The block as it stands for one study."""
+        own = self.studies.get(study, InStudy())
+        given = {name: value for name in InStudy.__slots__ if (value := getattr(own, name)) is not None}
+        return replace(self, studies={}, **given)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deviation:
+    """A change of a claim's test after its runs; `claim` is `all` for a change of what all share. `date`: 2026-11-30."""
+
+    claim: str
+    date: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Head:
+    """What protocol.yaml says of all claims. `power`: the chance that "visible" means; `stop`: when seeds end."""
+
+    confidence: float
+    power: float
+    stop: str
+    families: Mapping[str, Family]
+    deviations: tuple[Deviation, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("confidence", "power"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it is a share between 0 and 1")
+        shares = {name: family.alpha for name, family in self.families.items() if not family.instead_of}
+        if sum(shares.values()) > ALPHA + 1e-12:
+            raise ValueError(f"the families' alpha add up to {sum(shares.values()):g}; they share {ALPHA}")
+        for name, family in self.families.items():
+            if family.instead_of and family.alpha > shares.get(family.instead_of, 0) + 1e-12:
+                raise ValueError(f"families.{name} takes the place of {family.instead_of!r}, so its alpha is at most as large")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Protocol:
-    """`alpha`: false positives allowed over the family (Holm). `power`: the chance that "visible" means."""
+    """`claims`: a block by the claim's id; `measures`: the function that it names, None where no stage measures it."""
 
-    alpha: float
-    power: float
+    head: Head
     claims: Mapping[str, Block]
+    measures: Mapping[str, Callable[..., Any] | None]
+
+    def of_study(self, study: str) -> Protocol:
+        """The protocol as it stands for one study."""
+        return replace(self, claims={name: block.of_study(study) for name, block in self.claims.items()})
 
 
-CHOICES = {
-    "patches": ("ten_patches", "centre_patch"),
-    "against_patches": ("ten_patches", "centre_patch"),
-    "metric": ("top1", "top5"),
-}
+def read_protocol(content: Any) -> Protocol:
+    """A Protocol from what YAML holds. Raises SettingsError with one sentence: the key, its value, the remedy."""
+    if not isinstance(content, Mapping) or not isinstance(content.get("claims"), Mapping):
+        raise SettingsError("protocol.yaml holds no block `claims`; restore it from Git")
+    head = checked(Head, {key: value for key, value in content.items() if key != "claims"}, "protocol")
+    blocks = {str(name): checked(Block, block, f"claims.{name}") for name, block in content["claims"].items()}
+    _check_names(blocks)
+    for name, block in blocks.items():
+        _check(name, block, head)
+    for deviation in head.deviations:
+        if deviation.claim not in (*blocks, "all"):
+            raise SettingsError(f"deviations names {deviation.claim!r}, which is no block of claims; or write `all`")
+    _check_comparisons(blocks, head)
+    return Protocol(
+        head=head, claims=blocks, measures={name: measure_named(block.measure, name) for name, block in blocks.items()}
+    )
 
 
-def read_protocol(content: Any, measures: Mapping[str, Any]) -> Protocol:
-    """A Protocol from what YAML holds. Raises ValueError with one sentence: the key, its value, the remedy."""
-    _require_mapping(content, "protocol.yaml")
-    _require_keys(content, {"alpha", "power", "claims"}, {"alpha", "power", "claims", "stop"}, "protocol.yaml")
-    for key in ("alpha", "power"):
-        _require_number(content[key], key, low=0, high=1)
-    _require_mapping(content["claims"], "claims")
+def _check_comparisons(blocks: Mapping[str, Block], head: Head) -> None:
+    """Two claims that rest on the same comparison count once; of several runs against one each is a comparison."""
+    for name, family in head.families.items():
+        declared = set()
+        for block in blocks.values():
+            if block.family == name and block.measure != UNMEASURED:
+                against = (block.against, block.against_patches, block.patches, block.metric)
+                several = bool(family.control) and len(block.against.split()) == 1
+                declared |= {(block.measure, run, *against) for run in (block.run.split() if several else [block.run])}
+        if len(declared) > family.comparisons:
+            raise SettingsError(
+                f"families.{name}.comparisons is {family.comparisons}, but the claims declare {len(declared)}; raise it, as a "
+                f"deviation of all claims where results are there already"
+            )
+
+
+def _check_names(blocks: Mapping[str, Block]) -> None:
     measured = {claim.id for claim in CLAIMS if claim.kind in MEASURED_KINDS}
     reportable = {claim.id for claim in CLAIMS if claim.kind == "untestable"}
-    if unknown := sorted(set(content["claims"]) - measured - reportable):
-        raise ValueError(f"claims.{unknown[0]} is no claim that is measured; its name must be an id of study/paper")
-    if missing := sorted(measured - set(content["claims"])):
-        raise ValueError(f"claims lacks {missing[0]}; say how it is tested, or give it `measure: unmeasured`")
-    blocks = {name: _block(name, block, content.get("stop", ""), measures) for name, block in content["claims"].items()}
-    return Protocol(alpha=float(content["alpha"]), power=float(content["power"]), claims=blocks)
+    if unknown := sorted(set(blocks) - measured - reportable):
+        raise SettingsError(f"claims.{unknown[0]} is no claim that is measured; its name must be an id of study/paper")
+    if missing := sorted(measured - set(blocks)):
+        raise SettingsError(f"claims lacks {missing[0]}; say how it is tested, or give it `measure: unmeasured`")
 
 
-def _block(name: str, content: Any, stop: str, measures: Mapping[str, Any]) -> Block:
-    where = f"claims.{name}"
-    _require_mapping(content, where)
-    required = {field.name for field in fields(Block) if field.default is MISSING}
-    _require_keys(content, required, {field.name for field in fields(Block)}, where)
-    given: dict[str, Any] = {"stop": stop} | dict(content)
-    if given["measure"] not in measures:
-        raise ValueError(f"{where}.measure is {given['measure']!r}; choose one of {', '.join(sorted(measures))}")
-    for key in ("smallest_effect", "tolerance"):
-        _require_number(given.get(key, 0.0), f"{where}.{key}", low=0, high=1e9)
-    for key in ("seeds", "models"):
-        if not isinstance(given.get(key, 1), int) or given.get(key, 1) < 1:
-            raise ValueError(f"{where}.{key} is {given[key]!r}; it is a count, 1 or more")
-    for key, choices in CHOICES.items():
-        if given.get(key, choices[0]) not in choices:
-            raise ValueError(f"{where}.{key} is {given[key]!r}; choose one of {', '.join(choices)}")
-    for key in ("run", "against", "test", "stop", "add"):
-        if not isinstance(given.get(key, ""), str):
-            raise ValueError(f"{where}.{key} is {given[key]!r}; it is text")
-    if (scale := given.get("paper_scale")) is not None:
-        given["paper_scale"] = _paper_scale(scale, f"{where}.paper_scale")
-    return Block(**given)
+def _check(name: str, block: Block, head: Head) -> None:
+    """What one field cannot know of another."""
+    kind = next(claim.kind for claim in CLAIMS if claim.id == name)
+    if block.measure == UNMEASURED:
+        return
+    if kind in TESTED_KINDS and block.family not in head.families:
+        raise SettingsError(f"claims.{name}.family is {block.family!r}; use one of: {', '.join(head.families)}")
+    if kind in TESTED_KINDS and not block.smallest_effect:
+        raise SettingsError(f"claims.{name}.smallest_effect is missing; say below which size an effect does not matter")
+    if kind == "value" and not block.tolerance:
+        raise SettingsError(f"claims.{name}.tolerance is missing; say how precise our number must be")
 
 
-def _paper_scale(content: Any, where: str) -> PaperScale:
-    _require_mapping(content, where)
-    _require_keys(content, {"study", "training_pictures"}, {"study", "training_pictures", "parameters"}, where)
-    if not isinstance(content["study"], str):
-        raise ValueError(f"{where}.study is {content['study']!r}; it is the name of a study")
-    for key in ("training_pictures", "parameters"):
-        if not isinstance(content.get(key, 1), int) or content.get(key, 1) < 1:
-            raise ValueError(f"{where}.{key} is {content[key]!r}; it is a count, 1 or more")
-    return PaperScale(**dict(content))
+UNMEASURED = "unmeasured"
 
 
-def _require_mapping(content: Any, where: str) -> None:
-    if not isinstance(content, Mapping):
-        raise ValueError(f"{where} is {content!r}; it must be a table of keys and values")
-
-
-def _require_keys(content: Mapping[str, Any], required: set[str], allowed: set[str], where: str) -> None:
-    if unknown := sorted(set(content) - allowed):
-        raise ValueError(f"{where} has an unknown key {unknown[0]!r}; the keys are {', '.join(sorted(allowed))}")
-    if missing := sorted(required - set(content)):
-        raise ValueError(f"{where} lacks the key {missing[0]!r}; add it")
-
-
-def _require_number(value: Any, where: str, *, low: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise ValueError(f"{where} is {value!r}; it must be a number from {low} to {high:g}")
-
-
-def registered(name: str, today: Mapping[str, Any], then: Mapping[str, Any] | None) -> str:
-    """Whether a claim's test stood before its run: both files as YAML holds them, `then` at the run's commit.
-
-    `then` is None where there is no history to look into, and empty where that commit has no protocol.
-    """
-    if then is None:
-        return "not checked"
-
-    def said(file: Mapping[str, Any]) -> tuple[Any, ...]:
-        claims = file.get("claims")
-        block = claims.get(name) if isinstance(claims, Mapping) else None
-        return (file.get("alpha"), file.get("power"), file.get("stop"), block)
-
-    return "pre-registered" if said(then) == said(today) else "exploratory"
+def measure_named(measure: str, claim: str) -> Callable[..., Any] | None:
+    """The function that a block names; None for `unmeasured`. Raises SettingsError where there is none."""
+    if measure == UNMEASURED:
+        return None
+    module, _, name = measure.partition(".")
+    try:
+        found = getattr(importlib.import_module(f"{MEASURES}.{module}"), name) if module.isidentifier() else None
+    except (ImportError, AttributeError):
+        found = None
+    if not name or name.startswith("_") or not inspect.isfunction(found):
+        raise SettingsError(
+            f"claims.{claim}.measure is {measure!r}; name a function of study/judging/measures, errors.difference"
+        )
+    return found

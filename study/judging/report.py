@@ -1,29 +1,56 @@
-"""Verdicts for people and programs: rows as JSON and CSV, tables in Markdown and LaTeX."""
+"""Verdicts for people and programs: rows as JSON and CSV, tables in Markdown and LaTeX, and the report on one page.
+
+The report has the order that reviewers of reproductions know: scope, methodology, results, what was easy, what was hard, where
+paper and code differ. Every number comes from a row or a record.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from study.judging.row import Row
-from study.judging.verdicts import WORDS
+from study.judging.about import Study
+from study.judging.protocol import Head
+from study.judging.row import COLUMNS, NO_NUMBER, Row
+from study.judging.verdicts import GROUPS, HELD, NOT_HELD, NOT_JUDGED, NOT_SEEN, WORDS
 from study.paper.misread import misreadings
+from study.paper.released import DIFFERENCES
 
-COLUMNS = tuple(field.name for field in fields(Row))
-NO_NUMBER = "–"
 LATEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
          "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", NO_NUMBER: "--"}  # fmt: skip
+TITLES = {HELD: "What held", NOT_HELD: "What did not hold", NOT_SEEN: "What could not be seen", NOT_JUDGED: "What was not judged"}
+KINDS = {
+    "effect": "effects",
+    "absence": "of something that makes no difference",
+    "figure": "patterns in a figure",
+    "value": "numbers",
+    "arithmetic": "that its own numbers decide",
+    "untestable": "that nothing of ours can decide",
+}
+MOST = 8  # sentences of one group: a page holds no more
+EASY = (
+    "Layer sizes, the update rule, the schedule and the tests are stated, so that every layer's size can be counted; the counts "
+    "agree but for those refuted above. The released configurations carry the author's notes, which say what run a number is "
+    "from and agree with the printed tables."
+)
+HARD = (
+    "The text alone does not fix the padding, the order within layer 1, the units of the colour change, the fate of biases, or "
+    "how maps fit after a layer is removed; Figure 1 names neither its network nor its rates. Several effects are as small as "
+    "the spread between the author's own nearly identical runs, so that one training each cannot show them. The printed "
+    "initialisation stays on a plateau for long where data are few. The data of Tables 1 and 2 must be asked for; those of "
+    "Fall 2009 and 2011 are not to be had."
+)
 
 
-def as_json(study: str, scale: str, rows: Sequence[Row]) -> dict[str, Any]:
+def as_json(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
     """The content of claims.json."""
     return {
-        "study": study,
-        "scale": scale,
+        "study": study.name,
+        "scale": study.pictures,
         "counts": counts(rows)["verdicts"],
-        "claims": [asdict(row) for row in rows],
+        "claims": [row.columns() for row in rows],
         "misread": [asdict(one) for one in misreadings()],
     }
 
@@ -32,69 +59,51 @@ def as_csv(rows: Sequence[Row]) -> list[list[Any]]:
     """Rows of claims.csv, in the order of COLUMNS; lists are joined by semicolons, files stand as `path sha256`."""
 
     def flat(value: Any) -> Any:
-        if isinstance(value, dict):
+        if isinstance(value, Mapping):
             return "; ".join(f"{path} {sha}" for path, sha in value.items())
-        return "; ".join(value) if isinstance(value, list | tuple) else "" if value is None else value
+        return "; ".join(map(str, value)) if isinstance(value, list | tuple) else "" if value is None else value
 
-    return [[flat(asdict(row)[column]) for column in COLUMNS] for row in rows]
+    return [[flat(row.columns()[column]) for column in COLUMNS] for row in rows]
 
 
 def counts(rows: Sequence[Row]) -> dict[str, Any]:
     """The content of metrics.json: how many claims there are and how many have each verdict."""
-    words = Counter(row.verdict for row in rows)
+    words = Counter(row.verdict.word for row in rows)
     return {"claims": len(rows), "verdicts": {word: words[word] for word in WORDS}}
 
 
-def number(value: float | None, unit: str) -> str:
-    """A number of a row as a reader expects it: errors in percent, differences in points, ratios in times."""
-    if value is None:
-        return NO_NUMBER
-    if unit == "error":
-        return f"{100 * value:.1f}%"
-    if unit == "error difference":
-        return f"{100 * value:.2f} pt" if abs(value) < 0.1 else f"{100 * value:.1f} pt"
-    if unit == "times":
-        return f"{value:.3g} x"
-    if unit == "count":
-        return f"{value:,.0f}"
-    return f"{value:.2%}" if unit == "share" else f"{value:.3g} {unit}".strip()
+def summary(rows: Sequence[Row]) -> str:
+    """`Of 61 claims 14 held, 6 did not hold, 12 could not be seen and 29 were not judged.`"""
+    groups = Counter(GROUPS[row.verdict.word] for row in rows)
+    said = [f"{groups[group]} {group}" for group in TITLES]
+    return f"Of {len(rows)} claims {', '.join(said[:-1])} and {said[-1]}."
 
 
-def paper_number(row: Row) -> str:
-    """What the paper says, with its top-5 number and its data set."""
-    if row.paper is None:
-        return row.direction if row.direction == "positive" else NO_NUMBER
-    both = number(row.paper, row.unit) + (f" / {number(row.paper_top5, row.unit)}" if row.paper_top5 is not None else "")
-    return both + (f" ({row.paper_data.split(' (')[0]})" if row.paper_data else "")
+def as_markdown(study: Study, rows: Sequence[Row]) -> str:
+    """claims.md, and README's table: what held, what did not, what could not be seen, and what was not judged."""
+    parts = [f"Study `{study.name}`: {study.pictures}. {summary(rows)}"]
+    for group, title in TITLES.items():
+        of_group = [row for row in rows if row.group() == group]
+        if of_group:
+            last = "would be seen from" if group == NOT_SEEN else "rests on"
+            lines = [f"| § | claim | in the paper | here | {last} | verdict |", "|---|---|---|---|---|---|"]
+            lines += [f"| {' | '.join(_cell(cell) for cell in _cells(row, group))} |" for row in of_group]
+            parts.append(f"**{title}**\n\n" + "\n".join(lines))
+    return "\n\n".join(parts) + "\n"
 
 
-def our_number(row: Row) -> str:
-    """What we measured, with its interval; a bound says so."""
-    if row.ours is None:
-        return NO_NUMBER
-    ours = f"{row.bound} {number(row.ours, row.unit)}".strip()
-    if row.low is None and row.high is None:
-        return ours
-    low = number(row.low, row.unit) if row.low is not None else "open"
-    high = number(row.high, row.unit) if row.high is not None else "open"
-    return f"{ours} ({low} to {high})"
+def _cells(row: Row, group: str) -> list[str]:
+    last = row.visible() or row.sample() if group == NOT_SEEN else row.sample()
+    return [row.claim.section, row.claim.title, row.in_paper(), row.here(), last, row.verdict.word]
 
 
-def as_markdown(study: str, rows: Sequence[Row]) -> str:
-    """The table for the README: paper and ours in columns of their own, each on its own data; then what is open."""
-    scales = list(dict.fromkeys(row.scale for row in rows if row.scale))
-    lines = [f"Study `{study}`. {summary(rows)}", ""]
-    lines += [f"Ours: {scale}." for scale in scales[:1]] + ([""] if scales else [])
-    lines += ["| § | claim | paper | ours | n, seeds | verdict |", "|---|---|---|---|---|---|"]
-    for row in rows:
-        cells = [row.section, row.title, paper_number(row), our_number(row), _sample(row), f"**{row.verdict}**"]
-        lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def open_questions(rows: Sequence[Row]) -> str:
     """What would decide each claim that is open, as a Markdown list."""
-    return "".join(f"- {row.title}: {row.why}. To decide: {row.decide}.\n" for row in rows if row.decide)
+    return "".join(f"- {row.claim.title}: {row.verdict.why}. To decide: {row.decide}.\n" for row in rows if row.decide)
 
 
 def misread_table() -> str:
@@ -109,28 +118,83 @@ def as_latex(rows: Sequence[Row]) -> str:
     lines = [
         r"\begin{tabular}{lp{5cm}llll}",
         r"\toprule",
-        r"\S & claim & paper & ours & $n$, seeds & verdict \\",
+        r"\S & claim & in the paper & here & rests on & verdict \\",
         r"\midrule",
     ]
     for row in rows:
-        cells = [row.section, row.title, paper_number(row), our_number(row), _sample(row), row.verdict]
+        cells = _cells(row, row.group())
         lines.append(" & ".join("".join(LATEX.get(sign, sign) for sign in cell) for cell in cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
-def summary(rows: Sequence[Row]) -> str:
-    """`61 claims: 5 direction reproduced (reduced scale), 3 inconclusive, ...`."""
-    said = [f"{count} {word}" for word, count in counts(rows)["verdicts"].items() if count]
-    return f"{len(rows)} claims: {', '.join(said)}."
-
-
-def _sample(row: Row) -> str:
+def one_page(study: Study, head: Head, rows: Sequence[Row]) -> str:
+    """report.md."""
     parts = [
-        f"{row.pictures:,}" if row.pictures else "",
-        f"{row.seeds} seed{'s' if row.seeds != 1 else ''}" if row.seeds else "",
+        f"# Reproduction report: study `{study.name}`",
+        "A. Krizhevsky, I. Sutskever, G. E. Hinton: ImageNet Classification with Deep Convolutional Neural Networks, NIPS 2012.",
+        "## Scope",
+        _scope(study, rows),
+        "## Methodology",
+        _methodology(study, head, rows),
+        "## Results",
+        summary(rows),
+        *(found for group in (HELD, NOT_HELD, NOT_SEEN) if (found := _of_group(rows, group))),
+        "What would decide the open ones stands in `open.md`, all claims in `claims.md`.",
+        "## What was easy",
+        EASY,
+        "## What was hard",
+        HARD,
+        "## Where paper and code differ",
+        _differences(),
+        "## Authors",
+        "Not asked: everything here rests on the paper, the released code and the notes in it.",
     ]
-    return ", ".join(part for part in parts if part) or NO_NUMBER
+    return "\n\n".join(parts) + "\n"
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+def _scope(study: Study, rows: Sequence[Row]) -> str:
+    kinds = Counter[str](row.claim.kind for row in rows)
+    counted = ", ".join(f"{kinds[kind]} {words}" for kind, words in KINDS.items() if kinds[kind])
+    return (
+        f"The paper's statements of fact are {len(rows)} claims: {counted}. This study tries them on {study.pictures}. "
+        "Numbers of a reduced study never stand for the paper's: there only directions are judged."
+    )
+
+
+def _methodology(study: Study, head: Head, rows: Sequence[Row]) -> str:
+    made = study.records.values()
+    trained = sorted(stage.removeprefix("train-") for stage in study.records if stage.startswith("train-"))
+    seconds = sum(float(one.get("seconds") or 0) for one in made)
+    machines = dict.fromkeys(f"{one['processor']}, {one.get('cores')} cores" for one in made if one.get("processor"))
+    commits = dict.fromkeys(str(one["commit"])[:10] for one in made if one.get("commit"))
+    registered = sum(row.numbers.registered.startswith("pre-registered") for row in rows)
+    shares = ", ".join(
+        f"{name.replace('_', ' ')} {family.alpha:g}" for name, family in head.families.items() if not family.instead_of
+    )
+    return (
+        f"Runs: {', '.join(f'`{name}`' for name in trained) or 'none'}; a run differs from the others by a line or two of "
+        f"settings. Code at {', '.join(commits) or 'no commit'}; {seconds / 60:.0f} minutes of stages in all, on "
+        f"{'; '.join(machines) or 'an unknown machine'}. The tests stand in `protocol.yaml`; {registered} claims were tested as "
+        f"it said before their runs. A seed is the unit, test pictures a second source of chance. The chance of any wrong "
+        f"word is shared among families of a fixed number of comparisons: {shares}."
+    )
+
+
+def _of_group(rows: Sequence[Row], group: str) -> str:
+    of_group = sorted((row for row in rows if row.group() == group), key=lambda row: row.claim.kind == "arithmetic")
+    lines = [f"- {row.claim.title}: {_sentence(row)}" for row in of_group[:MOST]]
+    more = f" ({len(of_group)}, of which {MOST} are shown)" if len(of_group) > MOST else ""
+    return "\n".join([f"**{TITLES[group]}**{more}", "", *lines]) if lines else ""
+
+
+def _sentence(row: Row) -> str:
+    """What was found here, beside the paper's number, with what an open claim would have taken."""
+    said = f"{row.verdict.word}; {row.here()} here" if row.here() != NO_NUMBER else row.verdict.word
+    paper = f", {row.in_paper()} in the paper" if row.claim.value is not None else ""
+    seen = f"; it would have been seen from {row.visible()}" if row.group() == NOT_SEEN and row.visible() else ""
+    return f"{said}{paper}{seen}."
+
+
+def _differences() -> str:
+    lines = ["| § | what | paper | released code |", "|---|---|---|---|"]
+    return "\n".join(lines + [f"| {one.section} | {one.what} | {one.paper} | {one.code} |" for one in DIFFERENCES])

@@ -1,84 +1,137 @@
-"""A claim with its verdict: what the tables, the dashboard and other programs read."""
+"""A claim with its verdict and numbers: what the tables, the dashboard and other programs read. Columns and words stand here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
+from study import amounts
+from study.judging import verdicts
 from study.judging.verdicts import Verdict
 from study.paper.claim import Claim
 
+NO_NUMBER = "–"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
-    """A claim with its verdict. Numbers are in `unit`: errors, differences and shares are fractions.
+class Numbers:
+    """What was measured of a claim, in its unit: errors, differences and shares are fractions, times are factors.
 
-    `paper...` is what the paper says, on its own data; `ours`, `low` and `high` are measured on `scale`. `bound`: "at
-    least" or "at most", where a time was not reached. `visible`: the smallest effect that would have been seen.
-    `decide`: what would settle an open claim. `artifacts`: SHA-256 of the files below the study's folder that the
-    verdict rests on.
+    `low` and `high` bound `ours` with the confidence of its family; `new_low` and `new_high` bound what one new training, or
+    pair of trainings, would give with a chance of 95%; an end that is open is None. `bound`: "at least" or "at most", where a
+    time was not reached. `p` is adjusted within the family. `visible`: the smallest effect that would have been seen with the
+    protocol's power. `seeds` are the fewest of a run, `seeds_of_each` those of all that are compared; `pictures` counts the
+    `units`, test pictures for example; `only_these`: it speaks of these networks, not of their kind. `said`: what was
+    measured in each arm. `remarks` stand beside the verdict. `implemented`: a stage and a measure exist for the claim.
+    `artifacts`: SHA-256 of the files below the study's folder that the verdict rests on.
     """
 
-    id: str
-    section: str
-    cacm: str | None
-    kind: str
-    title: str
-    quote: str
-    metric: str
-    unit: str
-    direction: str
-    paper: float | None
-    paper_top5: float | None
-    paper_data: str
-    paper_protocol: str
-    author_run: str
-    problems: tuple[str, ...]
-    others: tuple[str, ...]
-    verdict: str
-    why: str
-    decide: str = ""
     ours: float | None = None
     low: float | None = None
     high: float | None = None
+    new_low: float | None = None
+    new_high: float | None = None
     bound: str = ""
     ours_top5: float | None = None
     low_top5: float | None = None
     high_top5: float | None = None
-    said: str = ""
     p: float | None = None
-    p_holm: float | None = None
     visible: float | None = None
-    pictures: int | None = None
     seeds: int | None = None
+    seeds_of_each: tuple[int, ...] = ()
+    pictures: int | None = None
+    units: str = ""
+    only_these: bool = False
+    said: str = ""
+    remarks: tuple[str, ...] = ()
     scale: str = ""
     test: str = ""
     registered: str = ""
+    implemented: bool = False
     artifacts: Mapping[str, str] = field(default_factory=dict)
 
 
-def row_of(claim: Claim, verdict: Verdict, **measured: Any) -> Row:
-    """A row: what the paper says, the verdict, and what was `measured`, by the names of Row."""
-    return Row(
-        id=claim.id,
-        section=claim.section,
-        cacm=claim.cacm,
-        kind=claim.kind,
-        title=claim.title,
-        quote=claim.quote,
-        metric=claim.metric,
-        unit=claim.unit,
-        direction=claim.direction,
-        paper=claim.value,
-        paper_top5=claim.top5,
-        paper_data=claim.data,
-        paper_protocol=claim.protocol,
-        author_run=claim.author_run,
-        problems=claim.problems,
-        others=claim.others,
-        verdict=verdict.word,
-        why=verdict.why,
-        decide=verdict.decide,
-        **measured,
-    )
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """A claim, its verdict, what would decide it where it is open, and the numbers it rests on."""
+
+    claim: Claim
+    verdict: Verdict
+    decide: str = ""
+    numbers: Numbers = field(default_factory=Numbers)
+
+    def columns(self) -> dict[str, Any]:
+        """All of it under the names of COLUMNS, as plain values for JSON."""
+        claim, numbers = self.claim, self.numbers
+        told = {name: getattr(claim, name) for name in TOLD}
+        of_paper = {column: getattr(claim, name) for column, name in PAPER.items()}
+        words = {"verdict": self.verdict.word, "group": self.group(), "why": self.verdict.why, "decide": self.decide}
+        cells = {"in_paper": self.in_paper(), "here": self.here(), "sample": self.sample()}
+        ticks = {"run": self.run(), "decided": self.group() in (verdicts.HELD, verdicts.NOT_HELD)}
+        return told | of_paper | words | cells | ticks | {name: getattr(numbers, name) for name in NUMBERS}
+
+    def group(self) -> str:
+        """Whether the claim held, did not hold, could not be seen or was not judged."""
+        return verdicts.GROUPS[self.verdict.word]
+
+    def run(self) -> bool:
+        """Whether there is a number of ours, measured or counted."""
+        return self.numbers.ours is not None or self.claim.kind == "arithmetic"
+
+    def in_paper(self) -> str:
+        """What the paper says, with its top-5 number and its data set."""
+        claim = self.claim
+        if claim.value is None:
+            return {"positive": "a difference", "zero": "no difference"}.get(claim.direction, NO_NUMBER)
+        said = f"{f'{claim.bound} ' if claim.bound else ''}{amounts.amount(claim.value, claim.unit)}"
+        said += f"; top-5 {amounts.amount(claim.top5, claim.unit)}" if claim.top5 is not None else ""
+        return said + (f" ({claim.data.split(' (')[0]})" if claim.data else "")
+
+    def here(self) -> str:
+        """What was measured here, with its interval; a bound says so."""
+        numbers, unit = self.numbers, self.claim.unit
+        if numbers.ours is None:
+            return NO_NUMBER
+        if numbers.bound == "unknown":
+            return "not known: too many times were not reached"
+        ours = amounts.amount(numbers.ours, unit)
+        if numbers.bound:
+            return f"{numbers.bound} {amounts.amount(_bound(numbers), unit)}"
+        if numbers.low is None or numbers.high is None:
+            return ours
+        return amounts.interval(numbers.ours, numbers.low, numbers.high, unit)
+
+    def visible(self) -> str:
+        """From which size on an effect would have been seen; empty where nothing says."""
+        number = self.numbers.visible
+        return f"{amounts.amount(number, self.claim.unit)} on" if number is not None else ""
+
+    def sample(self) -> str:
+        """On how many seeds, pictures or other units it rests."""
+        numbers = self.numbers
+        counts = " and ".join(map(str, dict.fromkeys(numbers.seeds_of_each)))
+        one = counts == "1"
+        networks = "this network" if one else f"these {counts} networks"
+        seeds = (networks if numbers.only_these else f"{counts} seed{'' if one else 's'}") if counts else ""
+        pictures = f"{numbers.pictures:,} {numbers.units}" if numbers.pictures else ""
+        return ", ".join(part for part in (seeds, pictures) if part) or NO_NUMBER
+
+
+def _bound(numbers: Numbers) -> float:
+    """The end of the interval that is known, or the estimate where neither end helps."""
+    end = numbers.low if numbers.bound == "at least" else numbers.high
+    assert numbers.ours is not None
+    return numbers.ours if end is None else end
+
+
+TOLD = (
+    "id", "section", "cacm", "kind", "title", "quote", "metric", "unit", "direction", "source", "author_run", "problems",
+    "others", "needs",
+)  # fmt: skip
+PAPER = {
+    "paper": "value", "paper_top5": "top5", "paper_bound": "bound", "paper_data": "data", "paper_protocol": "protocol",
+}  # fmt: skip
+NUMBERS = tuple(one.name for one in fields(Numbers))
+WRITTEN = ("verdict", "group", "why", "decide", "in_paper", "here", "sample", "run", "decided")
+COLUMNS = (*TOLD, *PAPER, *WRITTEN, *NUMBERS)

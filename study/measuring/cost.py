@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from study.data.feeding import NO_AUGMENTATION, Feed, whole
+from study.data.feeding import NO_AUGMENTATION, Feed, all_rows
 from study.data.packed import read_index
 from study.machine import MachineSettings, set_up
 from study.measuring.memory import peak_of_a_step
@@ -24,7 +24,8 @@ from study.network.alexnet import AlexNet
 from study.network.building import build
 from study.network.settings import AlexNetSettings, sides
 from study.training.checkpoint import Checkpoints
-from study.training.loop import Progress, Watch, train
+from study.training.loop import Callbacks, train
+from study.training.progress import Progress
 from study.training.run import RunSettings
 from study.training.update import RateSettings
 
@@ -62,7 +63,7 @@ class InTurns:
         return len(self.plain)
 
     def training_batches(
-        self, seed: int, epoch: int, batch: int, start: int = 0, rows: Callable[[int], slice] = whole
+        self, seed: int, epoch: int, batch: int, start: int = 0, rows: Callable[[int], slice] = all_rows
     ) -> Iterator[tuple[int, slice, Tensor, Tensor]]:
         way = WAYS[(epoch - 1) % len(WAYS)]
         if way == "one batch again":
@@ -96,9 +97,9 @@ def time_steps(
         tell(pictures)
         began[0] = time.perf_counter()
 
-    still = Watch(step=lambda progress: None, epoch=epoch, seconds=lambda: 0.0)  # a clock that stands: nothing is saved
+    callbacks = Callbacks(on_epoch=epoch, clock=lambda: 0.0)  # a clock that stands: nothing is saved
     feed: Any = InTurns(plain, augmented, run.learning.batch)
-    train(network, feed, None, learning, 0, Checkpoints("cost"), still)
+    train(network, feed, None, learning, 0, Checkpoints("cost"), callbacks)
     return rows
 
 
@@ -138,16 +139,16 @@ def exchange(run: RunSettings, machine: MachineSettings, classes: int, step: flo
     network = build(run.network, classes, set_up(machine))
     assert isinstance(network, AlexNet)
     crossing = [
-        [torch.zeros(run.learning.batch, *shape, device=here[0].device) for here in network.places]
+        [torch.zeros(run.learning.batch, *shape, device=columns[0].device) for columns in network.columns_by_device]
         for shape in _crossing(run.network)
     ]
     found = []
     for _ in range(times):
         began = time.perf_counter()
         for parts in crossing:
-            network.across(parts)
-        for here in network.places:
-            _wait_for(here[0].device)
+            network.communicate(parts)
+        for columns in network.columns_by_device:
+            _wait_for(columns[0].device)
         found.append(2 * (time.perf_counter() - began))
     numbers = 2 * sum(part.numel() for parts in crossing for part in parts) if run.network.communication else 0
     return {"numbers": numbers, "seconds": median(found), "share": median(found) / step}

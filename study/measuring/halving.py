@@ -21,7 +21,8 @@ from study.network.alexnet import AlexNet
 from study.network.building import Network
 
 FEW = (1, 3, 10, 30, 100)  # masks of which means are compared with that of many
-COLUMNS = (*files.DIVERGENCES, *(f"geometric_{n}" for n in FEW), *(f"arithmetic_{n}" for n in FEW))
+MEANS = (*files.DIVERGENCES[2:], *(f"geometric_{n}" for n in FEW), *(f"arithmetic_{n}" for n in FEW))
+COLUMNS = (*files.DIVERGENCES[:2], *MEANS, *(f"right_{name}" for name in (*MEANS, "many")), "masks_right")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,30 +49,36 @@ def has_dropout(network: Network) -> bool:
 
 @torch.no_grad()
 def halve(network: Network, feed: Feed, settings: HalvingSettings, step: Callable[[int], None]) -> tuple[list[list[Any]], Any]:
-    """A row a picture (COLUMNS): divergences in nats from the geometric mean of many masks; and metrics.json's content.
+    """A row a picture (COLUMNS), and metrics.json's content: divergences in nats from the geometric mean of many masks, whether
+    each mean names the right class (1 or 0), and how many of the first masks do so, each by itself.
 
     The few masks are others than the many, so that a mean is not compared with itself. Raises ValueError without dropout.
     """
     if not (has_dropout(network) and isinstance(network, AlexNet)):
         raise ValueError(f"the network of {settings.run} has no dropout whose halving could be measured; name another run")
     rows: list[list[Any]] = []
-    wrong = dict.fromkeys(COLUMNS[2:], 0) | {"many": 0}
     for number, (pictures, labels) in enumerate(feed.test_batches(settings.batch)):
         labels = labels[: settings.pictures - len(rows)].cpu()
         network.eval()
         given = network.convolved(pictures[: len(labels)])
         made = {"halved": _log_softmax(network, given)}
         network.train()
-        made |= _few(network, given, (settings.seed, number), step)
+        few, masks_right = _few(network, given, labels, (settings.seed, number), step)
+        made |= few
         many = _mean(network, given, range(FEW[-1], FEW[-1] + settings.masks), (settings.seed, number), step)
-        far = {name: _divergence(many, other).tolist() for name, other in made.items()}
-        for name, other in (made | {"many": many}).items():
-            wrong[name] += int((other.argmax(dim=1) != labels).sum())
-        rows += [[len(rows) + i, int(label), *(far[name][i] for name in COLUMNS[2:])] for i, label in enumerate(labels)]
+        far = [_divergence(many, made[name]) for name in MEANS]
+        right = [_right(one, labels) for one in (*(made[name] for name in MEANS), many)]
+        columns = [column.tolist() for column in (labels, *far, *right, masks_right)]
+        rows += [[len(rows) + i, *row] for i, row in enumerate(zip(*columns, strict=True))]
         if len(rows) >= settings.pictures:
             break
     network.eval()
-    return rows, _metrics(settings, rows, wrong)
+    return rows, _metrics(settings, rows)
+
+
+def _right(log_probabilities: Tensor, labels: Tensor) -> Tensor:
+    """1 where the likeliest class is the picture's, 0 elsewhere; int64 (B,)."""
+    return (log_probabilities.argmax(dim=1) == labels).long()
 
 
 def _log_softmax(network: AlexNet, given: list[Tensor]) -> Tensor:
@@ -94,17 +101,21 @@ def _mean(network: AlexNet, given: list[Tensor], masks: range, stream: tuple[int
     return (total / len(masks)).log_softmax(dim=1)
 
 
-def _few(network: AlexNet, given: list[Tensor], stream: tuple[int, int], step: Callable[[int], None]) -> dict[str, Tensor]:
-    """Geometric and arithmetic means of the first 1, 3, 10, 30, 100 masks: log probabilities each."""
-    found, logs, plain = {}, torch.zeros(()), torch.zeros(())
+def _few(
+    network: AlexNet, given: list[Tensor], labels: Tensor, stream: tuple[int, int], step: Callable[[int], None]
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Geometric and arithmetic means of the first 1, 3, 10, 30, 100 masks: log probabilities each; and how many of the
+    masks are right, each by itself: int64 (B,)."""
+    found, logs, plain, right = {}, torch.zeros(()), torch.zeros(()), torch.zeros_like(labels)
     for mask in range(FEW[-1]):
         one = _masked(network, given, mask, stream)
         logs, plain = logs + one, plain + one.exp()
+        right += _right(one, labels)
         step(1)
         if (count := mask + 1) in FEW:
             found[f"geometric_{count}"] = (logs / count).log_softmax(dim=1)
             found[f"arithmetic_{count}"] = (plain / count).log()
-    return found
+    return found, right
 
 
 def _divergence(of: Tensor, other: Tensor) -> Tensor:
@@ -112,13 +123,14 @@ def _divergence(of: Tensor, other: Tensor) -> Tensor:
     return (of.exp() * (of - other)).sum(dim=1)
 
 
-def _metrics(settings: HalvingSettings, rows: list[list[Any]], wrong: dict[str, int]) -> dict[str, Any]:
-    divergence = {name: sum(row[2 + place] for row in rows) / len(rows) for place, name in enumerate(COLUMNS[2:])}
+def _metrics(settings: HalvingSettings, rows: list[list[Any]]) -> dict[str, Any]:
+    means = {name: sum(row[place] for row in rows) / len(rows) for place, name in enumerate(COLUMNS)}
     return {
         "run": settings.run,
         "seed": settings.seed,
+        "diverged": [],
         "pictures": len(rows),
         "masks": settings.masks,
-        "divergence": divergence,
-        "top1_error": {name: count / len(rows) for name, count in wrong.items()},
+        "divergence": {name: means[name] for name in MEANS},
+        "top1_error": {name: 1 - means[f"right_{name}"] for name in (*MEANS, "many")},
     }

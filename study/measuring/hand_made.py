@@ -191,17 +191,21 @@ def _errors(weights: Tensor, biases: Tensor, pictures: Batches, settings: HandMa
     return [number / count for number in wrong.tolist()]
 
 
-def predict(fitted: Fitted, pictures: Batches, settings: HandMadeSettings) -> np.ndarray:
-    """Scores, float64 (pictures, classes), the highest the likeliest; they are no probabilities."""
-    scores = [features(batch, settings).to(torch.float64) @ fitted.weights + fitted.bias for batch, _ in pictures]
-    return torch.cat(scores).numpy()
+def predict(fitted: Fitted, pictures: Batches, settings: HandMadeSettings) -> Iterator[np.ndarray]:
+    """Scores batch by batch, float64 (B, classes), the highest the likeliest; they are no probabilities."""
+    for batch, _ in pictures:
+        yield (features(batch, settings).to(torch.float64) @ fitted.weights + fitted.bias).numpy()
 
 
-def table(fitted: Fitted, scores: np.ndarray, labels: np.ndarray) -> tuple[list[list[Any]], dict[str, Any]]:
-    """The rows of hand_made/predictions.csv (files.HAND_MADE), and the content of metrics.json."""
-    five = np.argsort(-scores, axis=1, kind="stable")[:, :5]
+def table(fitted: Fitted, scores: Iterable[np.ndarray], labels: np.ndarray) -> tuple[list[list[Any]], dict[str, Any]]:
+    """The rows of hand_made/predictions.csv (files.HAND_MADE), and the content of metrics.json; `scores` as `predict` gives
+    them, of which only the five highest of a picture are kept. Raises ValueError without pictures."""
+    best = [np.argsort(-batch, axis=1, kind="stable")[:, :5].copy() for batch in scores]  # a view would keep all of the order
+    if not best:
+        raise ValueError("there are no test pictures to classify by hand-made features; prepare some")
+    five = np.concatenate(best)
     padding = [""] * (5 - five.shape[1])
-    rows = [[i, int(label), *best.tolist(), *padding] for i, (label, best) in enumerate(zip(labels, five, strict=True))]
+    rows = [[i, int(label), *classes.tolist(), *padding] for i, (label, classes) in enumerate(zip(labels, five, strict=True))]
     wrong = five != labels[:, None]
     metrics = {
         "pictures": len(labels),

@@ -1,86 +1,133 @@
 """Figure 4, right: the training pictures nearest to a test picture in the last hidden layer, by Euclidean distance.
 
-The paper remarks that such pictures are generally not close in pixels; both searches run side by side, and the share of
-neighbours of the query's own class is what they are compared by.
+The paper remarks that such pictures are generally not close in pixels. So the same search runs on raw pixels (pixels.py), and
+on the features of the untrained network of the same seed: what that finds too, training has not brought. How often neighbours
+have the query's class, and how far away in pixels they are, is kept query by query. Q queries, k neighbours.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from study import files
 from study.data.feeding import Feed
+from study.measuring.blocks import written
+from study.measuring.search import nearest
 from study.network.building import Network
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RetrievalSettings:
-    """`run` and `seed` name the network; `queries` counts test pictures, the first ones; `neighbours`: the paper shows 6."""
+    """`run` and `seed` name the network whose features and neighbours are kept; `seeds` counts those that are measured, this
+    one and others of the run; `queries` counts test pictures, the first ones; `neighbours`: the paper shows 6."""
 
     run: str
     seed: int
     queries: int
+    seeds: int = 5
     neighbours: int = 6
     batch: int = 128
 
     def __post_init__(self) -> None:
-        if min(self.queries, self.neighbours, self.batch) < 1:
-            raise ValueError(f"queries is {self.queries}, neighbours {self.neighbours} and batch {self.batch}; all are 1 or more")
+        if self.queries < 1 or self.neighbours < 1:
+            raise ValueError(f"queries is {self.queries} and neighbours {self.neighbours}; both are 1 or more")
+        if self.seeds < 1 or self.batch < 1:
+            raise ValueError(f"seeds is {self.seeds} and batch {self.batch}; both are 1 or more")
+
+    def measured(self, seeds: Sequence[int]) -> list[int]:
+        """Which of a run's seeds are measured: the one whose neighbours are kept first, then the others in their order."""
+        return [self.seed, *(seed for seed in seeds if seed != self.seed)][: self.seeds]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """What one seed's networks found: rows of the searched pictures, (Q, k) each, and the distances in the trained features."""
+
+    by_features: np.ndarray
+    by_untrained: np.ndarray
+    distances: np.ndarray
 
 
 @torch.no_grad()
-def features(network: Network, feed: Feed, batch: int) -> np.ndarray:
-    """Last hidden layer after its ReLU, from the centre patch: float32 (pictures, features)."""
+def features(network: Network, feed: Feed, batch: int, tell: Callable[[int], None]) -> Iterator[np.ndarray]:
+    """Last hidden layer after its ReLU, from the centre patch: float32 (B, features), batch by batch."""
     network.eval()
-    parts = [torch.cat([part.cpu() for part in network.features(x)], dim=1) for x, _ in feed.test_batches(batch)]
-    return torch.cat(parts).float().numpy()
+    for pictures, _ in feed.test_batches(batch):
+        yield torch.cat([part.cpu() for part in network.features(pictures)], dim=1).float().numpy()
+        tell(len(pictures))
 
 
-def pixels(feed: Feed, batch: int) -> np.ndarray:
-    """The same patches as raw pixels minus the mean: float32 (pictures, 3 * crop * crop)."""
-    return torch.cat([x.flatten(1).cpu() for x, _ in feed.test_batches(batch)]).numpy()
+def search_features(
+    network: Network, train: Feed, test: Feed, settings: RetrievalSettings, tell: Callable[[int], None], keep: Path | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of `train` and distances, (Q, k) each, for the first test pictures. The features of all pictures of both go to
+    features-train.npy and features-test.npy in the folder `keep`, if it is given."""
+
+    def of(feed: Feed, name: str) -> Iterator[np.ndarray]:
+        blocks = features(network, feed, settings.batch, tell)
+        return blocks if keep is None else written(keep / f"features-{name}.npy", len(feed), blocks)
+
+    asked = _first(of(test, "test"), settings.queries)
+    return nearest(asked, of(train, "train"), settings.neighbours)
 
 
-def nearest(queries: np.ndarray, database: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices and Euclidean distances, (queries, k) each, the nearest first; exact.
-
-    The matrix product |q|^2 - 2 q.x + |x|^2 picks a shortlist; because it cancels for near duplicates, the distances
-    of the shortlist are computed again from the differences.
-    """
-    q, x = torch.from_numpy(queries), torch.from_numpy(database)
-    k = min(k, len(x))
-    shortlist = min(len(x), 4 * k + 16)
-    rough = (x * x).sum(dim=1) - 2 * q @ x.T
-    candidates = rough.topk(shortlist, dim=1, largest=False).indices.sort(dim=1).values
-    exact = torch.stack([(x[rows] - one).square().sum(dim=1) for one, rows in zip(q, candidates, strict=True)])
-    order = exact.argsort(dim=1, stable=True)[:, :k]
-    return candidates.gather(1, order).numpy(), exact.gather(1, order).sqrt().numpy()
+def _first(blocks: Iterable[np.ndarray], count: int) -> np.ndarray:
+    """The first rows of all blocks, which are taken to the last, as what writes them wants it."""
+    kept: list[np.ndarray] = []
+    for block in blocks:
+        if (lacking := count - sum(map(len, kept))) > 0:
+            kept.append(block[:lacking])
+    return np.concatenate(kept)
 
 
-def measure(run: str, query_labels: np.ndarray, by_features: np.ndarray, by_pixels: np.ndarray) -> dict[str, Any]:
-    """The content of retrieve/metrics.json; `by_*` are the neighbours' labels, (queries, k)."""
-    same = query_labels[:, None]
-    shares = np.bincount(query_labels) / len(query_labels)
-    return {
-        "run": run,
-        "queries": len(query_labels),
-        "neighbours": by_features.shape[1],
-        "features_match": float((by_features == same).mean()),
-        "pixels_match": float((by_pixels == same).mean()),
-        "chance": float((shares**2).sum()),
-    }
+def chance(queries: np.ndarray, known: np.ndarray) -> float:
+    """How often a picture drawn from the searched ones has the query's class; labels of both in."""
+    classes = int(max(queries.max(), known.max())) + 1
+    of_queries, of_known = (np.bincount(labels, minlength=classes) / len(labels) for labels in (queries, known))
+    return float(of_queries @ of_known)
 
 
-def table(
-    labels: np.ndarray, known: np.ndarray, by_features: np.ndarray, distances: np.ndarray, by_pixels: np.ndarray
+def matches(
+    seed: int, labels: np.ndarray, known: np.ndarray, found: Found, by_pixels: np.ndarray, percentiles: Sequence[np.ndarray]
 ) -> list[list[Any]]:
-    """The rows of neighbours.csv. `labels` are the queries', `known` the training pictures'."""
+    """The rows of matches.csv (files.MATCHES) of one seed. `labels` are the queries', `known` the searched pictures';
+    `percentiles` (Q, k) in pixels are those of the neighbours by features and by the untrained network's."""
+    near = (found.by_features, found.by_untrained, by_pixels)
+    shares = [(known[rows] == labels[:, None]).mean(axis=1) for rows in near]
+    columns = [*shares, *(percentile.mean(axis=1) for percentile in percentiles)]
     return [
-        [query, int(labels[query]), rank + 1, int(near), int(known[near]), float(distances[query, rank])]
+        [seed, query, int(label), *(float(column[query]) for column in columns)] for query, label in enumerate(labels.tolist())
+    ]
+
+
+def table(labels: np.ndarray, known: np.ndarray, found: Found, by_pixels: np.ndarray) -> list[list[Any]]:
+    """The rows of neighbours.csv (files.NEIGHBOURS). `labels` are the queries', `known` the searched pictures'."""
+    return [
+        [query, int(labels[query]), rank + 1, int(near), int(known[near]), float(found.distances[query, rank])]
         + [int(by_pixels[query, rank]), int(known[by_pixels[query, rank]])]
         for query in range(len(labels))
-        for rank, near in enumerate(by_features[query])
+        for rank, near in enumerate(found.by_features[query])
     ]
+
+
+def measure(
+    settings: RetrievalSettings, labels: np.ndarray, known: np.ndarray, rows: Sequence[Sequence[Any]], diverged: Sequence[int]
+) -> dict[str, Any]:
+    """The content of retrieve/metrics.json, from the `rows` of matches.csv: means over the queries, of each seed by itself and
+    once more of the seed whose neighbours are kept. `diverged` are seeds on which nothing was computed; `labels` are the
+    queries', `known` the searched pictures'."""
+    told = {"run": settings.run, "seed": settings.seed, "diverged": list(diverged)}
+    if not rows:
+        return told
+    seeds = {}
+    for seed in dict.fromkeys(row[0] for row in rows):
+        means = np.mean([row[3:] for row in rows if row[0] == seed], axis=0)
+        seeds[seed] = dict(zip(files.MATCHES[3:], means.tolist(), strict=True))
+    told |= {"queries": len(labels), "neighbours": min(settings.neighbours, len(known)), "chance": chance(labels, known)}
+    return told | seeds.get(settings.seed, {}) | {"seeds": {str(seed): means for seed, means in seeds.items()}}

@@ -38,3 +38,6 @@ ACTIVATIONS: dict[ActivationName, Callable[[Tensor], Tensor]] = {
     "elu": F.elu,
     "gelu": F.gelu,
 }
+
+MONOTONE: frozenset[ActivationName] = frozenset({"relu", "tanh", "sigmoid", "leaky_relu", "elu"})
+"""Those that commute with taking a maximum: values rise with their inputs, and where they stay level no gradient passes."""

@@ -1,10 +1,11 @@
-"""The network of section 3, written to be read next to it. One class serves both recipes, every scale and every variant.
+"""The network of section 3 as it is trained. One class serves both recipes, every scale and every variant; `as_printed.py` has
+the paper's network alone, in forty lines to be read beside section 3.
 
     B batch   C classes   k1..k5 kernels of conv1..conv5   n6, n7 neurons of fc6, fc7
     shapes behind a line: the full network / the built-in pictures' network at a quarter of the kernels
 
 Figure 2: two columns of kernels, each on its own GPU. conv2, conv4 and conv5 see only their own column; conv3 and the
-fully connected layers see both. Only there do activations cross, in `_exchange`.
+fully connected layers see both. Only there do activations cross between devices, in `exchange`.
 Columns that share a device are computed side by side, by grouped convolutions over the same parameters.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,12 +22,11 @@ from torch.nn import functional as F
 from study.network.activations import ACTIVATIONS
 from study.network.geometry import overhang
 from study.network.normalisation import (
-    BatchNormalisation,
     InTurn,
-    NoNormalisation,
-    ResponseNormalisation,
     SpatialNormalisation,
+    make_normalisation,
     normalise,
+    reset_batch_normalisation,
 )
 from study.network.settings import CONVOLUTIONS, AlexNetSettings, sides
 
@@ -50,7 +51,7 @@ POOLS: dict[str, Callable[[], nn.Module]] = {
 class Dropout(nn.Module):
     """Section 4.2 as printed: in training a neuron's output is 0 with probability p; in the test it is times 1 - p.
 
-    The mask is drawn for the whole batch, of which `rows` are here: replicas that share a batch share its mask.
+    The mask is drawn for the whole batch, of which this process computes `rows`: replicas that share a batch share its mask.
     """
 
     def __init__(self, p: float, generator: torch.Generator) -> None:
@@ -73,50 +74,42 @@ class Column(nn.Module):
     def __init__(self, settings: AlexNetSettings, classes: int, device: torch.device, compiled: bool) -> None:
         super().__init__()
         s = settings
-        ways = s.columns if s.communication else 1  # columns that a layer reads where the arrows of Figure 2 cross
+        columns_read = s.columns if s.communication else 1  # by a layer where the arrows of Figure 2 cross
         share = dict(zip(CONVOLUTIONS, (width // s.columns for width in s.kernels), strict=True))
         n6, n7 = (width // s.columns for width in s.neurons)
         self.device, self.generator = device, torch.Generator(device if device.type != "meta" else "cpu")
         self.drop = Dropout(s.dropout, self.generator)
-        self.activation = ACTIVATIONS[s.activation]
+        layer: nn.Module
         with device:
-            maps = 3  # that the layer reads
+            maps = 3  # of its own column, or of the pictures, that the next layer reads
             for name, padding in zip(CONVOLUTIONS, (0, *s.paddings), strict=True):
                 if name == s.without:
                     continue
                 if name == s.convolutions[0]:
                     layer = nn.Conv2d(maps, share[name], 11, stride=s.stride)
-                elif name == s.convolutions[len(s.below_pool2)]:  # conv3, or what is in its place
-                    layer = nn.Conv2d(maps * ways, share[name], 3, padding=padding)
+                elif name == s.convolutions[len(s.normalised)]:  # conv3, or what is in its place
+                    layer = nn.Conv2d(maps * columns_read, share[name], 3, padding=padding)
                 else:
                     layer = nn.Conv2d(maps, share[name], 5 if name == "conv2" else 3, padding=padding)
                 self.add_module(name, layer)
                 maps = share[name]
-            self.fc6 = nn.Linear(maps * ways * sides(s)[-1] ** 2, n6)
-            self.fc7 = nn.Linear(n6 * ways, n7)
+            self.fc6 = nn.Linear(maps * columns_read * sides(s)[-1] ** 2, n6)
+            self.fc7 = nn.Linear(n6 * columns_read, n7)
             self.fc8 = nn.Linear(s.neurons[1], classes)
-            for number, name in enumerate(s.below_pool2, start=1):
-                self.add_module(f"normalise{number}", normalisation(s, number, share[name], compiled))
-
-    def layer_6(self, x: Tensor) -> Tensor:
-        return self.drop(self.activation(self.fc6(x)))  # B n6
-
-    def layer_7(self, x: Tensor) -> Tensor:
-        return self.drop(self.activation(self.fc7(x)))  # B n7
+            for number, name in enumerate(s.normalised, start=1):
+                layer = make_normalisation(s.normalisation, s.response, share[name], compiled)
+                if s.spatial_normalisation and number == 2:  # the released code's stands in layer 2 alone (assumption A14)
+                    layer = InTurn([layer, SpatialNormalisation()])
+                self.add_module(f"normalise{number}", layer)
 
 
-def normalisation(settings: AlexNetSettings, number: int, maps: int, compiled: bool) -> nn.Module:
-    """What follows convolution `number`; the released code's spatial one stands after layer 2 alone (assumption A14)."""
-    layer: nn.Module = NoNormalisation()
-    if settings.normalisation == "response":
-        layer = ResponseNormalisation(settings.response, compiled)
-    elif settings.normalisation == "batch":
-        layer = BatchNormalisation(maps)
-    return InTurn(layer, SpatialNormalisation()) if settings.spatial_normalisation and number == 2 else layer
+def layer_in(columns: list[Column], name: str) -> list[Any]:
+    """The layer of that name in each of the columns."""
+    return [getattr(column, name) for column in columns]
 
 
 def convolve(layers: list[nn.Conv2d], x: Tensor, groups: int) -> Tensor:
-    """The same layer of all columns of a device in one convolution; `groups` 1 where every column reads all of x."""
+    """A layer's shares of all columns of a device in one convolution; `groups` 1 where every column reads all of x."""
     if len(layers) == 1:
         return layers[0](x)
     weight = torch.cat([layer.weight for layer in layers])
@@ -145,7 +138,7 @@ class AlexNet(nn.Module):
         where = [devices[i % len(devices)] for i in range(settings.columns)]
         columns = [Column(settings, n, device, compiled) for n, device in zip(shares, where, strict=True)]
         self.columns = nn.ModuleList(columns)
-        self.places = [columns] if len(devices) == 1 else [[column] for column in columns]
+        self.columns_by_device = [columns] if len(devices) == 1 else [[column] for column in columns]
         self.to(memory_format=torch.channels_last)
         self.activation = ACTIVATIONS[settings.activation]
         self.pool = POOLS[settings.pooling]()
@@ -153,7 +146,7 @@ class AlexNet(nn.Module):
 
     @property
     def input_device(self) -> torch.device:
-        return self.places[0][0].device
+        return self.columns_by_device[0][0].device
 
     def initialise(self, seed: int) -> None:
         """N(0, 0.01) and the biases of section 5, drawn on the CPU in float32 so that every placement starts alike.
@@ -172,13 +165,14 @@ class AlexNet(nn.Module):
                 with torch.no_grad():
                     layer.weight.copy_(values)
                     layer.bias.fill_(self.settings.bias if name in POSITIVE_BIAS else 0.0)
+        reset_batch_normalisation(self)
 
     def draw_dropout_from(self, seed: int, rows: slice = slice(None), batch: int = 0) -> None:
         """Make the next pass draw its dropout from `seed`: a step's masks then depend on nothing that went before.
 
-        Where replicas share a batch, `rows` of the `batch` are here.
+        Where replicas share a batch of `batch` pictures, this one computes `rows` of them.
         """
-        for number, column in enumerate(column for here in self.places for column in here):
+        for number, column in enumerate(column for columns in self.columns_by_device for column in columns):
             column.generator.manual_seed(seed + number)
             column.drop.rows, column.drop.batch = rows, batch
 
@@ -186,68 +180,73 @@ class AlexNet(nn.Module):
         return self.classify(self.features(pictures))
 
     def features(self, pictures: Tensor) -> list[Tensor]:
-        """The last hidden layer after its ReLU, a tensor (B, n7) a place: what Figure 4 compares."""
+        """The last hidden layer after its ReLU, which Figure 4 compares: a tensor (B, neurons of its columns) for each device."""
         return self.hidden(self.convolved(pictures))
 
     def convolved(self, pictures: Tensor) -> list[Tensor]:
-        """Layers 1 to 5, as every place reads them."""
-        maps = [self._layers_1_and_2(here, pictures) for here in self.places]
-        maps = [self._layers_3_to_5(here, x) for here, x in zip(self.places, self.across(maps), strict=True)]
-        return [x.flatten(1) for x in self.across(maps)]  # B 9216 / B 256
+        """Layers 1 to 5: for each device what its columns read of them, (B, 9216) where the columns communicate."""
+        maps = [self._layers_1_and_2(columns, pictures) for columns in self.columns_by_device]
+        maps = self.communicate(maps)
+        maps = [self._layers_3_to_5(columns, x) for columns, x in zip(self.columns_by_device, maps, strict=True)]
+        return [x.flatten(1) for x in self.communicate(maps)]  # B 9216 / B 256
 
-    def hidden(self, both: list[Tensor]) -> list[Tensor]:
-        """Layers 6 and 7, the ones with dropout."""
-        both = self.across([self._each(here, Column.layer_6, x) for here, x in zip(self.places, both, strict=True)])
-        return [self._each(here, Column.layer_7, x) for here, x in zip(self.places, both, strict=True)]
+    def hidden(self, maps: list[Tensor]) -> list[Tensor]:
+        """Layers 6 and 7, the ones with dropout, from what `convolved` returns."""
+        layer_6 = [self._hidden_layer(columns, "fc6", x) for columns, x in zip(self.columns_by_device, maps, strict=True)]
+        layer_6 = self.communicate(layer_6)
+        return [self._hidden_layer(columns, "fc7", x) for columns, x in zip(self.columns_by_device, layer_6, strict=True)]
 
     def classify(self, features: list[Tensor]) -> Tensor:
-        both = self._exchange(features)
-        logits = [c.fc8(x) for here, x in zip(self.places, both, strict=True) for c in here]
+        """Layer 8, which reads all of layer 7 in every column: logits (B, C) on the input's device."""
+        features = self.exchange(features)
+        logits = [column.fc8(x) for columns, x in zip(self.columns_by_device, features, strict=True) for column in columns]
         return torch.cat([part.to(self.input_device) for part in logits], dim=1)  # B C
 
-    def _layers_1_and_2(self, here: list[Column], pictures: Tensor) -> Tensor:
-        """The columns that live `here`, side by side: neither sees the other's maps."""
-        first, *second = self.settings.below_pool2
-        x = pictures.to(here[0].device, here[0].fc6.weight.dtype)
+    def _layers_1_and_2(self, columns: list[Column], pictures: Tensor) -> Tensor:
+        """The columns of a device side by side: none sees the other's maps."""
+        first, *second = self.settings.normalised
+        x = pictures.to(columns[0].device, columns[0].fc6.weight.dtype)
         x = x if self.settings.input_scale == 1 else x * self.settings.input_scale
         x = F.pad(x, (0, self.overhang, 0, self.overhang))  # B 3 227 227 / B 3 55 55
-        x = convolve([getattr(c, first) for c in here], x, groups=1)  # B k1 55 55 / B k1 23 23
-        x = self._finish_layer_1(here, x)  # B k1 27 27 / B k1 11 11
+        x = convolve(layer_in(columns, first), x, groups=1)  # B k1 55 55 / B k1 23 23
+        x = self._finish_layer_1(columns, x)  # B k1 27 27 / B k1 11 11
         for name in second:
-            x = convolve([getattr(c, name) for c in here], x, groups=len(here))  # B k2 27 27 / B k2 11 11
-            x = normalise([c.get_submodule("normalise2") for c in here], self.activation(x))
+            x = convolve(layer_in(columns, name), x, groups=len(columns))  # B k2 27 27 / B k2 11 11
+            x = normalise(layer_in(columns, "normalise2"), self.activation(x))
         return self.pool(x)  # B k2 13 13 / B k2 5 5
 
-    def _finish_layer_1(self, here: list[Column], x: Tensor) -> Tensor:
+    def _finish_layer_1(self, columns: list[Column], x: Tensor) -> Tensor:
         """Sections 3.3 and 3.4: ReLU, normalisation, pooling. The released code's ReLU comes last (assumption A14)."""
-        layers = [c.get_submodule("normalise1") for c in here]
         if self.settings.activation_1 == "after_pooling":
-            return self.activation(self.pool(normalise(layers, x)))
-        return self.pool(normalise(layers, self.activation(x)))
+            return self.activation(self.pool(normalise(layer_in(columns, "normalise1"), x)))
+        return self.pool(normalise(layer_in(columns, "normalise1"), self.activation(x)))
 
-    def _layers_3_to_5(self, here: list[Column], x: Tensor) -> Tensor:
+    def _layers_3_to_5(self, columns: list[Column], x: Tensor) -> Tensor:
         """conv3 reads all maps of layer 2, conv4 and conv5 their own column's."""
-        groups = 1 if self.settings.communication else len(here)
-        for name in self.settings.convolutions[len(self.settings.below_pool2) :]:
-            x = self.activation(convolve([getattr(c, name) for c in here], x, groups))  # B k3 13 13 / B k3 5 5, to k5
-            groups = len(here)
+        groups = 1 if self.settings.communication else len(columns)
+        for name in self.settings.convolutions[len(self.settings.normalised) :]:
+            x = self.activation(convolve(layer_in(columns, name), x, groups))  # B k3 13 13 / B k3 5 5, to k5
+            groups = len(columns)
         return self.pool(x)  # B k5 6 6 / B k5 2 2
 
-    def _each(self, here: list[Column], layer: Callable[[Column, Tensor], Tensor], x: Tensor) -> Tensor:
-        """A fully connected layer of the columns that live `here`; each reads all of x, or its own column's part."""
-        given = [x] * len(here) if self.settings.communication else x.chunk(len(here), dim=1)
-        parts = [layer(column, own) for column, own in zip(here, given, strict=True)]
+    def _hidden_layer(self, columns: list[Column], name: str, x: Tensor) -> Tensor:
+        """fc6 or fc7 of the columns of a device; each reads all of x, or its own column's part of it."""
+        read = [x] * len(columns) if self.settings.communication else x.chunk(len(columns), dim=1)
+        parts = [
+            column.drop(self.activation(layer(own)))
+            for column, layer, own in zip(columns, layer_in(columns, name), read, strict=True)
+        ]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
-    def across(self, parts: list[Tensor]) -> list[Tensor]:
-        """A part a place; each place receives the others' where Figure 2 has arrows."""
-        return self._exchange(parts) if self.settings.communication else parts
+    def communicate(self, parts: list[Tensor]) -> list[Tensor]:
+        """`exchange`, unless the settings keep the columns apart up to fc8."""
+        return self.exchange(parts) if self.settings.communication else parts
 
-    def _exchange(self, parts: list[Tensor]) -> list[Tensor]:
-        """The arrows across Figure 2: every device receives the others' part, in column order."""
+    def exchange(self, parts: list[Tensor]) -> list[Tensor]:
+        """The arrows across Figure 2: from a part on each device to all parts, in the order of the columns, on every device."""
         if len(parts) == 1:
             return parts
-        return [torch.cat([part.to(here[0].device) for part in parts], dim=1) for here in self.places]
+        return [torch.cat([part.to(columns[0].device) for part in parts], dim=1) for columns in self.columns_by_device]
 
     def kernels(self) -> Tensor:
         """First-layer kernels (k1, 11, 11, 3) in float32 on the CPU, column 1 first (Figure 3)."""

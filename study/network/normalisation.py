@@ -13,11 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+NormalisationName = Literal["response", "batch", "none"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,7 +160,7 @@ class ResponseNormalisation(nn.Module):
 
 
 class SpatialNormalisation(nn.Module):
-    """The released code's second normalisation, a test holds to `spatial_normalisation`."""
+    """The released code's second normalisation, which a test holds to `spatial_normalisation`."""
 
     def __init__(self, constants: ResponseSettings = SPATIAL) -> None:
         super().__init__()
@@ -169,7 +171,7 @@ class SpatialNormalisation(nn.Module):
 
 
 class BatchNormalisation(nn.BatchNorm2d):
-    """What later networks have in its place (Ioffe and Szegedy 2015), learned scale and shift included; one a column."""
+    """What later networks have in its place (Ioffe and Szegedy 2015), with learned scale and shift; each column has its own."""
 
 
 class NoNormalisation(nn.Module):
@@ -179,21 +181,30 @@ class NoNormalisation(nn.Module):
         return a
 
 
-class InTurn(nn.Module):
-    """Several normalisations, one after the other."""
+class InTurn(nn.ModuleList):
+    """Several normalisations, which `normalise` applies one after the other."""
 
-    def __init__(self, *layers: nn.Module) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(layers)
 
-    def forward(self, a: Tensor, columns: int = 1) -> Tensor:
-        for layer in self.layers:
-            a = layer(a, columns)
-        return a
+def make_normalisation(name: NormalisationName, constants: ResponseSettings, maps: int, compiled: bool) -> nn.Module:
+    """The normalisation of that name for a layer of so many maps; `constants` and `compiled` are for the response one."""
+    if name == "response":
+        return ResponseNormalisation(constants, compiled)
+    return BatchNormalisation(maps) if name == "batch" else NoNormalisation()
+
+
+def reset_batch_normalisation(network: nn.Module) -> None:
+    """Every batch normalisation as at the start: a scale of 1, a shift of 0, and no statistics of pictures."""
+    for layer in network.modules():
+        if isinstance(layer, BatchNormalisation):
+            layer.reset_parameters()
 
 
 def normalise(layers: list[nn.Module], a: Tensor) -> Tensor:
     """The same layer of all columns of a device, whose maps stand in `a` one column after the other."""
+    if isinstance(layers[0], InTurn):
+        for step in zip(*(cast(InTurn, layer) for layer in layers), strict=True):
+            a = normalise(list(step), a)
+        return a
     if isinstance(layers[0], BatchNormalisation):
         maps = a.chunk(len(layers), dim=1)
         return torch.cat([layer(own) for layer, own in zip(layers, maps, strict=True)], dim=1)

@@ -1,4 +1,4 @@
-"""What a run can say of the network of section 3, each line a default of the text; and the sizes of the maps that follow."""
+"""The settings of the network of section 3, whose defaults are the paper's, and the sizes of the maps that follow from them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 from study.network.activations import ActivationName
 from study.network.geometry import windows
-from study.network.normalisation import ResponseSettings
+from study.network.normalisation import NormalisationName, ResponseSettings
 
 CONVOLUTIONS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 
@@ -34,7 +34,7 @@ class AlexNetSettings:
     without: Literal["nothing", "conv1", "conv2", "conv3", "conv4", "conv5"] = "nothing"
     activation: ActivationName = "relu"
     activation_1: Literal["before_normalisation", "after_pooling"] = "before_normalisation"
-    normalisation: Literal["response", "batch", "none"] = "response"
+    normalisation: NormalisationName = "response"
     response: ResponseSettings = field(default_factory=ResponseSettings)
     spatial_normalisation: bool = False
     pooling: Literal["overlapping", "local", "average"] = "overlapping"
@@ -68,11 +68,12 @@ class AlexNetSettings:
 
     @property
     def convolutions(self) -> list[str]:
-        """The convolutional layers that are there, in order: the first two make layers 1 and 2 unless one is left out."""
+        """The convolutional layers that are there, in order."""
         return [name for name in CONVOLUTIONS if name != self.without]
 
     @property
-    def below_pool2(self) -> list[str]:
+    def normalised(self) -> list[str]:
+        """The convolutions of layers 1 and 2, which normalisation and pooling follow (section 3.5)."""
         return self.convolutions[: 1 if self.without in ("conv1", "conv2") else 2]
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 Kind = Literal["effect", "absence", "value", "figure", "arithmetic", "untestable"]
 Unit = Literal["error", "error difference", "times", "count", "share", "nats", "GiB", ""]
+Source = Literal["paper", "author's notes", "readers"]
 
 SECTIONS = {
     "1": "Introduction",
@@ -28,14 +29,16 @@ SECTIONS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Claim:
-    """One statement of the paper.
+    """One statement of the paper; with another `source`, a comparison that its notes or its readers add.
 
     `kind`: an effect compares two conditions; an absence says that something makes no difference; a value is one number;
-    a figure is a pattern shown in a figure; arithmetic follows from the paper's own sizes; untestable is decided by no
-    measurement of ours, for the reason in `problems`, though a number may be reported.
+    a figure is a pattern shown in a figure; arithmetic follows from the paper's own numbers; untestable is decided by no
+    measurement of ours, for the reason in `problems`, though a number may be reported. `needs` names the data or machine
+    that would test such a claim, or says that none could.
     `section` is the NIPS 2012 edition's, `cacm` that of the CACM 2017 edition.
     `value` is in `unit`: errors and shares are fractions. An effect is counted so that the paper says it is positive (a
     ratio: above 1); `top5` is the same statement in top-5 error, where the paper makes it. None: said without a number.
+    `bound` says that the value is not the size itself, such as "over 1%".
     `author_run` names the run in the released code's notes from which the number comes, with its own figures.
     """
 
@@ -48,11 +51,14 @@ class Claim:
     unit: Unit
     value: float | None = None
     top5: float | None = None
+    bound: Literal["", "at least", "at most"] = ""
+    source: Source = "paper"
     data: str = ""
     protocol: str = ""
     author_run: str = ""
     problems: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    needs: str = ""
 
     def __post_init__(self) -> None:
         assert self.section in SECTIONS, f"{self.id}: the paper has no section {self.section}"

@@ -1,28 +1,53 @@
-"""Every claim of the paper, in the order of its sections, and what arithmetic says of those that are counts."""
+"""Every claim of the paper, in the order of its sections, and what counting says of those that its own numbers decide."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from study.paper import architecture, learning, numbers, overfitting, results, sizes
+from study.paper import (
+    architecture,
+    figures,
+    learning,
+    normalisation,
+    numbers,
+    overfitting,
+    pooling,
+    questions,
+    results,
+    sizes,
+)
 from study.paper.claim import Claim
 
 CLAIMS: tuple[Claim, ...] = tuple(
     sorted(
-        architecture.CLAIMS + sizes.CLAIMS + overfitting.CLAIMS + learning.CLAIMS + results.CLAIMS,
+        architecture.CLAIMS
+        + normalisation.CLAIMS
+        + pooling.CLAIMS
+        + questions.CLAIMS
+        + sizes.CLAIMS
+        + overfitting.CLAIMS
+        + learning.CLAIMS
+        + results.CLAIMS
+        + figures.CLAIMS,
         key=lambda claim: [int(part) for part in claim.section.split(".")],
     )
 )
 ROUND = 0.02  # '60 million' and '650,000' are rounded: within this share they count as right
+ROUGH = 0.5  # 'roughly 1,000' has one digit: it rounds what lies within this share of it
+MUCH = 10  # 'much fewer' is a factor of this or more
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Count:
-    """What a claim comes to by count (None: an order, not a number), and how."""
+    """What a claim comes to by count (None: an order, not a number), and how.
+
+    `consistent`: a sentence is held against other numbers of the paper, which may all be wrong together.
+    """
 
     computed: float | None
     agrees: bool
     working: str
+    consistent: bool = False
 
 
 def claim(name: str) -> Claim:
@@ -31,8 +56,10 @@ def claim(name: str) -> Claim:
 
 
 def count(name: str) -> Count:
-    """The arithmetic of a claim of kind `arithmetic`. Raises KeyError for any other id."""
+    """What a claim of kind `arithmetic` comes to. Raises KeyError for any other id."""
     return {
+        "fewer-connections": _fewer_connections,
+        "pictures-a-class": _pictures_a_class,
         "parameters": _parameters,
         "neurons": _neurons,
         "input-size": _input_size,
@@ -42,6 +69,7 @@ def count(name: str) -> Count:
         "factor-2048": _factor_2048,
         "validation-equals-test": _validation_equals_test,
         "order-of-importance": _order_of_importance,
+        "winning-margin": _winning_margin,
     }[name]()
 
 
@@ -49,6 +77,25 @@ def _stated(name: str) -> float:
     value = claim(name).value
     assert value is not None, f"{name} states no number"
     return value
+
+
+def _fewer_connections() -> Count:
+    first = numbers.LAYERS[0]
+    computed = numbers.fully_connected_parameters() / first.parameters
+    working = (
+        f"conv1 has {first.parameters:,} parameters and {numbers.connections():,} connections, biases counted; "
+        f"fully connected, its {first.neurons:,} neurons would have {numbers.fully_connected_parameters():,} of either"
+    )
+    fewer = min(computed, numbers.fully_connected_parameters() / numbers.connections())
+    return Count(computed=computed, agrees=fewer >= MUCH, working=working)
+
+
+def _pictures_a_class() -> Count:
+    computed = numbers.TRAINING_PICTURES / numbers.CLASSES
+    working = f"{numbers.TRAINING_PICTURES:,} training pictures over {numbers.CLASSES:,} categories = {computed:,.0f}"
+    return Count(
+        computed=computed, agrees=abs(computed / _stated("pictures-a-class") - 1) <= ROUGH, working=working, consistent=True
+    )
 
 
 def _parameters() -> Count:
@@ -101,10 +148,17 @@ def _validation_equals_test() -> Count:
     both = [(claim(validation).top5, claim(test).value) for validation, test in pairs]
     computed = max(round(abs((a or 0) - (b or 0)), 6) for a, b in both)
     working = ", ".join(f"{a:.1%} and {b:.1%}" for a, b in both)
-    return Count(computed=computed, agrees=computed <= _stated("validation-equals-test"), working=working)
+    return Count(computed=computed, agrees=computed <= _stated("validation-equals-test"), working=working, consistent=True)
 
 
 def _order_of_importance() -> Count:
     gains = [_stated(name) for name in ("two-columns", "response-normalisation", "overlapping-pooling")]
     working = " > ".join(f"{100 * gain:.1f}" for gain in gains) + " points"
-    return Count(computed=None, agrees=gains == sorted(gains, reverse=True), working=working)
+    return Count(computed=None, agrees=gains == sorted(gains, reverse=True), working=working, consistent=True)
+
+
+def _winning_margin() -> Count:
+    second, first = _stated("table2-fisher-vectors"), _stated("table2-seven-cnns-test")
+    computed = round(second - first, 6)
+    working = f"{second:.1%} and {first:.1%} in Table 2, as in the abstract: {100 * computed:.1f} points"
+    return Count(computed=computed, agrees=computed == _stated("winning-margin"), working=working, consistent=True)

@@ -1,4 +1,4 @@
-"""The claims of sections 1, 5 and 7: weight decay, biases, rates, time, depth, size."""
+"""The claims of sections 1, 5 and 7: initialisation, weight decay, biases, rates, time, depth, width, data."""
 
 from __future__ import annotations
 
@@ -16,11 +16,36 @@ LEARNING = (
         unit="error difference",
         data="not said",
         protocol="error during training",
-        others=("ImageNet at 128 pixels: error 52.9% at 5e-4, 55.0% at 1e-4, but on validation (caffenet-benchmark)",),
+        problems=("training errors are those of augmented pictures under dropout, in both networks alike",),
+    ),
+    Claim(
+        id="decay-important",
+        title="Weight decay is important for the model to learn",
+        kind="effect",
+        section="5",
+        quote="this small amount of weight decay was important for the model to learn",
+        metric="top-1 error, without minus with weight decay",
+        unit="error difference",
+        data="not said",
+        protocol=TEN_PATCHES,
+        problems=("no number is given, and whether the model learned at all without it is not said",),
+        others=("ImageNet at 128 pixels: error 52.9% at 5e-4, 55.0% at 1e-4 (caffenet-benchmark)",),
+    ),
+    Claim(
+        id="weights-of-deviation",
+        title="The weights of every layer start with a standard deviation of 0.01",
+        kind="untestable",
+        section="5",
+        quote="from a zero-mean Gaussian distribution with standard deviation 0.01",
+        metric="what was done",
+        unit="",
+        author_run="145: initW is 0.03 in conv3, conv4 and conv5, 0.01 elsewhere",
+        problems=("the released configuration contradicts it: conv3, conv4 and conv5 start at 0.03",),
+        needs="the authors' word; the configuration that they released decides it as far as anything can",
     ),
     Claim(
         id="biases-of-one",
-        title="Biases of one speed up the beginning",
+        title="Biases of one speed up the beginning of learning",
         kind="effect",
         section="5",
         quote="accelerates the early stages of learning",
@@ -42,6 +67,7 @@ LEARNING = (
             "the released configuration contradicts it: biases learn at 0.02, and their rate falls less",
             "there, conv1 is slowed and frozen at the end",
         ),
+        needs="the authors' word; the configuration that they released decides it as far as anything can",
     ),
     Claim(
         id="three-divisions",
@@ -53,6 +79,7 @@ LEARNING = (
         unit="",
         author_run="145-2010: divided at epochs 23, 51 and 78; 145: at 25, 51 and 79",
         problems=("a statement about the authors' own training; the notes of two runs agree with it",),
+        needs="the authors' records; the released notes of two runs are what there is",
     ),
     Claim(
         id="ninety-cycles",
@@ -64,13 +91,14 @@ LEARNING = (
         unit="",
         author_run="145-2010 stopped at epoch 93, 145 at epoch 91",
         problems=("it speaks of the hardware of 2012",),
+        needs="two GTX 580 with 3 GB in one computer, and the convolutions of 2012",
     ),
 )
 
 SIZE = (
     Claim(
         id="any-layer",
-        title="Removing any convolutional layer costs accuracy",
+        title="Removing any one of the convolutional layers raises the error",
         kind="effect",
         section="1",
         quote="removing any convolutional layer ... resulted in inferior performance",
@@ -78,20 +106,26 @@ SIZE = (
         unit="error difference",
         data="not said",
         protocol=TEN_PATCHES,
-        problems=("no runs are released, and how maps were matched after a removal is not said",),
+        problems=(
+            "no runs are released, and how maps were matched after a removal is not said",
+            "a removal changes the number of parameters: without conv5 the first fully connected layer reads more maps",
+        ),
     ),
     Claim(
         id="middle-layers",
-        title="Removing a middle layer costs about 2%",
+        title="Removing any of the middle layers raises the error by about 2%",
         kind="effect",
         section="7",
         quote="a loss of about 2% for the top-1 performance",
-        metric="top-1 error, without minus with one middle layer",
+        metric="smallest rise of top-1 error over the removals of conv2, conv3 and conv4",
         unit="error difference",
         value=0.02,
         data="not said",
         protocol=TEN_PATCHES,
-        problems=("no runs are released",),
+        problems=(
+            "no runs are released",
+            "which layers are the middle ones is not said: all but the first and the last is our reading",
+        ),
     ),
     Claim(
         id="layers-below-1-percent",
@@ -105,7 +139,7 @@ SIZE = (
     ),
     Claim(
         id="larger-networks",
-        title="A larger network does better",
+        title="A network of twice the width errs less",
         kind="effect",
         section="7",
         quote="our results have improved as we have made our network larger",
@@ -113,18 +147,32 @@ SIZE = (
         unit="error difference",
         data="not said",
         protocol=TEN_PATCHES,
+        problems=("'larger' is not said in numbers; half of all kernels and neurons against all is our reading",),
         others=("ImageNet at 128 pixels: half the width costs 5.5 points (caffenet-benchmark)",),
     ),
     Claim(
+        id="trained-longer",
+        title="A network that is trained longer errs less",
+        kind="effect",
+        section="7",
+        quote="as we have made our network larger and trained it longer",
+        metric="validation error at the first rate, second quarter of its epochs minus the last",
+        unit="error difference",
+        data="not said",
+        protocol="errors during training, before the rate is divided, so that nothing but time differs",
+        problems=("how much longer is not said; twice as long, at one rate, is our reading",),
+    ),
+    Claim(
         id="more-data",
-        title="More data do better",
+        title="A network that learns from more pictures errs less",
         kind="effect",
         section="1",
         quote="improved simply by waiting for faster GPUs and bigger datasets",
-        metric="top-1 error, half of the training pictures minus all",
+        metric="top-1 error, half of the training pictures minus all, after equally many updates",
         unit="error difference",
         data="not said",
         protocol=TEN_PATCHES,
+        problems=("half of the pictures for as many epochs would also be half of the updates, so epochs are doubled",),
         others=("ImageNet at 128 pixels: 52.9, 56.2, 60.7, 69.5% at 1200, 800, 400, 200 thousand (caffenet-benchmark)",),
     ),
 )

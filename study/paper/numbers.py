@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PICTURE = 256  # section 2: shorter side and central square, pixels
+TRAINING_PICTURES = 1_200_000  # section 2: "roughly 1.2 million"
 CROP = 224  # section 4.1
 STRIDE = 4  # section 3.5, conv1
 COLUMNS = 2  # Figure 2
@@ -80,6 +81,17 @@ def shares() -> dict[str, float]:
 
 def input_size() -> int:
     return CROP * CROP * 3
+
+
+def connections() -> int:
+    """Connections of conv1, a bias counted as one: as many weights as if they were not shared over the positions."""
+    first = LAYERS[0]
+    return first.neurons * (first.inputs * first.size**2 + 1)
+
+
+def fully_connected_parameters() -> int:
+    """Parameters, and connections, of a fully connected layer with conv1's input and neurons."""
+    return LAYERS[0].neurons * (input_size() + 1)
 
 
 def crops() -> int:

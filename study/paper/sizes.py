@@ -1,4 +1,4 @@
-"""The claims about the network's sizes, most of which arithmetic decides (section 3.5 and Figure 2)."""
+"""The claims about sizes of the network and of the data, most of which arithmetic decides (sections 1, 2, 3.5, Figure 2)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,51 @@ from study.paper import numbers
 from study.paper.claim import Claim
 
 CLAIMS = (
+    Claim(
+        id="fewer-connections",
+        title="A convolutional layer has far fewer connections and parameters than a fully connected one of its size",
+        kind="arithmetic",
+        section="1",
+        quote="CNNs have much fewer connections and parameters",
+        metric="parameters of a fully connected layer with conv1's input and neurons, over those of conv1",
+        unit="times",
+        problems=("'much fewer' is not a number: fewer by any factor of ten or more counts",),
+    ),
+    Claim(
+        id="only-slightly-worse",
+        title="The best that a convolutional network could do is only slightly worse than the best of a fully connected one",
+        kind="untestable",
+        section="1",
+        quote="their theoretically-best performance is likely to be only slightly worse",
+        metric="error of the best network of either kind",
+        unit="error difference",
+        problems=("an opinion about the best of all weights, which no training is known to find",),
+        needs="no data or machine: a training shows what was found, not the best that there is",
+    ),
+    Claim(
+        id="imagenet-size",
+        title="ImageNet has over 15 million pictures of roughly 22,000 categories",
+        kind="untestable",
+        section="2",
+        quote="over 15 million labeled high-resolution images belonging to roughly 22,000 categories",
+        metric="pictures and categories of ImageNet",
+        unit="count",
+        value=15e6,
+        bound="at least",
+        problems=("a statement about the collection of 2012, of which no study here has more than a part",),
+        needs="the lists of files of ImageNet's releases up to 2012, to be counted",
+    ),
+    Claim(
+        id="pictures-a-class",
+        title="ILSVRC has roughly 1,000 pictures in each of its 1,000 categories",
+        kind="arithmetic",
+        section="2",
+        quote="roughly 1000 images in each of 1000 categories",
+        metric="the paper's training pictures over its categories",
+        unit="count",
+        value=1000,
+        problems=("it is a mean: the categories differ in size, and only the packed set of ILSVRC shows by how much",),
+    ),
     Claim(
         id="parameters",
         title="The network has 60 million parameters",
@@ -60,7 +105,7 @@ CLAIMS = (
     ),
     Claim(
         id="maps-of-55",
-        title="224 pixels at stride 4 with kernels of 11 make maps of 55",
+        title="Kernels of 11 pixels at stride 4 make maps of 55 pixels from pictures of 224",
         kind="untestable",
         section="3.5",
         quote="filters the 224x224x3 input image with 96 kernels",
@@ -70,5 +115,6 @@ CLAIMS = (
             "(224 - 11) / 4 + 1 is no whole number, and the text names no padding",
             "the released code rounds up: the last windows hang 3 pixels over the right and bottom edge and read zeros",
         ),
+        needs="no data or machine: the text leaves open how it is meant, and the released code shows one way",
     ),
 )

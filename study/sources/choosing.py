@@ -61,6 +61,20 @@ class BuiltIn:
         }
 
 
+def roots(settings: SourceSettings) -> list[Path]:
+    """The files and folders that pictures are read from and that could change: none for what is drawn, and none for what is
+    held to published checksums whenever it is read. Raises ValueError as `obtain` does."""
+    match settings:
+        case folders.FolderSettings():
+            return [folders.find(settings.place)]
+        case folders.ImagenetteSettings():
+            folder = folders.imagenette_folder(settings)
+            return [folder] if folder else []
+        case ilsvrc.IlsvrcSettings():
+            return ilsvrc.ilsvrc_roots(settings)
+    return []
+
+
 def obtain(settings: SourceSettings) -> Source:
     """Find or fetch a source and verify it. Raises ValueError saying what was looked for, where, and how to get it."""
     match settings:

@@ -16,7 +16,7 @@ import numpy as np
 from study import storage
 from study.sources import fetching
 from study.sources.archives import members
-from study.sources.fetching import RawFile, find_or_fetch, places
+from study.sources.fetching import OFFICIAL_ONE, RawFile, find_or_fetch, places
 from study.sources.items import Item, Part
 
 
@@ -153,7 +153,7 @@ def _verified(folder: Path, official: CifarFiles) -> Path:
         path = folder / name
         found = _md5(path.read_bytes()) if path.is_file() else "missing"
         if found != md5:
-            raise ValueError(f"{path} is {found}, expected md5 {md5}; delete {folder} and run again")
+            raise ValueError(f"{path} is {found}, expected md5 {md5}; move {folder} elsewhere and run again")
     return folder
 
 
@@ -167,7 +167,7 @@ def _unpacked(archive: Path, folder: Path, official: CifarFiles) -> Path:
             missing.discard(name)
     if missing:
         name = min(missing)
-        raise ValueError(f"{archive} holds no {name} of md5 {official.md5[name]}; delete it and run again")
+        raise ValueError(f"{archive} holds no {name} of md5 {official.md5[name]}; {OFFICIAL_ONE}")
     return folder
 
 

@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 PIXELS = 10**8
 MARGIN = 3  # of 570 photographs rescaled from here one differed by more than a grey level on average, by 1.2; at 2, one in 9
 ORIENTATION = 0x0112
+HEAD = 16  # bytes that tell a format
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP")  # no decoder of another format is let near the bytes
 SUFFIXES = {".jpg": "JPEG", ".tif": "TIFF"} | {f".{kind.lower()}": kind for kind in FORMATS}
 MODES = {  # what Pillow can make of a file, in words; the rest is refused
@@ -68,6 +69,22 @@ def decode(content: bytes, name: str = "", shorter: int | None = None) -> Decode
     told = list(dict.fromkeys(told))
     found, done = (", ".join(dict.fromkeys(filter(None, words))) for words in zip(*told, strict=True)) if told else ("", "")
     return Decoded(picture, found, done)
+
+
+def format_of(head: bytes) -> str:
+    """The format that a file's first `HEAD` bytes say it has, one of `FORMATS`; empty where they are no picture's."""
+    if head.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head.startswith((b"II*\0", b"MM\0*")):
+        return "TIFF"
+    # Two letters alone would make bitmaps of texts: then come the size, four zeros and the place of the pixels, within a page.
+    return "BMP" if head.startswith(b"BM") and head[6:10] == bytes(4) and head[12:14] == bytes(2) else ""
 
 
 class _Unsupported(Exception):

@@ -29,6 +29,7 @@ RETRIES = 5
 WAIT = 0.5  # seconds before the first retry, doubled before each further one
 TIMEOUT = (10, 60)  # seconds for the connection, and for any one piece
 PIECE = 2**16
+OFFICIAL_ONE = "move it elsewhere and run again, or put the official file in its place"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,16 +73,27 @@ def verified(path: Path, known_hash: str, kept: Path) -> Path:
     with open(path, "rb") as file:
         found = hashlib.file_digest(file, partial(hashlib.new, algorithm, usedforsecurity=False)).hexdigest()
     if found != expected:
-        raise ValueError(f"{path} has the {algorithm} {found}, expected {expected}; delete it and run again")
+        raise ValueError(f"{path} has the {algorithm} {found}, expected {expected}; {OFFICIAL_ONE}")
     storage.write_bytes(note, text.encode())
     return path
+
+
+def content_hash(path: Path, kept: Path) -> str:
+    """SHA-256 of a file; a note in `kept` saves hashing it again as long as it keeps its place, size and time."""
+    note, text = _note(path, "sha256", kept)
+    known = note.read_text(encoding="utf-8").split("\n") if note.exists() else []
+    if known[:1] == [text] and len(known) == 2:
+        return known[1]
+    found = storage.sha256(path)
+    storage.write_bytes(note, f"{text}\n{found}".encode())
+    return found
 
 
 def _note(path: Path, known_hash: str, kept: Path) -> tuple[Path, str]:
     """Where it is noted that a file was verified, and what the note then says."""
     stat = path.stat()
     says = {"file": str(path.resolve()), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "hash": known_hash}
-    return kept / f".{path.name}.verified.json", json.dumps(says)
+    return kept / f".{path.name}.verified.json", json.dumps(says)  # ASCII, whatever the name
 
 
 def _fetch(title: str, raw: RawFile, kept: Path) -> Path:

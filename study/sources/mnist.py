@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from study.sources import fetching
-from study.sources.fetching import RawFile, find_or_fetch
+from study.sources.fetching import OFFICIAL_ONE, RawFile, find_or_fetch
 from study.sources.items import Item, Part
 
 MNIST_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
@@ -77,5 +77,5 @@ def _idx(path: Path) -> np.ndarray:
     axes = content[3] if content[:3] == b"\0\0\x08" and content[3:] else 0
     shape = np.frombuffer(content, ">u4", axes, 4).tolist() if len(content) >= 4 + 4 * axes else []
     if not shape or len(content) != 4 + 4 * axes + np.prod(shape):
-        raise ValueError(f"{path} is no idx file of bytes; delete it and run again")
+        raise ValueError(f"{path} is no idx file of bytes; {OFFICIAL_ONE}")
     return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)

@@ -36,6 +36,8 @@ class PictureSettings:
     test: int
 
     def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}; give a whole number from 0 on")
         if not 32 <= self.size <= 512:
             raise ValueError(f"size is {self.size}, but pictures are drawn from 32 to 512 pixels wide; choose 64")
         for split in ("train", "validation", "test"):

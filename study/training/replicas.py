@@ -18,12 +18,12 @@ from torch.nn.parallel import DistributedDataParallel
 from study.machine import MachineSettings
 from study.network.building import Network
 
-PATIENCE = timedelta(minutes=5)  # for a replica that does not answer; evaluating and saving take less
+TIMEOUT = timedelta(minutes=5)  # for a replica that does not answer; evaluating and saving take less
 
 
 @dataclass(frozen=True, slots=True)
 class Replicas:
-    """This process among `count`; `local` counts the processes of this node."""
+    """This process is number `rank` among `count`, and number `local` on its own computer."""
 
     rank: int = 0
     count: int = 1
@@ -31,7 +31,7 @@ class Replicas:
 
     @property
     def first(self) -> bool:
-        """The one that writes and speaks."""
+        """Whether this is the one that writes and reports."""
         return self.rank == 0
 
     def rows(self, batch: int) -> slice:
@@ -41,7 +41,7 @@ class Replicas:
         return slice(start, start + each + (self.rank < more))
 
     def copied(self, network: Network) -> Any:
-        """What to call in training: the network, whose gradients are then averaged over the replicas."""
+        """What to call in training in the network's place, so that gradients are averaged over the replicas."""
         return network if self.count == 1 else DistributedDataParallel(network)
 
     def total(self, *values: float) -> list[float]:
@@ -53,14 +53,17 @@ class Replicas:
         return sums.tolist()
 
     def from_first(self, tensors: list[Tensor], values: Any) -> Any:
-        """Give everybody the first one's tensors, in place, and its values."""
+        """Give all replicas the tensors of the first one, in place, and its values."""
         if self.count > 1:
-            box = [values]
-            distributed.broadcast_object_list(box)
-            values = box[0]
+            broadcast = [values]
+            distributed.broadcast_object_list(broadcast)
+            (values,) = broadcast
             for tensor in tensors:
                 distributed.broadcast(tensor, 0)
         return values
+
+
+ONE_PROCESS = Replicas()
 
 
 def join(machine: MachineSettings) -> Replicas:
@@ -72,7 +75,7 @@ def join(machine: MachineSettings) -> Replicas:
             f"change it, or start them with: torchrun --nproc-per-node {machine.replicas} -m stages.train RUN"
         )
     if started == 1:
-        return Replicas()
+        return ONE_PROCESS
     if not distributed.is_initialized():
-        distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+        distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=TIMEOUT)
     return Replicas(distributed.get_rank(), started, int(os.environ["LOCAL_RANK"]))

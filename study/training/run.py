@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import safetensors.torch
+import torch
 from PIL import Image
 from safetensors import SafetensorError
 
@@ -21,9 +21,13 @@ from study.machine import Machine, MachineSettings, asked_to_end, set_up
 from study.network.building import Network, NetworkSettings, build
 from study.training import outputs
 from study.training.checkpoint import Checkpoints, identity
-from study.training.loop import Progress, Watch, train
+from study.training.code import TRAINING_CODE
+from study.training.diagnostics import Diagnostics
+from study.training.loop import Callbacks, train
+from study.training.progress import Progress
 from study.training.recipes import Recipe
 from study.training.replicas import join
+from study.training.reporting import Report, Reporter
 from study.training.update import LearningSettings
 
 
@@ -44,84 +48,116 @@ class RunSettings:
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:
             raise ValueError(f"share is {self.share}; it is the share of the training pictures, above 0 and at most 1")
-        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
-            raise ValueError(f"seeds is {list(self.seeds)}; name at least one, each once")
+        check_seeds(self.seeds)
 
 
-Tell = Callable[[int | str], None]  # so many pictures are done; or a line for the log
+def check_seeds(seeds: tuple[int, ...]) -> None:
+    """Raises ValueError unless there are seeds, each once and none below 0."""
+    if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
+        raise ValueError(f"seeds is {list(seeds)}; name at least one, each once and 0 or more")
 
 
 def train_seed(
-    run: RunSettings, machine: MachineSettings, packed: Path, folder: Path, name: str, seed: int, tell: Tell
+    run: RunSettings, machine: MachineSettings, packed: Path, folder: Path, name: str, seed: int, report: Report
 ) -> dict[str, Any]:
-    """Train one seed of a run and write its folder; returns its entry in metrics.json, and the seconds of its epochs.
+    """Train one seed of a run and write its folder. Returns `ending` of it, and `reused`: whether it was trained before.
 
-    Where an interrupted training left a checkpoint it goes on from there, to the same bits.
+    A training that was finished before with the same settings, pictures, machine and code is reused; one that was
+    interrupted goes on from its checkpoint, to the same bits. Raises Interrupted, once its state is saved, where the process
+    is asked to end, and ValueError where another process trains the same.
     """
     replicas, index = join(machine), read_index(packed)
-    here = set_up(machine, replicas.local)
-    network = build(run.network, len(index["classes"]), here)
     pictures = round(run.share * index["pictures"]["train"])
-    feed = Feed(packed, ("train",), run.network.crop, here.devices[0], run.augmentation, first=pictures)
-    validation = Feed(packed, ("validation",), run.network.crop, here.devices[0], run.augmentation)
-    shaping = identity(kind="train", run=asdict(run), data=index["sha256"], machine=asdict(machine), seed=seed)
-    teller = Teller(tell, f"{name} seed {seed}", run.learning.epochs)
+    if not pictures:
+        raise ValueError(f"share is {run.share:g} of {index['pictures']['train']} training pictures, which leaves none; raise it")
+    reporter = Reporter(report, f"{name} seed {seed}", run.learning.epochs, pictures)
+    checkpoints = Checkpoints(_identity(run, machine, index["sha256"], seed), report=reporter.line)
 
-    def epoch(progress: Progress) -> None:
+    def on_epoch(progress: Progress) -> None:
         if replicas.first:
             storage.write_csv(folder / "curve.csv", outputs.CURVE, progress.curve)
-            teller.epoch(progress)
+            reporter.epoch(progress)
 
-    checkpoints = Checkpoints(shaping)
-    with checkpoints.held() if replicas.first else nullcontext():
-        watch = Watch(step=teller.step, epoch=epoch, seconds=time.monotonic, asked_to_end=asked_to_end)
-        progress = train(network, feed, validation, run.learning, seed, checkpoints, watch, replicas)
-        if replicas.first:
-            write_training(folder, network, progress)
-            checkpoints.discard()
-    parameters = sum(weight.numel() for weight in network.parameters())
-    return {"summary": summary(progress), "epoch_seconds": teller.seconds, "parameters": parameters}
+    with checkpoints.locked() if replicas.first else nullcontext():
+        end = replicas.from_first([], checkpoints.restore(folder) if replicas.first else None)
+        reused = end is not None
+        if not reused:
+            applied = set_up(machine, replicas.local)
+            network, feed, validation = _network_and_feeds(run, applied, packed, pictures)
+            diagnostics = Diagnostics(network, applied, validation, index["pictures"]["train"]) if replicas.first else None
+            callbacks = Callbacks(reporter.step, on_epoch, reporter.resumed, asked_to_end=asked_to_end)
+            progress = train(network, feed, validation, run.learning, seed, checkpoints, callbacks, replicas, diagnostics)
+            end = ending(network, progress)
+            if replicas.first:
+                checkpoints.finish(end, lambda kept: write_training(kept, network, progress))
+                checkpoints.restore(folder)
+    reporter.ended(end["summary"], reused, "nothing is computed from it; lower the learning rate of all runs that are compared")
+    return end | {"reused": reused}
 
 
-class Teller:
-    """Turns a training's progress into news: pictures done, and a line an epoch."""
+def _identity(run: RunSettings, machine: MachineSettings, pictures: str, seed: int) -> str:
+    """Of all that shapes the training of one seed: which other seeds the run has does not."""
+    settings = {name: value for name, value in asdict(run).items() if name != "seeds"}
+    return identity(kind="train", run=settings, pictures=pictures, machine=asdict(machine), seed=seed)
 
-    def __init__(self, tell: Tell, title: str, epochs: int) -> None:
-        self.tell, self.title, self.epochs, self.told = tell, title, epochs, 0
-        self.seconds: list[float] = []
-        self._began = time.monotonic()
 
-    def step(self, progress: Progress) -> None:
-        self.tell(progress.seen - self.told)
-        self.told = progress.seen
+def _network_and_feeds(run: RunSettings, machine: Machine, packed: Path, pictures: int) -> tuple[Network, Feed, Feed]:
+    """The network, the first so many training pictures, and the validation pictures."""
+    crop, device = run.network.crop, machine.devices[0]
+    network = build(run.network, len(read_index(packed)["classes"]), machine)
+    feed = Feed(packed, ("train",), crop, device, run.augmentation, first=pictures)
+    return network, feed, Feed(packed, ("validation",), crop, device, run.augmentation)
 
-    def epoch(self, progress: Progress) -> None:
-        now = time.monotonic()
-        self.seconds.append(round(now - self._began, 2))
-        self._began, self.told = now, 0
-        row = dict(zip(outputs.CURVE, progress.curve[-1], strict=True))
-        validation = f", validation {row['validation_error']:.1%}" if row["validation_error"] is not None else ""
-        self.tell(
-            f"{self.title} epoch {row['epoch']}/{self.epochs}: training error {row['training_error']:.1%}"
-            f"{validation}, rate {row['rate']:g}"
-        )
+
+def ending(network: Network, progress: Progress) -> dict[str, Any]:
+    """What a training says of itself beside its files: how it ended, how long it took, and on which processors."""
+    return {
+        "summary": summary(progress),
+        "parameters": sum(weight.numel() for weight in network.parameters()),
+        "epoch_seconds": progress.epoch_seconds,
+        "epoch_processor_seconds": progress.epoch_processor_seconds,
+        "capability": sorted(set(progress.capabilities)),
+    }
+
+
+def recorded(ends: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    """What the trainings of a stage, by seed, add to its record: code, processors, seconds, and which were reused."""
+    return {
+        "training_code": TRAINING_CODE,
+        "capability": sorted({capability for end in ends.values() for capability in end["capability"]}),
+        "epoch_seconds": {str(seed): end["epoch_seconds"] for seed, end in ends.items()},
+        "epoch_processor_seconds": {str(seed): end["epoch_processor_seconds"] for seed, end in ends.items()},
+        "reused_seeds": [seed for seed, end in ends.items() if end["reused"]],
+    }
 
 
 def summary(progress: Progress) -> dict[str, Any]:
     """The end of a training: the last row of its curve and how it ended."""
     last = dict(zip(outputs.CURVE, progress.curve[-1], strict=True)) if progress.curve else {}
-    told = ("training_error", "training_loss", "validation_error", "validation_top5_error")
-    return {"status": progress.status, "epochs": len(progress.curve)} | {name: last.get(name) for name in told}
+    last_values = ("training_error", "training_loss", "validation_error", "validation_top5_error")
+    return {"status": progress.status, "epochs": len(progress.curve)} | {name: last.get(name) for name in last_values}
 
 
 def write_training(folder: Path, network: Network, progress: Progress) -> None:
-    """Curve, weights and first-layer kernels of one seed."""
+    """The files of one seed: curve and layers; and, unless it diverged, weights, first-layer kernels and those by epoch."""
     storage.write_csv(folder / "curve.csv", outputs.CURVE, progress.curve)
+    write_diagnostics(folder, network, progress)
+    if progress.status == "diverged":
+        return
     weights = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
     storage.write_bytes(folder / "weights.safetensors", safetensors.torch.save(weights))
     kernels = network.kernels().numpy()
     np.save(folder / "kernels.npy", kernels)
     kernel_picture(kernels).save(folder / "kernels.png")
+
+
+def write_diagnostics(folder: Path, network: Network, progress: Progress) -> None:
+    """Layers by epoch, and the first layer's kernels at some epochs and the last, unless the training diverged."""
+    storage.write_csv(folder / "layers.csv", outputs.LAYERS, progress.layers)
+    if progress.status == "diverged":
+        return
+    kernels = progress.kernels | {len(progress.curve): network.kernels().half()}
+    np.savez(folder / "kernels-by-epoch.npz", epochs=np.array(list(kernels)), kernels=torch.stack(list(kernels.values())).numpy())
 
 
 def load_network(settings: RunSettings, classes: int, folder: Path, machine: Machine) -> Network:

@@ -22,9 +22,10 @@ LAYERS = (  # of both networks
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RateSettings:
-    """`validation`: divide by 10 when the validation error stops improving, `divisions` times (section 5).
+    """A learning rate that starts at `initial` and is divided by 10 now and then.
 
-    It has stopped when `patience` epochs brought no new best. `epochs`: divide before the epochs in `at` (from 1).
+    `rule: validation` divides it when the validation error stops improving, which is after `patience` epochs without a new
+    best, and `divisions` times at the most (section 5). `rule: epochs` divides it before each epoch in `at`, from 1.
     """
 
     initial: float = 0.01
@@ -43,7 +44,10 @@ class RateSettings:
 
 
 def divisions_after(settings: RateSettings, validation_errors: Sequence[float | None]) -> int:
-    """How often the rate is divided by the next epoch, from the validation errors of all epochs so far (None: not measured)."""
+    """How often the rate has been divided before the next epoch, from the validation errors of all epochs so far.
+
+    An error of None was not measured, and is no new best.
+    """
     if settings.rule == "epochs":
         return sum(epoch <= len(validation_errors) + 1 for epoch in settings.at)
     divisions, best, since = 0, float("inf"), 0
@@ -56,11 +60,12 @@ def divisions_after(settings: RateSettings, validation_errors: Sequence[float | 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LearningSettings:
-    """Section 5; the defaults are the text's, which treats all layers, weights and biases alike.
+    """How a training learns (section 5). The defaults are the text's, which treats all layers, weights and biases alike.
 
-    The released code does not (assumptions A10 and A15). `bias_rate` is a multiple of the weights' initial rate and follows
-    the weights' divisions in `bias_divisions` (from 1; all if not given). `undecayed` names layers without weight decay.
-    conv1 learns at a tenth from the epoch `conv1_slowed` on and not at all from `conv1_frozen` on.
+    The released code does not (assumptions A10 and A15). There the biases' rate starts at `bias_rate` times the weights', and
+    of the divisions of the rate it follows those whose numbers stand in `bias_divisions` (from 1; all where not given);
+    `bias_decay` says whether biases decay. `undecayed` names layers without weight decay. conv1 learns at a tenth of the rate
+    from the epoch `conv1_slowed` on, and not at all from `conv1_frozen` on.
     """
 
     epochs: int = 90
@@ -94,20 +99,21 @@ class LearningSettings:
 def printed_update(
     velocity: Tensor, weight: Tensor, slope: Tensor, rate: float, momentum: float, decay: float
 ) -> tuple[Tensor, Tensor]:
-    """The two lines of section 5, to read and as the reference of `Momentum`: the next velocity and the next weight."""
+    """The two lines of section 5 as they are printed, the reference of `Momentum`. Returns the next velocity and weight."""
     velocity = momentum * velocity - decay * rate * weight - rate * slope
     return velocity, weight + velocity
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Parameters that share a rate and a decay."""
+    """The parameters that share a rate and a decay: those of conv1 or of the other layers, weights or biases."""
 
     conv1: bool
     bias: bool
     decay: float
 
     def rate(self, settings: LearningSettings, epoch: int, divisions: int) -> float:
+        """The learning rate in an epoch (from 1), where that of the weights has been divided so often."""
         if self.conv1 and settings.conv1_frozen is not None and epoch >= settings.conv1_frozen:
             return 0.0
         if self.bias and settings.bias_divisions is not None:
@@ -117,10 +123,10 @@ class Group:
 
 
 class Momentum:
-    """The printed rule over all parameters of a network; `velocities` stand in the order of its parameters.
+    """The printed rule for all parameters of a network; `velocities` stand in the order of its parameters.
 
-    torch's fused SGD does it in one pass over the weights. To have the rate inside the velocity it is told a rate of 1 and
-    gradients times eps, by way of its scale for gradients, which has float32's digits; its velocities have the opposite sign.
+    torch's fused SGD does this in one pass over the weights. So that the rate is inside the velocity, it gets a rate of 1 and
+    gradients times eps, by way of its scale for gradients, which is a float32; its velocities have the opposite sign.
     """
 
     def __init__(self, network: nn.Module, settings: LearningSettings) -> None:
@@ -133,13 +139,13 @@ class Momentum:
             self._groups.setdefault((_group(name, settings), weight.device), []).append(number)
 
     def start_epoch(self, epoch: int, divisions: int) -> float:
-        """Set every group's rate for an epoch (from 1); returns the rate of the weights."""
+        """Set the rates for an epoch (from 1), where the rate has been divided so often. Returns the rate of the weights."""
         self._rates = {group: group.rate(self.settings, epoch, divisions) for group, _ in self._groups}
         return self.settings.rate.initial / 10**divisions
 
     @torch.no_grad()
     def update(self) -> None:
-        """One step from the gradients in `.grad`."""
+        """One step of the printed rule, with the gradients in the parameters' `.grad`."""
         for (group, device), numbers in self._groups.items():
             rate = self._rates[group]
             divisor = torch.tensor(1 / rate if rate else torch.inf, dtype=torch.float32, device=device)
@@ -159,7 +165,7 @@ class Momentum:
 
 
 def _group(parameter: str, settings: LearningSettings) -> Group:
-    """For a parameter named like `columns.0.conv1.bias`."""
+    """The group of a parameter, which is named like `columns.0.conv1.bias`."""
     layer, _, kind = parameter.rpartition(".")
     layer, bias = layer.rpartition(".")[2], kind == "bias"
     decays = layer not in settings.undecayed and (settings.bias_decay or not bias)

@@ -1,0 +1,128 @@
+"""Judging without writing: a working study once more, or a pinned one by the code of its own commit and by today's.
+
+A lock is broken where a file is not the one whose hash is on record, or where a claim was registered otherwise before its runs.
+The code of a pin's commit runs in a worktree of Git, which is removed afterwards.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from stages import judgements, versions
+from stages.judgements import Judged
+from stages.settings import PARAMS, load, read_params
+from study import files, provenance, storage
+from study.judging import report
+from study.judging.registration import EXPLORATORY
+from study.judging.row import Row
+
+BROKEN = 3  # the exit status of --strict
+WORDS = "--json"  # what `stages.judge --pinned NAME` takes to print words alone
+
+
+def pinned_words(pinned: Path) -> dict[str, str]:
+    """By claim, the word that the pin holds."""
+    claims = storage.mapping(pinned / "judge/claims.json").get("claims", [])
+    return {str(row["id"]): str(row["verdict"]) for row in claims}
+
+
+def words_at_its_commit(pinned: Path) -> dict[str, str]:
+    """By claim, the word that the code gives which judged the pin. Raises ValueError where Git has no such commit, or where
+    that code cannot run here."""
+    commit = str(storage.mapping(pinned / "judge/provenance.json").get("commit") or "")
+    with tempfile.TemporaryDirectory() as scratch:
+        tree = Path(scratch) / "then"
+        if (
+            not commit
+            or subprocess.run(["git", "worktree", "add", "-q", "--detach", tree, commit], capture_output=True).returncode
+        ):
+            raise ValueError(f"Git has no commit {commit or 'for this pin'}; fetch the project's history first")
+        try:
+            return _words_in(tree, pinned)
+        finally:
+            subprocess.run(["git", "worktree", "remove", "--force", tree], capture_output=True)
+
+
+def _words_in(tree: Path, pinned: Path) -> dict[str, str]:
+    """In a checkout of the code that judged: as a pin where it knows pins, else as the working area that it was."""
+    knows_pins = "--pinned" in (tree / "stages/judge.py").read_text(encoding="utf-8")
+    study = str(read_params(pinned / PARAMS).get("study"))
+    place = tree / files.PINNED / pinned.name if knows_pins else tree / files.RESULTS / study
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(pinned, place)
+    command = [sys.executable, "-m", "stages.judge", *(("--pinned", pinned.name, WORDS) if knows_pins else ())]
+    if not knows_pins:
+        shutil.copyfile(pinned / PARAMS, tree / PARAMS)
+    done = subprocess.run(command, cwd=tree, capture_output=True, text=True)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise ValueError(f"the code of its commit cannot judge it here: {last}")
+    return dict(json.loads(done.stdout)) if knows_pins else pinned_words(place)
+
+
+def differences(name: str, held: Mapping[str, str], then: Mapping[str, str], rows: Sequence[Row]) -> str:
+    """In Markdown: what the pin holds, where its own code gives another word, and where today's does, with the reason."""
+    same = held == then
+    lines = [f"`{name}`: the code of its commit gives {'the words that it holds' if same else 'OTHER words than it holds'}."]
+    lines += [
+        f"- {claim}: it holds {word!r}, its code gives {then.get(claim)!r}"
+        for claim, word in held.items()
+        if word != then.get(claim)
+    ]
+    today = {row.claim.id: row for row in rows}
+    changed = [row for row in rows if row.verdict.word != then.get(row.claim.id)]
+    lines += ["", f"Today's code gives another word to {len(changed)} of {len(rows)} claims.", ""]
+    lines += ["| claim | by its code | by today's | why |", "|---|---|---|---|"]
+    for row in changed:
+        why = row.verdict.why + (f" ({row.numbers.registered})" if row.numbers.registered else "")
+        lines.append(f"| {row.claim.title} | {then.get(row.claim.id, 'no such claim')} | {row.verdict.word} | {why} |")
+    lines += [f"| {claim} | {word} | no such claim | |" for claim, word in then.items() if claim not in today]
+    return "\n".join(lines)
+
+
+def judge_pin(name: str, words_alone: bool) -> tuple[str, list[str]]:
+    """What to say of a pinned study, and which of its locks are broken."""
+    pinned = files.PINNED / name
+    if not (pinned / "judge/claims.json").is_file():
+        kept = ", ".join(sorted(path.name for path in files.PINNED.glob("*/")))
+        raise ValueError(f"there is no pinned study {name!r}; use one of: {kept or 'none is kept yet'}")
+    params = read_params(pinned / PARAMS)
+    made = judgements.judged(pinned, params, judgements.pinned(pinned, params), versions.as_it_stands())
+    if words_alone:
+        return json.dumps({row.claim.id: row.verdict.word for row in made.rows}), []
+    held, then = pinned_words(pinned), words_at_its_commit(pinned)
+    broken = [f"{name} is not the file of the pin's manifest" for name in judgements.changed_files(pinned)]
+    broken += ["its own code gives other words than it holds"] if held != then else []
+    return differences(name, held, then, made.rows), broken + locks(made)
+
+
+def locks(made: Judged) -> list[str]:
+    """Broken locks: files, and claims that were registered otherwise before their runs."""
+    rows = (row for row in made.rows if row.numbers.registered.startswith(EXPLORATORY))
+    return made.locks + [f"{row.claim.id} is {row.numbers.registered}" for row in rows]
+
+
+def judge_again(arguments: list[str]) -> None:
+    """`--pinned` and `--strict`: say, and write nothing."""
+    strict, words_alone = "--strict" in arguments, WORDS in arguments
+    names = [one for one in arguments if not one.startswith("--")]
+    if set(arguments) - {"--strict", "--pinned", WORDS, *names} or len(names) != ("--pinned" in arguments):
+        sys.exit("judge: use it alone, with --strict, or with --pinned and the name of a pinned study")
+    try:
+        if names:
+            said, broken = judge_pin(names[0], words_alone)
+        else:
+            settings, params = load(), read_params(PARAMS)
+            conditions = judgements.working(settings, params, provenance.code())
+            made = judgements.judged(settings.results, params, conditions, versions.as_it_stands())
+            said, broken = report.summary(made.rows), locks(made)
+    except (ValueError, OSError) as problem:
+        sys.exit(f"judge: {problem}")
+    print(said)
+    if strict and broken:
+        print("\nbroken locks:", *broken, sep="\n- ")
+        sys.exit(BROKEN)

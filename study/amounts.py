@@ -1,0 +1,39 @@
+"""One form of a number wherever people read it: three digits that count, and the unit in words."""
+
+from __future__ import annotations
+
+import math
+
+MOST_TIMES = 100  # above that a factor is "over 100 times": what lies beyond is not measured
+
+
+def amount(value: float, unit: str) -> str:
+    """A number in the unit of its claim (study/paper/claim.py), such as "13.7 points", "37.5%" or "2.44 times"."""
+    number, name = _number(value, unit), _NAMES.get(unit, unit)
+    return f"{number}{'' if name == '%' else ' '}{name}".rstrip()
+
+
+def interval(value: float, low: float, high: float, unit: str) -> str:
+    """A number with its interval, such as "13.7 points (5.6 to 21.8)"; an infinite end is "open"."""
+    return f"{amount(value, unit)} ({_number(low, unit)} to {_number(high, unit)})"
+
+
+_NAMES = {"error difference": "points", "error": "%", "share": "%", "count": ""}
+
+
+def _number(value: float, unit: str) -> str:
+    if not math.isfinite(value):
+        return "open"
+    if unit == "times" and value > MOST_TIMES:
+        return f"over {MOST_TIMES}"
+    if unit == "count":
+        return f"{value:,.0f}"
+    return digits(100 * value if unit in ("error difference", "error", "share") else value)
+
+
+def digits(value: float) -> str:
+    """Three digits that count, without an exponent."""
+    if abs(value) < 1e-6:
+        return "0"
+    places = 2 - math.floor(math.log10(abs(value)))
+    return f"{value:,.{min(max(places, 0), 6)}f}"

@@ -1,0 +1,182 @@
+"""Whether everything that a verdict rests on is what its records say it is, from the pictures to the code that judges.
+
+A record for each stage; the files that it wrote and no others; for trainings that are compared equal pictures, equal code and
+settings that differ only in the lines of their blocks; for a working study today's settings, and what DVC knows. Who can write
+results and records together can lie all the same: only what Git holds, a pin's manifest for example, is signed off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from study import files, storage
+from study.training.recipes import RECIPES
+
+ALWAYS = ("download", "prepare")  # the pictures, on which every measurement rests
+COMPARED = {"train": "run", "converge": "curve"}  # stages that train, and where their records keep the settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conditions:
+    """What the records of a study must agree with.
+
+    `refusal`: what is wrong with the code that judges, or with a pin as a whole, empty where nothing is; `remedy`: what mends
+    it, and whatever else is not in order. `lines`: by `train` and `converge`, the blocks
+    of params.yaml under `runs` and `curves`. `settings`: by stage (`train-base`), its complete settings today, and
+    `machine`; None for a pinned study, whose settings are its own. `outdated`: by stage, why it would have to run again, from
+    what DVC recorded.
+    """
+
+    refusal: str = ""
+    remedy: str = "`uv run dvc repro`"
+    lines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    settings: Mapping[str, Any] | None = None
+    outdated: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Withheld:
+    """Why a verdict is withheld; `locked`: a file is not the one whose hash is on record."""
+
+    why: str
+    locked: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chain:
+    """The records of one study, by stage, each looked at once. `folder` is the study's, `pictures` the hash of its packed set."""
+
+    folder: Path
+    study: str
+    pictures: str
+    records: Mapping[str, Mapping[str, Any]]
+    conditions: Conditions
+    _seen: dict[str, Withheld | None] = field(default_factory=dict, repr=False)
+
+    def withheld(self, stages: Iterable[str]) -> Withheld | None:
+        """What breaks the chain below these stages; None where nothing does."""
+        if self.conditions.refusal:
+            return Withheld(why=self.conditions.refusal)
+        named = tuple(dict.fromkeys((*ALWAYS, *stages)))
+        for stage in named:
+            if stage not in self._seen:
+                self._seen[stage] = self._of_stage(stage)
+            if broken := self._seen[stage]:
+                return broken
+        return self._of_inputs(named) or self._of_trainings([stage for stage in named if _kind(stage) in COMPARED])
+
+    def _of_stage(self, stage: str) -> Withheld | None:
+        record = self.records.get(stage)
+        if not record:
+            return Withheld(why=f"{stage} has no provenance record")
+        if not record.get("commit") or record.get("dirty") is not False:
+            return Withheld(why=f"the code of {stage} was not committed")
+        if broken := self._of_files(stage, record) or self._of_settings(stage, record):
+            return broken
+        if stale := self.conditions.outdated.get(stage):
+            return Withheld(why=stale)
+        return self._of_pictures(stage, record)
+
+    def _of_files(self, stage: str, record: Mapping[str, Any]) -> Withheld | None:
+        """The files of a stage are those of its record, all of them and no others; what a pin keeps is in its manifest."""
+        outputs, root = record.get("outputs"), self.folder
+        if not isinstance(outputs, dict) or not outputs:
+            return Withheld(why=f"the record of {stage} does not say what it wrote")
+        there = {path.relative_to(root).as_posix(): path for path in _written(root / Path(*stage.split("-", 1)))}
+        if stray := sorted(set(there) - set(outputs)):
+            return Withheld(why=f"{stray[0]} was not written by {stage}", locked=True)
+        needed = set(outputs) if self.conditions.settings is not None else set()
+        if gone := sorted(needed - set(there)):
+            return Withheld(why=f"{gone[0]}, which {stage} wrote, is gone", locked=True)
+        for name, path in there.items():
+            if files.lasts(path) and storage.sha256(path) != outputs[name]:
+                return Withheld(why=f"{name} is not what {stage} wrote", locked=True)
+        return None
+
+    def _of_settings(self, stage: str, record: Mapping[str, Any]) -> Withheld | None:
+        """Of a working study: the settings on record are those of params.yaml."""
+        today = self.conditions.settings
+        if today is None:
+            return None
+        key = COMPARED.get(_kind(stage), "")
+        told = {key: record.get(key), "machine": _mapping(record.get("settings")).get("machine")}
+        wanted = {key: today.get(stage), "machine": today.get("machine")}
+        for name in (key, "machine"):
+            if name and (differing := _differing(told[name], wanted[name])):
+                return Withheld(why=f"{stage} ran with another {min(differing)} than params.yaml says")
+        return None
+
+    def _of_pictures(self, stage: str, record: Mapping[str, Any]) -> Withheld | None:
+        data = record.get("data_sha256")
+        if stage in ALWAYS or (data is None and _kind(stage) not in COMPARED):
+            return None
+        return None if data and data == self.pictures else Withheld(why=f"{stage} saw other pictures than those that are packed")
+
+    def _of_inputs(self, stages: Iterable[str]) -> Withheld | None:
+        """What a stage read of another is what that one wrote, record against record: weights are too large to hash again."""
+        for stage in stages:
+            for path, sha in _mapping(self.records.get(stage, {}).get("inputs")).items():
+                name = path.split(f"results/{self.study}/")[-1]
+                writer = "-".join(Path(name).parts[:2])
+                wrote = _mapping(self.records.get(writer, {}).get("outputs"))
+                if wrote.get(name) != sha:
+                    return Withheld(why=f"{stage} read another {name} than {writer} wrote", locked=True)
+        return None
+
+    def _of_trainings(self, stages: list[str]) -> Withheld | None:
+        """Trainings that are compared: equal pictures, code and machine, and no difference but the lines of their blocks."""
+        records = {stage: self.records[stage] for stage in stages}
+        for first, second in zip(stages, stages[1:], strict=False):
+            one, other = records[first], records[second]
+            for what, words in (("data_sha256", "pictures"), ("training_code", "training code")):
+                if not one.get(what) or one.get(what) != other.get(what):
+                    return Withheld(why=f"{first} and {second} have not, or do not say that they have, equal {words}")
+            mine, theirs = (_mapping(record.get("settings")).get("machine") for record in (one, other))
+            if mine != theirs:
+                return Withheld(why=f"{first} and {second} ran with another {min(_differing(mine, theirs))}")
+            if strange := self._strange(first, one, second, other):
+                return Withheld(why=f"{first} and {second} differ in {strange}, which is no line of their blocks")
+        return None
+
+    def _strange(self, first: str, one: Mapping[str, Any], second: str, other: Mapping[str, Any]) -> str:
+        """A setting in which two trainings differ although neither's block in params.yaml says so; empty where none is."""
+        differing = _differing(one.get(COMPARED[_kind(first)]), other.get(COMPARED[_kind(second)]))
+        own = [_mapping(self.conditions.lines.get(_kind(stage))).get(stage.split("-", 1)[1]) for stage in (first, second)]
+        said = {line for block in own for line in _lines(block)}
+        for block in own:
+            said |= _lines(RECIPES.get(_mapping(block).get("recipe", "paper"), {}))
+        if "network.architecture" in said:
+            said.add("network")
+        return next((line for line in sorted(differing) if not any(line == s or line.startswith(f"{s}.") for s in said)), "")
+
+
+def _kind(stage: str) -> str:
+    return stage.split("-", 1)[0]
+
+
+def _written(folder: Path) -> list[Path]:
+    """Files of a stage's folder; DVC's and hidden ones apart."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in found if not path.name.startswith(".") and path.suffix not in (".dvc", ".tmp"))
+
+
+def _mapping(content: Any) -> Mapping[str, Any]:
+    return content if isinstance(content, Mapping) else {}
+
+
+def _lines(block: Any, above: str = "") -> set[str]:
+    """The settings that a block names, with dots between: `network.columns`."""
+    if not isinstance(block, Mapping):
+        return {above} if above else set()
+    return {line for key, value in block.items() for line in _lines(value, f"{above}.{key}" if above else str(key))}
+
+
+def _differing(one: Any, other: Any, above: str = "") -> set[str]:
+    """The settings in which two mappings differ, with dots between; a list counts as one value."""
+    if not isinstance(one, Mapping) or not isinstance(other, Mapping):
+        return set() if one == other else {above or "setting"}
+    keys = set(one) | set(other)
+    return {line for key in keys for line in _differing(one.get(key), other.get(key), f"{above}.{key}" if above else str(key))}

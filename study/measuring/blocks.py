@@ -1,0 +1,74 @@
+"""Arrays that are larger than memory: .npy files written and read by blocks of rows, and never mapped.
+
+Pages of a map that were touched count as memory of the process, so that its peak would grow with the file. It needs no torch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+BYTES = 1 << 24  # of a block that is read
+
+
+def written(path: Path, rows: int, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Pass blocks (B, columns) of float32 on, and write all of them, `rows` in all, to an .npy file on their way.
+
+    The file appears when the last block has been taken. Raises ValueError where there are not so many rows.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial, done = path.with_name(f".{path.name}.{os.getpid()}"), 0
+    try:
+        with open(partial, "wb") as file:
+            for block in blocks:
+                content = np.ascontiguousarray(block, dtype=np.float32)
+                if not done:
+                    header = {"descr": "<f4", "fortran_order": False, "shape": (rows, content.shape[1])}
+                    np.lib.format.write_array_header_1_0(file, header)
+                file.write(content.astype("<f4", copy=False).data)
+                done += len(content)
+                yield block
+        if done != rows:
+            raise ValueError(f"{path} was to have {rows} rows and got {done}")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class Rows:
+    """A two-dimensional .npy file of float32, read a few rows at a time.
+
+    Raises OSError, or ValueError where it is damaged, shorter than it says, or another kind of array.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with open(path, "rb") as file:
+                np.lib.format.read_magic(file)
+                shape, by_columns, kind = np.lib.format.read_array_header_1_0(file)
+                self._begin = file.tell()
+        except (ValueError, EOFError):
+            raise ValueError(f"{path} is damaged, or no .npy file") from None
+        if len(shape) != 2 or by_columns or kind != np.dtype("<f4"):
+            raise ValueError(f"{path} holds no rows of float32")
+        self._rows, self.columns = shape
+        if path.stat().st_size != self._begin + 4 * self._rows * self.columns:
+            raise ValueError(f"{path} is not as long as it says")
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def read(self, first: int, count: int) -> np.ndarray:
+        """Rows from `first` on: float32 (count, columns), fewer where the file ends."""
+        count = max(0, min(count, self._rows - first))
+        offset = self._begin + 4 * first * self.columns
+        return np.fromfile(self.path, "<f4", count * self.columns, offset=offset).reshape(count, self.columns)
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """All rows, as many at a time as make BYTES."""
+        each = max(1, BYTES // (4 * max(self.columns, 1)))
+        return (self.read(first, each) for first in range(0, self._rows, each))

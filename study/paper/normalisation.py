@@ -1,0 +1,86 @@
+"""The claims of section 3.3: response normalisation."""
+
+from __future__ import annotations
+
+from study.paper.architecture import CIFAR_TEST, TEN_PATCHES, VALIDATION_2012
+from study.paper.claim import Claim
+
+CLAIMS = (
+    Claim(
+        id="response-normalisation",
+        title="Response normalisation lowers the error",
+        kind="effect",
+        section="3.3",
+        quote="reduces our top-1 and top-5 error rates by 1.4% and 1.2%",
+        metric="top-1 error, without minus with response normalisation",
+        unit="error difference",
+        value=0.014,
+        top5=0.012,
+        data=VALIDATION_2012,
+        protocol=TEN_PATCHES,
+        author_run="148: 42.03 / 19.36 against 145: 40.66 / 18.21",
+        problems=(
+            "the paper does not say on which set; the notes say 2012 validation",
+            "run 148 also removes a spatial normalisation that the paper does not mention",
+            "later runs of the author saw no loss without the normalisation of layer 2 (167: 40.49, 169: 40.60)",
+        ),
+        others=("ImageNet at 128 pixels: 52.9% without, 53.0% with (caffenet-benchmark)",),
+    ),
+    Claim(
+        id="normalisation-generalises",
+        title="Response normalisation narrows the gap between training and validation error",
+        kind="effect",
+        section="3.3",
+        quote="the following local normalization scheme aids generalization",
+        metric="validation minus training error at the end, without minus with response normalisation",
+        unit="error difference",
+        data="not said",
+        protocol="errors during training",
+        problems=(
+            "'aids generalization' may mean no more than a lower test error; the gap is what the word means",
+            "training errors are those of augmented pictures under dropout, in both networks alike",
+        ),
+    ),
+    Claim(
+        id="cifar-normalisation",
+        title="Response normalisation lowers the error on CIFAR-10 from 13% to 11%",
+        kind="effect",
+        section="3.3",
+        quote="13% test error rate without normalization and 11% with",
+        metric="top-1 error, without minus with response normalisation",
+        unit="error difference",
+        value=0.02,
+        data=CIFAR_TEST,
+        protocol="four-layer network, ten views averaged",
+        author_run="conv-local-13pct (12.6%) against conv-local-11pct (11%)",
+        problems=("the configurations also differ in the kernels of a local layer, weight decay and epochs (160 and 520)",),
+    ),
+    Claim(
+        id="cifar-without",
+        title="The four-layer network without normalisation errs 13% on CIFAR-10",
+        kind="value",
+        section="3.3",
+        quote="a four-layer CNN achieved a 13% test error rate without",
+        metric="top-1 error",
+        unit="error",
+        value=0.13,
+        data=CIFAR_TEST,
+        protocol="four-layer network, ten views averaged",
+        author_run="conv-local-13pct: 12.6%, '13% is a conservative estimate'",
+        problems=("the released configuration was trained for 160 epochs, at last on the validation pictures too",),
+    ),
+    Claim(
+        id="cifar-with",
+        title="The four-layer network with normalisation errs 11% on CIFAR-10",
+        kind="value",
+        section="3.3",
+        quote="and 11% with normalization",
+        metric="top-1 error",
+        unit="error",
+        value=0.11,
+        data=CIFAR_TEST,
+        protocol="four-layer network, ten views averaged",
+        author_run="conv-local-11pct: 11%",
+        problems=("the released configuration also has more kernels in a local layer, another weight decay and 520 epochs",),
+    ),
+)

@@ -1,0 +1,95 @@
+"""Memory does not grow with the pictures: each stage that reads a trained network, at once and at four times as many."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.settings import load, merged, read_params
+from study import storage
+from study.machine import Machine
+from study.network.building import build
+from study.training import outputs
+from study.training.loop import Progress
+from study.training.run import write_training
+from tests.project import MINIATURE, ROOT, copy_project, run, write_params
+
+CLASSES, SIZE, SHARD = 1000, 64, 500
+FROM_A_SHELL = ("sh", "-c", '"$@"; exit $?', "sh", sys.executable)  # Linux counts the memory of who starts a process as its own
+STAGES = (("evaluate", "base"), ("retrieve",), ("halve",), ("hand_made",))
+
+
+def _project(folder: Path, times: int) -> Path:
+    """A study whose packed set and trained networks are there: 2,000 pictures a split, times `times`."""
+    folder.mkdir()
+    copy_project(folder)
+    counts = {"train": 2000 * times, "validation": 100, "test": 2000 * times}
+    params = merged(read_params(ROOT / "params.yaml"), MINIATURE)
+    params["runs"] = {"base": {}}
+    write_params(folder, merged(params, {"halve": {"pictures": 400 * times}}))
+    _pack(folder / "data/packed/miniature", counts)
+    trained = folder / "results/miniature/train/base"
+    for seed in (0, 1):
+        network = build(load(folder / "params.yaml").runs["base"].network, CLASSES, Machine())
+        network.initialise(seed)
+        write_training(trained / outputs.seed_folder(seed), network, Progress(status="finished"))
+    storage.write_json(trained / "metrics.json", {"seeds": {seed: {"status": "finished"} for seed in "01"}})
+    return folder
+
+
+def _pack(folder: Path, counts: dict[str, int]) -> None:
+    folder.mkdir(parents=True)
+    random, shards = np.random.default_rng(0), []
+    for split, count in counts.items():
+        np.save(folder / f"{split}-labels.npy", np.arange(count, dtype=np.int32) % CLASSES)
+        for first in range(0, count, SHARD):
+            pixels = random.integers(0, 256, (min(SHARD, count - first), SIZE, SIZE, 3), dtype=np.uint8)
+            name = f"{split}-{first // SHARD:05d}.npy"
+            np.save(folder / name, pixels)
+            shards.append({"file": name, "split": split, "pictures": len(pixels)})
+    np.save(folder / "mean.npy", np.full((SIZE, SIZE, 3), 127, dtype=np.float32))
+    names = [f"class {number}" for number in range(CLASSES)]
+    index = {"size": SIZE, "classes": names, "class_names": names, "pictures": counts, "shards": shards, "sha256": "0" * 64}
+    storage.write_json(folder / "index.json", index | {"eigenvalues": [1, 1, 1], "eigenvectors": np.eye(3).tolist()})
+
+
+@pytest.mark.slow
+def test_four_times_the_pictures_take_no_more_memory(tmp_path: Path) -> None:
+    peaks: dict[str, list[int]] = {stage: [] for stage, *_ in STAGES}
+    for times in (1, 4):
+        folder = _project(tmp_path / str(times), times)
+        for stage, *names in STAGES:
+            run(*FROM_A_SHELL, "-m", f"stages.{stage}", *names, cwd=folder)
+            record = storage.read_json(folder / "results/miniature/provenance" / ("-".join((stage, *names)) + ".json"))
+            peaks[stage].append(record["peak_memory_bytes"])
+    print(peaks)
+    assert {stage: four / one for stage, (one, four) in peaks.items() if four > 1.1 * one} == {}
+
+
+LOOK = """
+import sys
+from pathlib import Path
+import numpy as np
+from dashboard import query
+from dashboard.reading import Study
+from study.machine import peak_memory
+found = query.nearest_to(np.zeros((64, 64, 3), dtype=np.uint8), Study(folder=Path(sys.argv[1]), pinned=False), 6)
+assert not isinstance(found, str), found
+print(peak_memory())
+"""
+
+
+@pytest.mark.slow
+def test_an_uploaded_picture_is_compared_in_the_same_memory(tmp_path: Path) -> None:
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from pathlib import Path; from tests.fabricated import study; "
+    subprocess.run([sys.executable, "-c", code + "study(Path('.'))"], cwd=tmp_path, check=True)
+    stored, peaks = tmp_path / "results/invented/retrieve/features-train.npy", []
+    columns = np.load(stored).shape[1]
+    for rows in (600_000, 2_400_000):
+        np.save(stored, np.random.default_rng(0).random((rows, columns), dtype=np.float32))
+        looked = [*FROM_A_SHELL, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n" + LOOK, "results/invented"]
+        peaks.append(int(subprocess.run(looked, cwd=tmp_path, check=True, capture_output=True, text=True).stdout))
+    print(peaks)
+    assert peaks[1] < 1.1 * peaks[0]
