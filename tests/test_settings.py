@@ -140,7 +140,6 @@ PLACES: dict[str, tuple[tuple[str, list[str]], str]] = {
     "HalvingSettings": (SKETCH, "halve"),
     "CostSettings": (SKETCH, "cost"),
     "HandMadeSettings": (SKETCH, "hand_made"),
-    "JudgeSettings": (SKETCH, "judge"),
 }
 
 # Values that are impossible, for every field of every settings class. A field that is no number and no list can only be of
@@ -171,10 +170,15 @@ BAD: dict[str, dict[str, list[Any]]] = {
         "source": [NO_WORD],
         "place": [""],
         "title": [7],
-        "validation": [-5],
-        "classes": [["a", "b", "a"], "a"],
+        "classes": [["a", "b", "a"], ["a"], "a"],
+        "classes_drawn": [-1, 1],
+        "validation": [-5, 0],
+        "validation_per_class": [-1],
+        "test_per_class": [-1],
+        "seed": [-1],
+        "fewer_classes": [NO_FLAG],
     },
-    "IlsvrcSettings": {"source": [NO_WORD], "steering": [0, 50_000], "classes": [["n01440764", "n01440764"]]},
+    "IlsvrcSettings": {"source": [NO_WORD], "steering": [0, -5], "classes": [["n01440764", "n01440764"]]},
     "PackingSettings": {"size": [0, 7, 1025], "rejects": [-1], "shard": [0, 10_001]},
     "FilterSettings": {"kind": [NO_WORD], "antialias": [NO_FLAG]},
     "RunSettings": {"recipe": [NO_WORD], "share": [0, -1, 1.01], "seeds": [[], [0, 0], [-1]]},
@@ -241,17 +245,17 @@ BAD: dict[str, dict[str, list[Any]]] = {
     "CurveSettings": {
         "rates": [[], [0], [-0.1]],
         "seeds": [[], [0, 0], [-1]],
+        "race_seed": [-1, 0],
         "epochs": [0],
         "batch": [0],
         "threshold": [0, 1],
         "pictures": [0],
     },
     "EvaluationSettings": {"batch": [0]},
-    "RetrievalSettings": {"run": [NO_WORD], "seed": [-1, 9], "queries": [0], "neighbours": [0], "batch": [0]},
+    "RetrievalSettings": {"run": [NO_WORD], "seed": [-1, 9], "seeds": [0], "queries": [0], "neighbours": [0], "batch": [0]},
     "HalvingSettings": {"run": [NO_WORD], "seed": [-1, 9], "pictures": [0], "masks": [29], "batch": [0]},
     "CostSettings": {"run": [NO_WORD], "steps": [0], "rounds": [1]},
     "HandMadeSettings": {"cells": [1], "orientations": [1, 181], "colours": [0, 17], "decays": [[], [0], [-1]], "batch": [0]},
-    "JudgeSettings": {"bootstrap": [99], "confidence": [0.5, 1, 95]},
 }
 
 
