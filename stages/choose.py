@@ -148,6 +148,9 @@ def _what_is_chosen() -> list[str]:
 
 def main() -> None:
     words = [word for word in sys.argv[1:] if word != DISCARD]
+    if {"-h", "--help"} & set(words):
+        print(__doc__)
+        return
     try:
         if unknown := [word for word in words if word.startswith("-")]:
             raise SettingsError(f"{unknown[0]} is no option; there is {DISCARD}")

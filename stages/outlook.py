@@ -24,16 +24,15 @@ RATES = {  # training pictures a second on CORES cores of an AMD EPYC with AVX-5
     ("four_layer", 32): 700,
 }
 COMPILED_BFLOAT16 = {("alexnet", 224): 80}
-KNOWN = {  # training and test pictures of a source, or of a folder of this name, before anything is packed
+KNOWN = {  # training and test pictures of a source before anything is packed
     "cifar10": (45_000, 10_000),
     "cifar100": (45_000, 10_000),
     "mnist": (55_000, 10_000),
     "imagenette": (8_469, 3_925),
     "ilsvrc2010": (1_261_406, 150_000),
     "ilsvrc2012": (1_281_167, 45_000),
-    "imagewoof2-320": (8_025, 3_929),
-    "tiny-imagenet-200": (95_000, 10_000),
 }
+KNOWN_FOLDERS = {"imagewoof2-320": (10, 9_025, 3_929), "tiny-imagenet-200": (200, 100_000, 10_000)}  # as _counted_in says
 EVALUATION = 3  # ten patches of a picture take as long as training on three
 STARTING = 5  # seconds that a stage takes before it works
 FILES = 200_000  # pictures of a folder that are counted, at most: more would take longer than choosing should
@@ -121,25 +120,36 @@ def _pictures(settings: StudySettings) -> tuple[int, int] | None:
     if isinstance(source, BuiltInSettings):
         return source.pictures.train, source.pictures.test
     if isinstance(source, FolderSettings):
-        return _counted_in(source) or KNOWN.get(source.place)
+        found = _counted_in(Path(source.place)) or KNOWN_FOLDERS.get(source.place)
+        return _divided(source, *found) if found else None
     return KNOWN.get(source.source)
 
 
-def _counted_in(source: FolderSettings) -> tuple[int, int] | None:
-    """Files below train/, less those that validate, and all others; a folder without train/ is taken to be divided 8 to 2."""
-    root = Path(source.place)
+def _divided(source: FolderSettings, classes: int, training: int, others: int) -> tuple[int, int]:
+    """Training and test pictures that a source makes of so many classes and pictures."""
+    chosen = min(source.classes_drawn or len(source.classes) or classes, classes)
+    training, others, moved = training * chosen // classes, others * chosen // classes, source.test_per_class * chosen
+    validation = source.validation_per_class * chosen or source.validation
+    return max(training - moved - validation, 1), others + moved
+
+
+def _counted_in(root: Path) -> tuple[int, int, int] | None:
+    """Classes, files below train/, and all others; a folder of classes alone is taken to be divided 8 to 2. None if not here."""
     parts = [part for part in sorted(root.glob("*")) if part.is_dir()] if root.is_dir() else []
-    counts: dict[bool, int] = {True: 0, False: 0}
+    counts, classes = {True: 0, False: 0}, len(parts)
     for part in parts:
+        training = part.name.lower() == "train"
+        if training:
+            classes = sum(1 for path in part.iterdir() if path.is_dir())
         for _, _, names in os.walk(part):
-            counts[part.name.lower() == "train"] += len(names)
+            counts[training] += len(names)
             if sum(counts.values()) > FILES:
                 return None
-    if not sum(counts.values()):
+    if not classes or not sum(counts.values()):
         return None
     if not counts[True]:
-        return 8 * counts[False] // 10, 2 * counts[False] // 10
-    return max(counts[True] - source.validation, 1), counts[False]
+        return classes, 8 * counts[False] // 10, 2 * counts[False] // 10
+    return classes, counts[True], counts[False]
 
 
 def lasting(seconds: float) -> str:

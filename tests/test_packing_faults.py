@@ -118,6 +118,17 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return contents(folder)
 
 
+@pytest.mark.parametrize("content", ["", '{"pictures": {', "[]", "{}"])
+def test_a_damaged_index_is_said_and_made_again(content: str, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
+    for name, whole in undisturbed.items():
+        (tmp_path / name).write_bytes(whole)
+    (tmp_path / "index.json").write_text(content)
+    with pytest.raises(ValueError, match="index.json is damaged; make it again with: uv run dvc repro -f prepare"):
+        read_index(tmp_path)
+    pack(Faulty(), PACKING, tmp_path, 1, lambda _: None)
+    assert {name: contents(tmp_path)[name] for name in undisturbed} == undisturbed
+
+
 def test_a_disk_that_is_full_at_any_file(undisturbed: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packing, "ProcessPoolExecutor", Here)
     monkeypatch.setattr(storage, "open", disk := Disk(1000), raising=False)

@@ -127,14 +127,19 @@ def _require_length(shard: Path, length: int) -> None:
 
 
 def read_index(folder: Path) -> dict[str, Any]:
-    """The index of a packed set. Raises ValueError with the remedy where there is none."""
+    """The index of a packed set. Raises ValueError with the remedy where there is none, or where it is damaged."""
     if not (folder / "index.json").exists():
         raise ValueError(f"no packed pictures in {folder}; make them with: uv run dvc repro prepare")
-    return storage.read_json(folder / "index.json")
+    index = storage.mapping(folder / "index.json")
+    if not index:
+        raise ValueError(f"{folder / 'index.json'} is damaged; make it again with: uv run dvc repro -f prepare")
+    return index
 
 
 def damage(folder: Path) -> list[str]:
-    """Names of the files that are missing or not what the index says: shards, labels, the mean."""
-    index = storage.read_json(folder / "index.json")
+    """Names of the files that are missing or not what the index says: shards, labels, the mean; or of the index itself."""
+    index = storage.mapping(folder / "index.json")
+    if not {"shards", "files"} <= set(index):
+        return ["index.json"]
     hashes = {shard["file"]: shard["sha256"] for shard in index["shards"]} | index["files"]
     return [name for name, sha256 in hashes.items() if not (folder / name).exists() or storage.sha256(folder / name) != sha256]
