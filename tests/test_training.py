@@ -126,7 +126,7 @@ def test_a_training_asked_to_end_saves_its_last_step_and_goes_on_from_it(
     _train(tiny_run, tiny_set, tmp_path, done.append)
     assert [_steps(news) for news in (reported, done)] == [7, 11]
     assert [one for one in done if isinstance(one, Skipped)] == [Skipped(6 * 16 + 16)]
-    assert "tiny seed 0 goes on after 1 batches of epoch 2" in done
+    assert "tiny seed 0 goes on after 1 epochs and 1 batches" in done
     assert _same(tmp_path, whole)
 
 

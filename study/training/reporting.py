@@ -31,10 +31,12 @@ class Reporter:
         self.report(f"{self.title} {text}")
 
     def resumed(self, progress: Progress) -> None:
-        """The training goes on from a checkpoint."""
-        self.line(f"goes on after {progress.batch} batches of epoch {progress.epoch}")
+        """The training goes on from a checkpoint; where the announced work begins, that goes without saying."""
         self._skip(max(0, (progress.epoch - self._announced.start) * self.pictures + progress.seen))
         self._seen = progress.seen
+        if progress.batch or progress.epoch != self._announced.start:
+            batches = f" and {progress.batch} batches" if progress.batch else ""
+            self.line(f"goes on after {progress.epoch - 1} epochs{batches}")
 
     def step(self, progress: Progress) -> None:
         pictures, self._seen = progress.seen - self._seen, progress.seen
