@@ -17,7 +17,8 @@ PIPELINE = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
 STAGES = {name: block.get("do", block) for name, block in PIPELINE.items()}
 # Carry settings in and records out; no result depends on them but through the params that a stage declares.
 FRAME = {
-    "study/checking.py", "stages/__init__.py", "stages/relative.py", "stages/running.py", "stages/settings.py", "study/provenance.py",
+    "study/checking.py", "stages/__init__.py", "stages/relative.py", "stages/running.py", "stages/settings.py",
+    "study/provenance.py",
 }  # fmt: skip
 IGNORED = (ROOT / ".dvcignore").read_text(encoding="utf-8").splitlines()  # no part of a folder that is a dep
 COMPUTING = ("prepare", "train", "evaluate", "converge", "retrieve", "judge")
