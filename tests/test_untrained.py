@@ -9,7 +9,7 @@ from study import storage
 from study.judging import verdicts
 from tests.project import MINIATURE, add_study, copy_project, dvc, run
 
-RUNS = ["base", "one_column", "no_normalisation", "no_dropout", "local_pooling", "one_large_gpu"]
+RUNS = ["base", "one_column", "no_normalisation", "no_dropout", "one_large_gpu"]
 NOTHING = 1e-12  # a rate at which nothing is learned
 UNTRAINED = MINIATURE | {
     "study": "untrained",
@@ -39,7 +39,7 @@ def test_an_untrained_study_earns_no_word_that_needs_learning(tmp_path: Path) ->
         dvc("repro", stage, cwd=tmp_path)
     claims = storage.read_json(tmp_path / "results/untrained/judge/claims.json")["claims"]
     tested = {row["id"]: (row["verdict"], row["why"]) for row in claims if row["test"]}
-    assert {"two-columns", "neighbours", "dropout-halving", "ten-patches", "relu-faster", "kernels-specialise"} <= set(tested)
+    assert {"two-columns", "neighbours", "dropout-halving", "ten-patches", "kernels-specialise"} <= set(tested)
     assert not [name for name, (word, _) in tested.items() if word == verdicts.WITHHELD], tested
     judged = {name: said for name, said in tested.items() if verdicts.GROUPS[said[0]] in (verdicts.HELD, verdicts.NOT_HELD)}
     assert set(judged) <= {"augmentation-free"}, judged
