@@ -449,7 +449,7 @@ class TestProtocol:
 
     def test_a_study_has_one_of_two_families_that_exclude_one_another(self, with_effects):
         pair = replace(PROTOCOL.claims["cifar-normalisation"], run="one_column", against="base")
-        with pytest.raises(ValueError, match="effect_of_a_pair in place of effects"):
+        with pytest.raises(ValueError, match="effect_of_a_pair in place of effects, but this one has runs of both; keep"):
             judged(with_effects, protocol=replace(PROTOCOL, claims={**PROTOCOL.claims, "cifar-normalisation": pair}))
 
 
