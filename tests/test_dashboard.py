@@ -272,6 +272,45 @@ def test_ours_and_the_paper_s_errors_never_share_a_table(root: Path) -> None:
         assert "37.5%" not in table.to_string() or "run" not in table.columns
 
 
+def test_a_run_with_seeds_that_diverged_has_no_mean(root: Path) -> None:
+    path = root / "results/invented/evaluate/base/metrics.json"
+    metrics = storage.read_json(path)
+    models = {"seed-2": metrics["models"]["seed-2"]}
+    storage.write_json(path, {"run": "base", "pictures": 240, "diverged": [1, 7], "models": models})
+    (path.parent / "classes.csv").unlink()
+    app = opened("errors")
+    assert not app.exception
+    assert [warning.value for warning in app.warning] == [
+        "The training of base diverged from seed 1 and 7; no mean of the others is shown."
+    ]
+    row = app.dataframe[0].value.iloc[0]
+    assert (row["run"], row["models"], row["top-1, ten patches"]) == ("base", "diverged in 2 of 3 seeds", "")
+    storage.write_json(path, {"run": "base", "pictures": 240, "diverged": [1, 2], "models": {}})
+    app = opened("errors")
+    assert not app.exception and set(app.dataframe[0].value["models"]) >= {"diverged in 2 of 2 seeds"}
+
+
+@pytest.mark.parametrize(("page", "stage"), [("dropout", "halve"), ("similar", "retrieve")])
+def test_what_was_not_computed_because_a_seed_diverged_is_said(root: Path, page: str, stage: str) -> None:
+    folder = root / "results/invented" / stage
+    for path in folder.glob("*.*"):
+        path.unlink()
+    storage.write_json(folder / "metrics.json", {"run": "base", "seed": 1, "diverged": [1]})
+    app = opened(page)
+    assert not app.exception
+    assert any("diverged" in element.value for element in (*app.info, *app.warning))
+    assert here(root).notes == []
+
+
+def test_a_class_without_test_pictures_has_no_error(root: Path) -> None:
+    path = root / "results/invented/evaluate/base/classes.csv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], "0,none,0,,", *lines[2:]]) + "\n")
+    table = tables.class_table(frames.class_errors(here(root), "base"))
+    assert len(table) == 24 and table.iloc[-1]["name"] == "none" and table.iloc[-1][["top-1 error", "top-5 error"]].isna().all()
+    assert not opened("errors").exception
+
+
 def test_figure_1_shows_the_chosen_rate_alone(root: Path) -> None:
     table = frames.convergence(here(root))
     assert set(table.groupby("curve")["rate"].unique().map(lambda rates: tuple(rates))) == {(0.01,), (0.003,)}

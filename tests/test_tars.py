@@ -155,7 +155,7 @@ def damage(place: Callable[[tarfile.TarInfo], slice], by: bytes = b"\0") -> Call
         with tarfile.open(path) as tar:
             member = [member for member in tar if member.isfile()][7]
         where = place(member)
-        content[where] = (by * (where.stop - where.start))[: where.stop - where.start]
+        content[where] = by * len(content[where])
         path.write_bytes(content)
 
     return act
@@ -167,6 +167,7 @@ def damage(place: Callable[[tarfile.TarInfo], slice], by: bytes = b"\0") -> Call
         (damage(lambda m: slice(m.offset + 148, m.offset + 156), b"0"), "cut short or damaged, bad checksum, at byte"),
         (damage(lambda m: slice(m.offset + 124, m.offset + 136), b"z"), "cut short or damaged"),
         (damage(lambda m: slice(m.offset, m.offset_data)), "cut short or damaged"),  # a header of zeros, then a picture
+        (damage(lambda m: slice(m.offset, m.offset + 10**6)), "nothing but zeros in the last"),  # allotted, and not all came
         (damage(lambda m: slice(m.offset, m.offset + 3 * padded(m))), "nothing but zeros from byte"),  # three members are gone
     ],
 )

@@ -67,6 +67,7 @@ def search(
 
     Distances are whole numbers and exact, so an equal one is a tie, and ties are ranked in packed order.
     """
+    device = device if device.type == "cuda" else torch.device("cpu")  # Apple's GPU has no float64
     queries, to = torch.from_numpy(patches).to(device), torch.from_numpy(marks).to(device)
     best = torch.full((len(patches), min(k, searched)), torch.iinfo(torch.int64).max, device=device)
     nearer, first = torch.zeros_like(to), 0

@@ -12,6 +12,7 @@ import shutil
 import stat
 import struct
 import tarfile
+import textwrap
 import zipfile
 import zlib
 from bisect import bisect_left
@@ -59,17 +60,27 @@ def _infos(tar: tarfile.TarFile, start: int) -> Iterator[tarfile.TarInfo]:
         if info is None:
             break
         gap = info.offset - end
-        if gap and gap != 2 * BLOCK and (gap < 2 * BLOCK or (info.offset - start) % RECORD):
+        if gap and gap not in (2 * BLOCK, _padding(end - start)):
             raise tarfile.ReadError(f"nothing but zeros from byte {end:,} to {info.offset:,}, after {last}")
+        start = info.offset if gap else start  # of several joined ones the next
         end, last = tar.offset, repr(info.name)
         tar.members.clear()  # type: ignore[attr-defined]  # a million of them would take gigabytes
         yield info
-    if tar.fileobj.tell() - end < BLOCK:
+    tail = tar.fileobj.tell() - end
+    if tail < BLOCK:
         raise tarfile.ReadError(f"cut short, without the mark of its end at byte {end:,}, after {last}")
+    if tail > _padding(end - start):  # as of a file that was allotted, and of which not everything came
+        raise tarfile.ReadError(f"nothing but zeros in the last {tail:,} bytes, after {last}")
+
+
+def _padding(size: int) -> int:
+    """Bytes of zeros after the members of a tar, if these are `size` bytes: the mark of the end, then up to a whole record."""
+    return -(size + 2 * BLOCK) // RECORD * -RECORD - size
 
 
 def _reason(problem: BaseException) -> str:
-    return (str(problem) or type(problem).__name__).splitlines()[0].rstrip(":")
+    """In a few words: some of the libraries' texts go on for pages, or hold bytes of the file."""
+    return textwrap.shorten((str(problem) or type(problem).__name__).splitlines()[0].rstrip(":"), 160, placeholder=" ...")
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +279,8 @@ def _zip(archive: Path, gate: _Gate) -> Iterator[tuple[str, Content]]:
             kind: Literal["file", "link", "other"] = (
                 "file" if unix in (0, stat.S_IFREG) else "link" if unix == stat.S_IFLNK else "other"
             )
+            if info.is_dir() and info.file_size:
+                gate.refuse(f"holds {info.filename!r}, which is damaged: a folder of {info.file_size:,} bytes")
             if info.is_dir() or not gate(info.filename, kind, info.file_size):
                 continue
             if info.flag_bits & 1:

@@ -148,6 +148,12 @@ def obtain_imagenette(settings: ImagenetteSettings) -> Photographs:
     folder = imagenette_folder(settings) or archives.unpack(
         find_or_fetch("Imagenette", raw, kept), kept / raw.name.removesuffix(".tgz")
     )
+    for split in ("train", "val"):
+        missing = [name for name in IMAGENETTE_WORDS if not (folder / split / name).is_dir()]
+        if missing:
+            raise ValueError(
+                f"{folder / split} lacks {missing[0]}, one of Imagenette's ten classes; get it whole, or move it elsewhere"
+            )
     return _in_layout(f"Imagenette ({settings.size})", settings, folder, wanted, IMAGENETTE_WORDS)
 
 

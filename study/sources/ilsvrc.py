@@ -116,12 +116,12 @@ def _from_tars(settings: IlsvrcSettings, root: Path) -> Photographs:
     listings = {"train": _listed(root / names.train, "train"), "val": _listed(root / names.val, "val")}
     train = [(file, file.name.rpartition("/")[2].split("_")[0]) for file in listings["train"].pictures]
     require_pictures(listings["train"], "train", {file.name.split("/")[1] for file in listings["train"].pictures}, ())
-    val = _labelled(listings["val"].pictures, [synsets[i] for i in truth], "val")
+    val = _labelled(listings["val"].pictures, truth, "val")
     test = None
     if names.test and (root / names.test).is_file() and (root / TEST_TRUTH).is_file():
         listings["test"] = _listed(root / names.test, "test")
-        numbers = _numbers((root / TEST_TRUTH).read_text())
-        test = _labelled(listings["test"].pictures, [synsets[i] for i in numbers], "test")
+        answers = _labels((root / TEST_TRUTH).read_bytes(), synsets, TEST_TRUTH)
+        test = _labelled(listings["test"].pictures, answers, "test")
     return _study(settings, train, val, test, list(listings.values()), words)
 
 
@@ -168,8 +168,8 @@ def _flat_validation(settings: IlsvrcSettings, root: Path, val: Listing) -> tupl
         words = dict(line.split(" ", 1) for line in lines if " " in line)
         return by_list(val.pictures, _kaggles_labels(root / SOLUTION), SOLUTION), words
     if (root / names.devkit).is_file():
-        synsets, words, truth = _devkit(root / names.devkit, names)
-        return _labelled(val.pictures, [synsets[i] for i in truth], "val"), words
+        _, words, truth = _devkit(root / names.devkit, names)
+        return _labelled(val.pictures, truth, "val"), words
     raise ValueError(f"{val.root} is flat and its labels are missing: put {SOLUTION} or {names.devkit} into {root}")
 
 
@@ -225,20 +225,30 @@ def _labelled(listed: Sequence[File], labels: Sequence[str], split: str) -> Pair
     return [(file, labels[place - 1]) for file, place in zip(listed, places, strict=True)]
 
 
-def _devkit(archive: Path, names: Names) -> tuple[dict[int, str], dict[str, str], list[int]]:
-    """Synsets by number, their words, and the validation set's numbers."""
+def _devkit(archive: Path, names: Names) -> tuple[dict[int, str], dict[str, str], list[str]]:
+    """Synsets by number, their words, and the validation pictures' synsets."""
     from scipy.io import loadmat
 
     wanted = {"meta.mat", names.truth}
     content = {PurePosixPath(n).name: c for n, c in members(archive, lambda name: PurePosixPath(name).name in wanted)}
     if missing := wanted - set(content):
         raise ValueError(f"{archive} has no {', '.join(sorted(missing))}; get it anew")
-    meta = loadmat(io.BytesIO(content["meta.mat"]), squeeze_me=True)["synsets"]
-    leaves = [row for row in meta if int(row["num_children"]) == 0]
-    synsets = {int(row[names.number]): str(row["WNID"]) for row in leaves}
-    words = {str(row["WNID"]): str(row["words"]).split(",")[0] for row in leaves}
-    return synsets, words, _numbers(content[names.truth].decode())
+    try:
+        meta = loadmat(io.BytesIO(content["meta.mat"]), squeeze_me=True)["synsets"]
+        leaves = [row for row in meta if int(row["num_children"]) == 0]
+        synsets = {int(row[names.number]): str(row["WNID"]) for row in leaves}
+        words = {str(row["WNID"]): str(row["words"]).split(",")[0] for row in leaves}
+    except Exception as problem:  # noqa: BLE001  a reader of MATLAB's files meets broken bytes with many kinds of exception
+        raise ValueError(f"{archive}: meta.mat cannot be read ({type(problem).__name__}); get it anew") from problem
+    return synsets, words, _labels(content[names.truth], synsets, names.truth)
 
 
-def _numbers(text: str) -> list[int]:
-    return [int(line) for line in text.split()]
+def _labels(content: bytes, synsets: Mapping[int, str], called: str) -> list[str]:
+    """The synset of each line's number. Raises ValueError naming a line that has none."""
+    labels = []
+    for line, text in enumerate(content.decode("utf-8", "replace").split(), start=1):
+        number = int(text) if text.isdecimal() else 0
+        if number not in synsets:
+            raise ValueError(f"{called}, line {line}, is {text[:20]!r}, the number of no synset; get it anew")
+        labels.append(synsets[number])
+    return labels

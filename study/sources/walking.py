@@ -129,8 +129,9 @@ def link(roots: Sequence[Path], place: Path) -> bool:
     place.parent.mkdir(parents=True, exist_ok=True)
     place.unlink(missing_ok=True)
     if len(roots) == 1 and _is_ordinary(roots[0]):
-        # A place that was given relative to the project is found again when both have been moved.
-        target = roots[0] if roots[0].is_absolute() else os.path.relpath(roots[0], place.parent)
+        # Relative where the place was given so or lies in the project, so that both can be moved together.
+        inside = not roots[0].is_absolute() or roots[0].is_relative_to(Path.cwd())
+        target = os.path.relpath(roots[0], place.parent) if inside else str(roots[0])
         with suppress(OSError):  # a system or disk without links
             place.symlink_to(target)
             return True
