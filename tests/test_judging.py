@@ -428,6 +428,7 @@ class TestProtocol:
             (lambda p: p["claims"]["ensemble"].update(seeds=0), "claims.ensemble: seeds is 0"),
             (lambda p: p["claims"]["ensemble"].update(patches="twelve"), "claims.ensemble.patches is 'twelve'"),
             (lambda p: p["claims"]["ensemble"].update(smallest_effect=0.0), "claims.ensemble.smallest_effect is missing"),
+            (lambda p: p["claims"]["relu-faster"].update(smallest_effect=1.0), "smallest_effect is 1.0; of times it is a factor"),
             (lambda p: p["claims"]["ensemble"]["paper_scale"].update(study=3), "paper_scale.study is 3"),
             (lambda p: p["claims"]["ensemble"].update(studies={"mine": {"alpha": 1}}), "studies.mine.alpha is no setting"),
             (lambda p: p.update(deviations=[{"claim": "x", "date": "", "reason": ""}]), "deviations names 'x'"),
@@ -449,7 +450,7 @@ class TestProtocol:
 
     def test_a_study_has_one_of_two_families_that_exclude_one_another(self, with_effects):
         pair = replace(PROTOCOL.claims["cifar-normalisation"], run="one_column", against="base")
-        with pytest.raises(ValueError, match="effect_of_a_pair in place of effects"):
+        with pytest.raises(ValueError, match="effect_of_a_pair in place of effects, but this one has runs of both; keep"):
             judged(with_effects, protocol=replace(PROTOCOL, claims={**PROTOCOL.claims, "cifar-normalisation": pair}))
 
 

@@ -56,7 +56,9 @@ def tested(measured: Mapping[str, Measurement], protocol: Protocol) -> dict[str,
     for name, of_family in members.items():
         family = protocol.head.families.get(name)
         if family and (other := family.instead_of) and members.get(other):
-            raise ValueError(f"a study tests the family {name} in place of {other}; this one has claims of both")
+            raise ValueError(
+                f"a study tests the family {name} in place of {other}, but this one has runs of both; keep those of one of them"
+            )
         if family and family.control:
             found |= _against_control(of_family, protocol, family)
         else:

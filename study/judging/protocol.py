@@ -201,13 +201,16 @@ def _check_names(blocks: Mapping[str, Block]) -> None:
 
 def _check(name: str, block: Block, head: Head) -> None:
     """What one field cannot know of another."""
-    kind = next(claim.kind for claim in CLAIMS if claim.id == name)
+    claim = next(claim for claim in CLAIMS if claim.id == name)
+    kind = claim.kind
     if block.measure == UNMEASURED:
         return
     if kind in TESTED_KINDS and block.family not in head.families:
         raise SettingsError(f"claims.{name}.family is {block.family!r}; use one of: {', '.join(head.families)}")
     if kind in TESTED_KINDS and not block.smallest_effect:
         raise SettingsError(f"claims.{name}.smallest_effect is missing; say below which size an effect does not matter")
+    if kind in TESTED_KINDS and claim.unit == "times" and block.smallest_effect <= 1:
+        raise SettingsError(f"claims.{name}.smallest_effect is {block.smallest_effect}; of times it is a factor above 1")
     if kind == "value" and not block.tolerance:
         raise SettingsError(f"claims.{name}.tolerance is missing; say how precise our number must be")
 
