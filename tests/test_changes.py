@@ -91,6 +91,10 @@ def test_an_unpacked_archive_is_kept_as_long_as_it_is_whole(tmp_path: Path, monk
     assert next(iter(obtain(settings_of(place)).part("test", 0, 1))).content != encoded("BMP", 200)
     file.unlink()
     assert obtain(settings_of(place)).receipt() == source.receipt()
+    (note,) = (tmp_path / "raw/folder").glob(".*.unpacked.json")
+    for damaged in ("[]", "{", ""):
+        note.write_text(damaged)
+        assert obtain(settings_of(place)).receipt() == source.receipt()
 
 
 def packed(place: Path, folder: Path, **more: Any) -> tuple[dict[str, Any], bool]:

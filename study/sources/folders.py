@@ -184,12 +184,19 @@ def _unpacked(archive: Path) -> Path:
     kept = fetching.RAW / "folder"
     folder = kept / f"{archive.name}-{fetching.content_hash(archive, kept)[:12]}"
     note = kept / f".{folder.name}.unpacked.json"
-    if folder.is_dir() and not (note.exists() and is_same(storage.read_json(note), look([folder]))):
+    if folder.is_dir() and not _is_as_unpacked(folder, note):
         shutil.rmtree(folder)
     if not folder.is_dir():
         archives.unpack(archive, folder)
         storage.write_json(note, look([folder]))
     return folder
+
+
+def _is_as_unpacked(folder: Path, note: Path) -> bool:
+    try:
+        return is_same(storage.read_json(note), look([folder]))
+    except (OSError, ValueError, AttributeError):  # no note, or a damaged one; or links in the folder that were not there
+        return False
 
 
 def _in_layout(
