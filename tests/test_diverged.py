@@ -24,7 +24,7 @@ def study(tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> St
     """A study of three seeds, the first of which diverged and left no weights."""
     monkeypatch.chdir(tmp_path)
     params = merged(read_params(ROOT / "params.yaml"), MINIATURE)
-    lines = {"machine": {"threads": 8}, "train": {"seeds": [0, 1, 2]}, "runs": {"base": {}}, "retrieve": {"queries": 10}}
+    lines = {"machine": {"threads": 8}, "runs": {"base": {"seeds": [0, 1, 2]}}, "retrieve": {"queries": 10}}
     settings = resolve(merged(params, lines))
     Path("data/packed").mkdir(parents=True)
     settings.packed.symlink_to(tiny_set)
