@@ -25,10 +25,10 @@ from torchvision.transforms import v2
 from bench import batches, material
 from bench.table import Measured, Table
 from bench.timing import Elsewhere, Scope, Sides, clocked, in_turns
+from study.cores import allotted_cores
 from study.data.feeding import AugmentationSettings, Feed
 from study.data.packed import PackedSplit, damage
 from study.data.packing import PackingSettings, pack, prepare
-from study.machine import allotted_cores
 from study.sources.items import Item
 from study.sources.photographs import File
 

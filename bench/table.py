@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from study.machine import allotted_cores
+from study.cores import allotted_cores
 
 
 @dataclass(frozen=True, slots=True)

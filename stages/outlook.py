@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stages.settings import StudySettings
 from study import storage
+from study.cores import allotted_cores
 from study.machine import MachineSettings
 from study.network.building import NetworkSettings
 from study.sources.choosing import BuiltInSettings
@@ -82,7 +83,7 @@ def _how_long(settings: StudySettings) -> str:
     rates = [(pictures, _rate(network, settings.machine)) for network, pictures in _workload(settings, *counts)]
     if any(rate is None for _, rate in rates):
         return "how long: no rate was measured for such a network on such a machine"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = allotted_cores()
     stages = 7 + 2 * len(settings.runs) + len(settings.curves)
     seconds = STARTING * stages + sum(pictures / rate for pictures, rate in rates if rate) * CORES / cores
     training, test = counts

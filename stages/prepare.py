@@ -3,8 +3,8 @@
 from stages.running import Bar, run_stage
 from stages.settings import StudySettings
 from study import storage
+from study.cores import allotted_cores
 from study.data.packing import PICTURES, pack
-from study.machine import allotted_cores
 from study.provenance import Record
 from study.sources.choosing import obtain, roots
 from study.sources.walking import look

@@ -27,6 +27,7 @@ from stages import PARENT
 from stages.settings import load
 from study import files
 from study.checking import SettingsError, plain
+from study.cores import allotted_cores
 from study.machine import MachineSettings, ask_to_end, asked_to_end, heed_requests_to_end, peak_memory
 from study.provenance import Record
 from study.training.loop import Interrupted
@@ -192,7 +193,7 @@ def side_by_side(work: Callable[..., Any], each: Sequence[tuple[Any, ...]], mach
 
     On a CPU there are up to half as many again as cores allow, since a last one alone would leave cores idle.
     """
-    cores = os.cpu_count() or 1
+    cores = allotted_cores()
     alone = machine.devices != ("cpu",) or machine.replicas > 1
     workers = 1 if alone else min(len(each), -(-3 * cores // (2 * machine.threads)))
     if workers == 1:

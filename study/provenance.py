@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import subprocess
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from study import storage
+from study.cores import allotted_cores
 
 CODE = ("study", "stages", "dvc.yaml", "protocol.yaml", "pyproject.toml")
 PACKAGES = ("torch", "torchvision", "numpy", "pillow", "pandas", "scipy", "safetensors")
@@ -39,7 +39,7 @@ def environment() -> dict[str, Any]:
         "versions": {"python": platform.python_version()} | versions,
         "system": f"{platform.system()} {platform.release()}",
         "processor": _processor(),
-        "cores": os.cpu_count(),
+        "cores": allotted_cores(),
     }
 
 

@@ -35,7 +35,7 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
 
 
 @contextmanager
-def held(lock: Path, what: str) -> Iterator[None]:
+def locked(lock: Path, what: str) -> Iterator[None]:
     """Hold `lock` for this process. Raises ValueError, saying `what` and by whom, where another process holds it.
 
     The system drops the lock when the process ends, however it ends; on a file system that has no locks a file beside it

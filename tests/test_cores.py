@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from study import machine
+from study import cores as allotted
 
 V2, V1 = "0::/job/task\n", "4:memory:/job\n3:cpu,cpuacct:/job/task\n"
 
@@ -39,24 +39,24 @@ def _tree(root: Path, files: dict[str, str]) -> Path:
 )
 def test_what_control_groups_allow(tmp_path: Path, groups: str, files: dict[str, str], cores: float) -> None:
     (tmp_path / "groups").write_text(groups)
-    assert machine._quota(tmp_path / "groups", _tree(tmp_path, files)) == cores
+    assert allotted._quota(tmp_path / "groups", _tree(tmp_path, files)) == cores
 
 
 def test_no_control_groups(tmp_path: Path) -> None:
-    assert machine._quota(tmp_path / "groups", tmp_path) == float("inf")
+    assert allotted._quota(tmp_path / "groups", tmp_path) == float("inf")
 
 
 @pytest.mark.parametrize(("quota", "cores"), [(0.2, 1), (1.0, 1), (2.5, 3), (100.0, 8), (float("inf"), 8)])
 def test_the_smaller_of_both_and_at_least_one(monkeypatch: pytest.MonkeyPatch, quota: float, cores: int) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
-    monkeypatch.setattr(machine, "_quota", lambda groups, tree: quota)
-    assert machine.allotted_cores() == cores
+    monkeypatch.setattr(allotted, "_quota", lambda groups, tree: quota)
+    assert allotted.allotted_cores() == cores
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process to cores")
 def test_a_process_bound_to_one_core_has_one() -> None:
     look = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
-        "from study.machine import allotted_cores; print(allotted_cores())"
+        "from study.cores import allotted_cores; print(allotted_cores())"
     )
     assert subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout == "1\n"

@@ -174,7 +174,7 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_packed(tmp_path:
 
 def test_two_preparations_at_once(tmp_path: Path) -> None:
     with (
-        storage.held(tmp_path.with_name(f"{tmp_path.name}.lock"), "these pictures are being packed"),
+        storage.locked(tmp_path.with_name(f"{tmp_path.name}.lock"), "these pictures are being packed"),
         pytest.raises(ValueError, match=f"these pictures are being packed by process {os.getpid()}; wait for it"),
     ):
         pack(SOURCE, PACKING, tmp_path, 1, lambda _: None)

@@ -273,13 +273,13 @@ def test_a_file_system_without_locks(number: int, tmp_path: Path, monkeypatch: p
     pack(Faulty(), PACKING, tmp_path / "packed", 1, lambda _: None)
     lock = tmp_path / "lock"
     refused = pytest.raises(ValueError, match=f"this is being tried by process {os.getpid()}; wait for it, or end it")
-    with storage.held(lock, "this is being tried"), refused, storage.held(lock, "this is being tried"):
+    with storage.locked(lock, "this is being tried"), refused, storage.locked(lock, "this is being tried"):
         pass
-    with storage.held(lock, "this is being tried"):
+    with storage.locked(lock, "this is being tried"):
         pass
     left = subprocess.run([sys.executable, "-c", HELD, str(number), str(lock)], cwd=Path(__file__).parents[1])
     assert left.returncode == 9 and [path for path in tmp_path.glob("lock*") if path.stat().st_size]
-    with storage.held(lock, "this is being tried"):
+    with storage.locked(lock, "this is being tried"):
         pass
 
 
@@ -290,12 +290,12 @@ from study import storage
 def flock(file, operation):
     raise OSError(int(sys.argv[1]), "")
 fcntl.flock = flock
-with storage.held(Path(sys.argv[2]), "this is being tried"):
+with storage.locked(Path(sys.argv[2]), "this is being tried"):
     os._exit(9)
 """
 
 
 def test_a_lock_that_cannot_be_written_says_why(tmp_path: Path) -> None:
     (tmp_path / "lock").mkdir()
-    with pytest.raises(OSError, match="[Dd]irectory|[Pp]ermission"), storage.held(tmp_path / "lock", "this is being tried"):
+    with pytest.raises(OSError, match="[Dd]irectory|[Pp]ermission"), storage.locked(tmp_path / "lock", "this is being tried"):
         pass

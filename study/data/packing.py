@@ -104,7 +104,7 @@ def pack(
     made_from = _hash({"source": source.receipt(), "packing": asdict(settings), "format": FORMAT})
     folder.mkdir(parents=True, exist_ok=True)
     beside = folder.with_name(f"{folder.name}.lock")  # not within: the folder is the same byte for byte wherever it was packed
-    with storage.held(beside, "these pictures are being packed"):
+    with storage.locked(beside, "these pictures are being packed"):
         _drop(path for path in folder.glob(".*") if path.suffix[1:].isdigit())  # left half written by a process that was killed
         if (folder / "index.json").exists() and origin.is_made_from(folder, made_from, seen):
             if not (damaged := damage(folder)):

@@ -57,7 +57,7 @@ class Checkpoints:
     @contextmanager
     def locked(self) -> Iterator[Checkpoints]:
         """Take the training for this process. Raises ValueError naming the process that has taken it already."""
-        with storage.held(self.folder / "lock", "this run is being trained"):
+        with storage.locked(self.folder / "lock", "this run is being trained"):
             yield self
 
     def save(self, iteration: int, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
