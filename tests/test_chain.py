@@ -420,3 +420,17 @@ def test_broken_locks_are_files_and_claims_that_were_registered_otherwise(root: 
         "evaluate/one_column/ten_patches.npz is not what evaluate-one_column wrote",
         "two-columns is exploratory: since its runs another numbers",
     ]
+
+
+def test_a_pins_code_runs_with_the_packages_that_its_commit_declares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tree").mkdir()
+    for root in (tmp_path, tmp_path / "tree"):
+        (root / "pyproject.toml").write_text('[project]\ndependencies = ["torch==2.15.0"]\n')
+    assert rejudging._python(tmp_path / "tree") == [sys.executable]
+    (tmp_path / "tree/pyproject.toml").write_text('[project]\ndependencies = ["torch==2.15.0", "statsmodels==0.15.1"]\n')
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert rejudging._python(tmp_path / "tree")[:2] == ["uv", "run"]
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(ValueError, match="install uv, which brings them"):
+        rejudging._python(tmp_path / "tree")
