@@ -4,17 +4,18 @@ from stages.running import Bar, run_stage
 from stages.settings import StudySettings
 from study import files, storage
 from study.data.packed import read_index
-from study.measuring.cost import WAYS, measure, time_steps
+from study.measuring.cost import WAYS, measure, time_steps, two_devices
 from study.provenance import Record
 
 
 def cost(settings: StudySettings, record: Record) -> None:
     wanted, folder = settings.cost, settings.results / "cost"
     run = settings.runs[wanted.run]
-    with Bar(f"steps of {wanted.run}", wanted.epochs * wanted.steps * run.learning.batch) as bar:
-        rows = time_steps(run, settings.machine, settings.packed, wanted, bar.tell)
-    metrics = measure(run, settings.machine, len(read_index(settings.packed)["classes"]), wanted, rows)
-    storage.write_csv(folder / "rounds.csv", files.COSTS, rows)
+    machines = dict.fromkeys((settings.machine, two_devices(run, settings.machine)))
+    with Bar(f"steps of {wanted.run}", len(machines) * wanted.epochs * wanted.steps * run.learning.batch) as bar:
+        timed = {machine: time_steps(run, machine, settings.packed, wanted, bar.tell) for machine in machines}
+    metrics = measure(run, len(read_index(settings.packed)["classes"]), wanted, timed)
+    storage.write_csv(folder / "rounds.csv", files.COSTS, timed[settings.machine])
     storage.write_json(folder / "metrics.json", metrics)
     seconds = ", ".join(f"{way} {1000 * metrics['seconds'][way]:.1f}" for way in WAYS)
     print(f"a step of {metrics['batch']} pictures, in milliseconds: {seconds}", flush=True)

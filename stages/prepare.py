@@ -2,11 +2,11 @@
 
 from stages.running import Bar, run_stage
 from stages.settings import StudySettings
-from study import storage
+from study import files, storage
 from study.cores import allotted_cores
 from study.data.packing import PICTURES, pack
 from study.provenance import Record
-from study.sources.choosing import obtain, roots
+from study.sources.choosing import BuiltIn, obtain, roots
 from study.sources.walking import look
 
 
@@ -20,6 +20,8 @@ def prepare(settings: StudySettings, record: Record) -> None:
     facts = {"title": receipt["title"], "synthetic": receipt["synthetic"]} | {name: index[name] for name in told}
     storage.write_json(folder / "packed.json", facts)
     storage.write_csv(folder / "pictures.csv", PICTURES, index["report"])
+    if isinstance(source, BuiltIn):
+        storage.write_csv(folder / "objects.csv", files.OBJECTS, source.objects())
     counted = ", ".join(f"{number:,} {split}" for split, number in index["pictures"].items())
     print(f"packed {counted} pictures of {index['size']} pixels, {len(index['classes'])} classes; "
           f"{len(index['report']):,} unusual ones are in {folder / 'pictures.csv'}", flush=True)  # fmt: skip

@@ -4,6 +4,7 @@
       download/source.json               what the pictures are, with the checksums of their files, and how splits were made
       download/files.csv                 of photographs: how many files were used and left out, by reason and ending
       prepare/packed.json                the packed set: counts, classes, mean, colour covariance, content hash
+      prepare/objects.csv                of built-in pictures: where the objects of the test pictures are (OBJECTS)
       prepare/pictures.csv               a row a picture file that is unusual: what was found and done (study/data/packing.py)
       train/<run>/metrics.json           one entry a seed: epochs, last errors, finished or diverged
       train/<run>/seed-<s>/curve.csv     a row an epoch (study/training/outputs.py)
@@ -50,6 +51,7 @@ MATCHES = ("seed", "query", "label", "features_match", "untrained_match", "pixel
     "features_percentile",
     "untrained_percentile",
 )  # shares of a query's neighbours that have its class; mean percentiles of neighbours in pixel distance, 0 to 1
+OBJECTS = ("picture", "label", "distance")  # of the object's centre from that of the test picture, in widths of the picture
 NEIGHBOURS = ("query", "label", "rank", "neighbour", "neighbour_label", "distance", "pixel_neighbour", "pixel_label")
 
 AVERAGED = "averaged"  # the `model` of a prediction made by averaging the models of all seeds

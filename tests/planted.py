@@ -172,7 +172,7 @@ def _cost(folder: Path, truth: str, random: np.random.Generator) -> None:
     ways = {"one batch again": 1.0, "read": 1.005, "augmented": 1.25 if truth == "false" else 1.01}
     rows = [[n, way, 0.03 * each * (1 + 0.001 * random.random())] for n in range(30) for way, each in ways.items()]
     storage.write_csv(folder / "cost/rounds.csv", files.COSTS, rows)
-    exchange = {"numbers": 1_000_000, "seconds": 0.003, "share": 0.1}
+    exchange = {"devices": ["cpu", "cpu"], "numbers": 1_000_000, "seconds": 0.003, "share": 0.1}
     memory = {"1": [2 * 2**30], "2": [2**30, 2**30]}
     facts = {"run": "base", "batch": 32, "rounds": 30, "devices": ["cpu", "cpu"], "exchange": exchange}
     seconds = {way: 0.03 * each for way, each in ways.items()}

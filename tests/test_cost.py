@@ -8,7 +8,7 @@ import torch
 
 from study import storage
 from study.data.feeding import NO_AUGMENTATION, Feed
-from study.measuring.cost import WAYS, CostSettings, InTurns, _crossing, exchange, measure, time_steps
+from study.measuring.cost import WAYS, CostSettings, InTurns, _crossing, exchange, measure, time_steps, two_devices
 from study.measuring.memory import peak_of_a_step
 from study.network.alexnet import AlexNet
 from study.network.four_layer import FourLayerSettings
@@ -30,8 +30,13 @@ def test_every_round_times_every_way(
     assert all(0 < row[2] < 5 for row in rows)
     assert sum(told) == SETTINGS.epochs * 2 * tiny_run.learning.batch
     assert not (tmp_path / storage.WORK).exists(), "nothing is saved while the clock runs"
-    made = measure(tiny_run, MACHINE, 24, SETTINGS, rows)
-    assert set(made["seconds"]) == set(WAYS) and made["exchange"] is None
+    apart = two_devices(tiny_run, MACHINE)
+    assert apart.devices == ("cpu", "cpu") and two_devices(tiny_run, apart) == apart
+    slower = [[number, way, 2 * seconds] for number, way, seconds in rows]
+    made = measure(tiny_run, 24, SETTINGS, {MACHINE: rows, apart: slower})
+    assert set(made["seconds"]) == set(WAYS) and made["devices"] == ["cpu"]
+    crossing, step = made["exchange"], 2 * made["seconds"]["one batch again"]
+    assert crossing["devices"] == ["cpu", "cpu"] and crossing["share"] == pytest.approx(crossing["seconds"] / step)
 
 
 def test_the_feed_changes_its_way_with_every_epoch(tiny_set: Path, tiny_run: RunSettings) -> None:
@@ -66,7 +71,7 @@ def test_the_paper_s_network_would_fit_one_gpu_of_three_gigabytes() -> None:
 def test_a_network_without_columns_has_no_memory_to_divide(tiny_run: RunSettings) -> None:
     run = replace(tiny_run, network=FourLayerSettings(architecture="four_layer"))
     rows = [[0, way, 0.1] for way in WAYS]
-    made = measure(run, MACHINE, 10, SETTINGS, rows)
+    made = measure(run, 10, SETTINGS, {two_devices(run, MACHINE): rows})
     assert made["memory"] is None and made["memory_of_the_paper"]["1"] and made["exchange"] is None
 
 

@@ -7,7 +7,7 @@ its way with every epoch, so that a neighbour on the machine meets all ways alik
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -103,11 +103,27 @@ def time_steps(
     return rows
 
 
+def two_devices(run: RunSettings, machine: MachineSettings) -> MachineSettings:
+    """The machine on which the share of communication is measured: the declared one; where that is a CPU alone, a CPU that
+    holds the columns apart, as two devices would, so that what crosses is copied."""
+    apart = machine.devices == ("cpu",) and isinstance(run.network, AlexNetSettings) and run.network.columns == 2
+    return replace(machine, devices=("cpu", "cpu")) if apart else machine
+
+
+def median_seconds(rows: list[list[Any]]) -> dict[str, float]:
+    """Of a step, by way, from rows of files.COSTS."""
+    return {way: median(row[2] for row in rows if row[1] == way) for way in WAYS}
+
+
 def measure(
-    run: RunSettings, machine: MachineSettings, classes: int, settings: CostSettings, rows: list[list[Any]]
+    run: RunSettings, classes: int, settings: CostSettings, timed: Mapping[MachineSettings, list[list[Any]]]
 ) -> dict[str, Any]:
-    """The content of cost/metrics.json: medians in seconds, bytes at the peak of a step, and what crosses."""
-    seconds = {way: median(row[2] for row in rows if row[1] == way) for way in WAYS}
+    """The content of cost/metrics.json: medians in seconds, bytes at the peak of a step, and what crosses.
+
+    `timed`: rows of files.COSTS on the declared machine, the first, and on that of `two_devices`, where it is another one.
+    """
+    machine, apart = next(iter(timed)), two_devices(run, next(iter(timed)))
+    seconds = median_seconds(timed[machine])
     return {
         "run": settings.run,
         "batch": run.learning.batch,
@@ -118,7 +134,7 @@ def measure(
         "seconds": seconds,
         "memory": _memory(run.network, classes, run.learning.batch),
         "memory_of_the_paper": _memory(AlexNetSettings(), PAPER_CLASSES, PAPER_BATCH),
-        "exchange": exchange(run, machine, classes, seconds["one batch again"]),
+        "exchange": exchange(run, apart, classes, median_seconds(timed[apart])["one batch again"]),
     }
 
 
@@ -151,7 +167,7 @@ def exchange(run: RunSettings, machine: MachineSettings, classes: int, step: flo
             _wait_for(columns[0].device)
         found.append(2 * (time.perf_counter() - began))
     numbers = 2 * sum(part.numel() for parts in crossing for part in parts) if run.network.communication else 0
-    return {"numbers": numbers, "seconds": median(found), "share": median(found) / step}
+    return {"devices": list(machine.devices), "numbers": numbers, "seconds": median(found), "share": median(found) / step}
 
 
 def _crossing(network: AlexNetSettings) -> list[tuple[int, ...]]:

@@ -51,6 +51,12 @@ class BuiltIn:
             drawn, label = pictures.picture(self.settings.pictures, pictures.index_of(self.settings.pictures, split, row))
             yield Item(f"{split}/{row}", drawn, label)
 
+    def objects(self) -> Iterator[tuple[int, int, float]]:
+        """Of every test picture: its number, its label, and how far its object's centre is from its own, in widths of it."""
+        for row in range(self.counts["test"]):
+            index = pictures.index_of(self.settings.pictures, "test", row)
+            yield row, index % len(self.classes), pictures.placed(self.settings.pictures, index).distance
+
     def receipt(self) -> dict[str, Any]:
         return {
             "source": "sketch",

@@ -1,9 +1,9 @@
 """The built-in pictures: synthetic scenes with one large object, drawn from a seed, so that a study needs no download.
 
 A scene is made of overlapping shapes ("dead leaves": Matheron 1968; Lee, Mumford and Huang 2001), whose occlusions and
-power law of sizes give the edge and scale statistics of photographs. One large object stands in it. Its class is the
-pair (shape, surface): 2 shapes x 12 surfaces = 24 classes. Its colours are drawn from the same muted palette as those of
-everything else and say nothing about the class.
+power law of sizes give the edge and scale statistics of photographs. One large object stands in it, a disc or a star,
+somewhere near the middle. Its class is the pair (colour, surface): 4 colours x 6 surfaces = 24 classes. As in
+photographs, colour tells some classes apart and pattern others; the outline says nothing.
 
 Picture `i` of seed `s` depends on `(s, i)` and on nothing else, so that any number of workers draws the same set.
 """
@@ -11,16 +11,16 @@ Picture `i` of seed `s` depends on `(s, i)` and on nothing else, so that any num
 from __future__ import annotations
 
 import colorsys
+import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-SHAPES = ("disc", "star")
-SURFACES = (
-    "plain", "shaded", "striped", "wavy", "chequered", "bricked", "latticed", "dotted", "ringed", "rayed", "speckled", "blotched",
-)  # fmt: skip
-CLASSES = tuple(f"{surface} {shape}" for shape in SHAPES for surface in SURFACES)
+HUES = {"red": 0.02, "yellow": 0.14, "green": 0.34, "blue": 0.60}  # around which the two colours of an object lie
+SURFACES = ("plain", "striped", "chequered", "dotted", "ringed", "rayed")
+CLASSES = tuple(f"{hue} {surface}" for hue in HUES for surface in SURFACES)
 
 CANVAS = 2  # drawn at twice the size, then averaged: edges without steps
 
@@ -55,7 +55,7 @@ def picture(settings: PictureSettings, index: int) -> tuple[np.ndarray, int]:
     """Draw picture `index`: uint8 (size, size, 3) RGB, with its label (each class in turn)."""
     random = np.random.default_rng([settings.seed, index])
     label = index % len(CLASSES)
-    shape, surface = SHAPES[label // len(SURFACES)], SURFACES[label % len(SURFACES)]
+    hue, surface = HUES[CLASSES[label].split()[0]], SURFACES[label % len(SURFACES)]
     width = settings.size * CANVAS
 
     scene = Image.new("RGB", (width, width), _colour(random))
@@ -64,7 +64,7 @@ def picture(settings: PictureSettings, index: int) -> tuple[np.ndarray, int]:
         _leaf(brush, random, width, smallest=0.08, largest=0.60)
     scene = Image.blend(scene, Image.new("RGB", scene.size, _colour(random)), 0.45)  # distance: the background is hazy
     brush = ImageDraw.Draw(scene)
-    _place_object(scene, random, width, shape, surface)
+    _place_object(scene, random, width, placed(settings, index), hue, surface)
     for _ in range(int(random.integers(0, 5))):
         _leaf(brush, random, width, smallest=0.04, largest=0.10)
 
@@ -72,10 +72,35 @@ def picture(settings: PictureSettings, index: int) -> tuple[np.ndarray, int]:
     return _develop(pixels, random), label
 
 
+class Placed(NamedTuple):
+    """Where a picture's object stands: its radius and its centre (x, y), in widths of the picture."""
+
+    radius: float
+    x: float
+    y: float
+
+    @property
+    def distance(self) -> float:
+        """From the centre of the picture."""
+        return math.hypot(self.x - 0.5, self.y - 0.5)
+
+
+def placed(settings: PictureSettings, index: int) -> Placed:
+    """Of picture `index`, without drawing it."""
+    random = np.random.default_rng([settings.seed, index, 1])
+    radius = random.uniform(0.30, 0.42)
+    x, y = 0.5 + random.uniform(-0.5, 0.5, 2) * (1 - 1.7 * radius)
+    return Placed(radius, x, y)
+
+
 def _colour(random: np.random.Generator) -> tuple[int, int, int]:
     """A muted colour: hues of earth, leaf, sky and stone, little saturation, any brightness."""
     hue = random.choice([0.07, 0.12, 0.28, 0.58]) + random.normal(0, 0.05)
-    red, green, blue = colorsys.hsv_to_rgb(hue % 1, 0.85 * random.beta(1.8, 3.8), 0.1 + 0.85 * random.beta(1.6, 1.6))
+    return _rgb(hue, 0.85 * random.beta(1.8, 3.8), 0.1 + 0.85 * random.beta(1.6, 1.6))
+
+
+def _rgb(hue: float, saturation: float, value: float) -> tuple[int, int, int]:
+    red, green, blue = colorsys.hsv_to_rgb(hue % 1, saturation, value)
     return int(255 * red), int(255 * green), int(255 * blue)
 
 
@@ -95,19 +120,17 @@ def _leaf(brush: ImageDraw.ImageDraw, random: np.random.Generator, width: int, s
     brush.polygon(_polygon(centre, angles, stretch), fill=_colour(random))
 
 
-def _outline(shape: str, random: np.random.Generator, width: int) -> Image.Image:
-    """The mask of the object, turned by any angle: 0 or 255, (width, width)."""
+def _outline(random: np.random.Generator, width: int, where: Placed) -> Image.Image:
+    """The mask of the object, a disc or a star turned by any angle: 0 or 255, (width, width)."""
     mask = Image.new("L", (width, width), 0)
     brush = ImageDraw.Draw(mask)
-    radius = width * random.uniform(0.33, 0.43)
-    centre = width / 2 + random.uniform(-0.5, 0.5, 2) * (width - 1.7 * radius)
-    turn = random.uniform(0, 2 * np.pi)
-    if shape == "disc":
+    centre, radius = width * np.array([where.x, where.y]), width * where.radius
+    if random.random() < 0.5:
         angles = np.linspace(0, 2 * np.pi, 48)
         brush.polygon(_polygon(centre, angles, np.full(48, radius)), fill=255)
     else:
-        angles = turn + np.arange(10) * np.pi / 5
-        brush.polygon(_polygon(centre, angles, radius * np.tile([1.25, 0.5], 5)), fill=255)
+        angles = random.uniform(0, 2 * np.pi) + np.arange(10) * np.pi / 5
+        brush.polygon(_polygon(centre, angles, radius * np.tile([1.25, 0.65], 5)), fill=255)
     return mask
 
 
@@ -123,37 +146,24 @@ def _pattern(surface: str, random: np.random.Generator, width: int) -> np.ndarra
         "chequered": lambda: (along % 1 < 0.5) ^ (across % 1 < 0.5),
         "dotted": lambda: (along % 1 - 0.5) ** 2 + (across % 1 - 0.5) ** 2 < 0.09,
         "ringed": lambda: np.hypot(along, across) % 1 < 0.5,
-        "speckled": lambda: np.kron(random.random((width // 4, width // 4)) < 0.35, np.ones((4, 4))),
-        "shaded": lambda: np.clip(0.5 + along * period / (0.7 * width), 0, 1),
-        "bricked": lambda: (across % 1 < 0.25) | ((along / 1.6 + 0.5 * (across // 1 % 2)) % 1 < 0.18),
-        "latticed": lambda: (along % 1 < 0.3) | (across % 1 < 0.3),
         "rayed": lambda: (np.arctan2(across, along) * 8 / np.pi) % 2 < 1,
-        "blotched": lambda: _blotches(random, width),
-        "wavy": lambda: (along + 0.35 * np.sin(2 * np.pi * across / 1.6)) % 1 < 0.5,
     }
     return patterns[surface]().astype(np.float32)
 
 
-def _blotches(random: np.random.Generator, width: int) -> np.ndarray:
-    coarse = Image.fromarray(random.integers(0, 256, (9, 9)).astype(np.uint8))
-    return np.asarray(coarse.resize((width, width), Image.Resampling.BICUBIC)) > 128
-
-
-def _place_object(scene: Image.Image, random: np.random.Generator, width: int, shape: str, surface: str) -> None:
-    mask = _outline(shape, random, width)
-    first, second = _two_colours(random)
+def _place_object(scene: Image.Image, random: np.random.Generator, width: int, where: Placed, hue: float, surface: str) -> None:
+    mask = _outline(random, width, where)
+    first, second = _two_colours(random, hue)
     share = _pattern(surface, random, width)[:, :, None]
     skin = (1 - share) * np.array(first, dtype=np.float32) + share * np.array(second, dtype=np.float32)
     scene.paste(Image.fromarray(skin.astype(np.uint8)), (0, 0), mask.filter(ImageFilter.BoxBlur(0.5)))
 
 
-def _two_colours(random: np.random.Generator) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """Two colours of the palette that differ enough in brightness for a pattern of them to be seen."""
-    first = _colour(random)
-    while True:
-        second = _colour(random)
-        if abs(sum(first) - sum(second)) > 200:
-            return first, second
+def _two_colours(random: np.random.Generator, hue: float) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """A dark and a bright colour around a hue, in any order, far enough apart for a pattern of them to be seen."""
+    bounds = ((0.15, 0.45), (0.6, 0.95))
+    dark, bright = (_rgb(hue + random.normal(0, 0.035), random.uniform(0.35, 0.8), random.uniform(*bound)) for bound in bounds)
+    return (dark, bright) if random.random() < 0.5 else (bright, dark)
 
 
 def _develop(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:

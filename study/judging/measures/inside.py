@@ -15,13 +15,8 @@ from study.training import outputs
 
 GUESSING = "guessing the commonest class"
 NO_COLOUR = "kernels of which nearly none, or nearly all, have learned colour"
-OBJECTS = ("picture", "label", "distance")  # of the object's centre from that of the test picture
 ENOUGH = 0.25  # of a share sorted right beyond chance: with five coloured kernels of 24 it can be reached
 RARE = 0.05  # how often chance may sort the kernels of a seed that specialises
-MATCHES = (
-    "seed", "query", "label", "features_match", "untrained_match", "pixels_match", "features_percentile",
-    "untrained_percentile",
-)  # fmt: skip
 
 
 def kernels_apart(evidence: Evidence, block: Block) -> Measurement:
@@ -145,7 +140,7 @@ def _of_matches(evidence: Evidence, block: Block, trained: str, untrained: str, 
     metrics = evidence.metrics("retrieve/metrics.json", "retrieve")
     if metrics.get("run") != block.run:
         raise MissingResult(f"the neighbours are those of {metrics.get('run')}, not of {block.run}", "set retrieve.run to it")
-    table = evidence.table("retrieve/matches.csv", "retrieve", MATCHES)
+    table = evidence.table("retrieve/matches.csv", "retrieve", files.MATCHES)
     one, other = (table.pivot(index="seed", columns="query", values=column).to_numpy(float) for column in (trained, untrained))
     if not np.isfinite(one - other).all():
         raise evidence.cut_off("retrieve/matches.csv", "retrieve")
@@ -190,14 +185,16 @@ def off_centre(evidence: Evidence, block: Block) -> Measurement:
     """Share of pictures named right whose object lies far from the centre, minus half of that share of central objects.
 
     Far and central are the outer and the inner quarter of the test pictures by the distance of their objects, which the
-    study's pictures must say (OBJECTS).
+    study's pictures must say (files.OBJECTS).
     """
     evidence.require_run(block.run, add=block.add)
     name = "prepare/objects.csv"
     if not (evidence.folder / name).is_file():
         raise MissingResult(f"the pictures of {evidence.study} do not say where their objects are", block.add)
     made = evidence.errors(block.run)
-    distances = evidence.table(name, "prepare", OBJECTS, len(made.labels)).sort_values("picture")["distance"].to_numpy(float)
+    distances = (
+        evidence.table(name, "prepare", files.OBJECTS, len(made.labels)).sort_values("picture")["distance"].to_numpy(float)
+    )
     order, quarter = np.argsort(distances, kind="stable"), len(distances) // 4
     if not quarter:
         raise MissingResult(f"{evidence.study} has {len(distances)} test pictures", "four test pictures or more")

@@ -54,7 +54,7 @@ def communication_share(evidence: Evidence, block: Block) -> Measurement:
     if (crossing := cost["exchange"]) is None:
         remedy = "declare two devices in params.yaml (`machine.devices`); then `uv run dvc repro`"
         raise MissingResult("all columns share one device", remedy)
-    numbers = f"{crossing['numbers']:,} numbers cross in a step of {cost['batch']} pictures, on {', '.join(cost['devices'])}"
+    numbers = f"{crossing['numbers']:,} numbers cross in a step of {cost['batch']} pictures, on {', '.join(crossing['devices'])}"
     return _reported(float(crossing["share"]), numbers)
 
 
