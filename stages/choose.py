@@ -20,8 +20,10 @@ if __name__ == "__main__":
 
 import io  # noqa: E402
 import json  # noqa: E402
+import os  # noqa: E402
 import shlex  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
+from contextlib import suppress  # noqa: E402
 from typing import Any  # noqa: E402
 
 from ruamel.yaml import YAML  # noqa: E402
@@ -29,7 +31,7 @@ from ruamel.yaml import YAML  # noqa: E402
 from stages.composing import GROUPS, MISSING, choices, composed, differences, parsed, study_file  # noqa: E402
 from stages.outlook import outlook  # noqa: E402
 from stages.settings import CHOSEN, PARAMS, StudySettings, read_params, resolve  # noqa: E402
-from study import storage  # noqa: E402
+from study import files, storage  # noqa: E402
 from study.checking import SettingsError  # noqa: E402
 
 DISCARD = "--discard-edits"
@@ -52,6 +54,7 @@ def choose(study: str, changes: Sequence[str], discard: bool) -> list[str]:
     before = _before(params, study, discard)
     if new is not None:
         storage.write_bytes(file, f"# Made by: uv run python -m stages.choose {words}\n{_yaml(new)}".encode())
+    _leave_in_place(study)
     storage.write_bytes(PARAMS, (HEAD.format(words=words) + _yaml(params)).encode())
     made = [f"{file} is new: from now on `stages.choose {study}` is enough"] if new is not None else []
     return [*_heading(settings), *made, *_changed(before, params), *outlook(settings)]
@@ -67,6 +70,19 @@ def _of_ones_own(study: str, changes: Sequence[str]) -> dict[str, Any]:
             f"place=/path/to/pictures, or with data= and one of: {', '.join(choices('data'))}"
         )
     return {group: own.pop(group, usual) for group, usual in GROUPS.items()} | own
+
+
+def _leave_in_place(chosen: str) -> None:
+    """See to it that DVC leaves results of all other studies where they are.
+
+    Its checkout, which `dvc exp run`, `dvc checkout` and `dvc pull` begin with, removes results that no stage names any longer,
+    but none that have changed since DVC put them there, which it tells by the times of their files. Every result has a JSON
+    file, so new times for these are enough; contents stay, and so do hashes.
+    """
+    for path in files.RESULTS.rglob("*.json"):
+        if path.parts[1] != chosen:
+            with suppress(OSError):  # another user's file; its checkout is another user's too
+                os.utime(path)
 
 
 def edits(params: dict[str, Any]) -> list[tuple[str, Any, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def outlook(settings: StudySettings) -> list[str]:
         f"  converge: {', '.join(curves)}",
         "  retrieve, halve, cost, hand_made, judge",
         *([f"there already, and not run again where nothing has changed: {', '.join(there)}"] if there else []),
-        _how_long(settings),
+        *_how_long(settings),
         *_missing(settings),
     ]
 
@@ -76,21 +77,33 @@ def _counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _how_long(settings: StudySettings) -> str:
+def _how_long(settings: StudySettings) -> list[str]:
+    """Lines: everything, and the run that is looked into alone, which is where people begin."""
     counts = _pictures(settings)
     if counts is None:
-        return "how long: not known before the pictures are counted; `uv run dvc repro prepare`, then choose again"
-    rates = [(pictures, _rate(network, settings.machine)) for network, pictures in _workload(settings, *counts)]
+        return ["how long: not known before the pictures are counted; `uv run dvc repro prepare`, then choose again"]
+    first = settings.retrieve.run
+    alone = replace(settings, runs={first: settings.runs[first]}, curves={})
+    whole, begun = _seconds(settings, *counts), _seconds(alone, *counts)
+    if whole is None:
+        return ["how long: no rate was measured for such a network on such a machine"]
+    cores, (training, test) = allotted_cores(), counts
+    begin = f"  `uv run dvc repro evaluate@{first}` alone: about {lasting(begun)}" if begun and begun < 0.9 * whole else None
+    return [
+        f"about {lasting(whole)} on the {_counted(cores, 'core')} here, if all is run: reckoned for {training:,} training and "
+        f"{test:,} test pictures from rates measured on {CORES} cores of an AMD EPYC with AVX-512, so other processors differ",
+        *([begin] if begin else []),
+    ]
+
+
+def _seconds(settings: StudySettings, training: int, test: int) -> float | None:
+    """How long everything takes on the cores here, for so many training and test pictures; None where no rate was measured."""
+    rates = [(pictures, _rate(network, settings.machine)) for network, pictures in _workload(settings, training, test)]
     if any(rate is None for _, rate in rates):
-        return "how long: no rate was measured for such a network on such a machine"
-    cores = allotted_cores()
-    stages = 7 + 2 * len(settings.runs) + len(settings.curves)
-    seconds = STARTING * stages + sum(pictures / rate for pictures, rate in rates if rate) * CORES / cores
-    training, test = counts
-    return (
-        f"about {lasting(seconds)} on the {_counted(cores, 'core')} here, if all is run: reckoned for {training:,} training and "
-        f"{test:,} test pictures from rates measured on {CORES} cores of an AMD EPYC with AVX-512, so other processors differ"
-    )
+        return None
+    others = 7 if settings.curves else 2
+    stages = others + 2 * len(settings.runs) + len(settings.curves)
+    return STARTING * stages + sum(pictures / rate for pictures, rate in rates if rate) * CORES / allotted_cores()
 
 
 def _workload(settings: StudySettings, training: int, test: int) -> Iterator[tuple[NetworkSettings, float]]:
