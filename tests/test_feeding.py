@@ -24,6 +24,7 @@ from study.sources.items import Item, Part
 from study.sources.pictures import CLASSES, PictureSettings, index_of, picture
 from study.training.replicas import Replicas
 from tests.ilsvrc_shaped import photograph
+from tests.test_packing_faults import Here
 
 CPU = torch.device("cpu")
 PICTURES = PictureSettings(seed=1, size=32, train=50, validation=24, test=26)
@@ -77,7 +78,13 @@ def test_packed_pictures_are_the_pictures(packed: Path) -> None:
         assert np.array_equal(pixels, drawn) and split.labels[row] == label
 
 
-def test_a_damaged_shard_is_found_and_made_again(tmp_path: Path) -> None:
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packing in this process: to start another takes longer than these pictures do."""
+    monkeypatch.setattr(packing, "ProcessPoolExecutor", Here)
+
+
+def test_a_damaged_shard_is_found_and_made_again(here: None, tmp_path: Path) -> None:
     index = pack(SOURCE, PACKING, tmp_path, 1, lambda _: None)
     shard = tmp_path / "train-00001.npy"
     content = bytearray(shard.read_bytes())
@@ -95,23 +102,14 @@ def test_an_interrupted_packing_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(KeyboardInterrupt):
         pack(SOURCE, PACKING, tmp_path, 1, made.append)
     assert [one for one in made if isinstance(one, int)] == [20, 20]
-    monkeypatch.undo()
+    monkeypatch.setattr(packing, "ProcessPoolExecutor", Here)
     before = (tmp_path / "train-00000.npy").stat().st_mtime_ns
     assert pack(SOURCE, PACKING, tmp_path, 1, lambda _: None)["pictures"]["train"] == 50
     assert (tmp_path / "train-00000.npy").stat().st_mtime_ns == before
 
 
-class _Breaking:
+class _Breaking(Here):
     """Stands for a pool whose user presses Ctrl-C after two shards."""
-
-    def __init__(self, *_: object, **__: object) -> None:
-        pass
-
-    def __enter__(self) -> "_Breaking":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
     def map(self, work, names, parts):
         for name, part in list(zip(names, parts, strict=True))[:2]:
@@ -152,7 +150,7 @@ def test_down_sampling_filters(kind: str, antialias: bool) -> None:
     assert (contrast < 60) == how.smooths
 
 
-def test_another_filter_for_the_test_pictures(tmp_path: Path) -> None:
+def test_another_filter_for_the_test_pictures(here: None, tmp_path: Path) -> None:
     """Two sets stand side by side, alike but for the split with a filter of its own."""
     same, other = tmp_path / "same", tmp_path / "other"
     big = BuiltIn(BuiltInSettings(source="sketch", pictures=dataclasses.replace(PICTURES, size=40)))
@@ -206,7 +204,7 @@ class _Bytes:
         return {"killer": self.killer, "sha256": [hashlib.sha256(content).hexdigest() for content in self.contents]}
 
 
-def test_pictures_that_cannot_be_read_are_named_and_counted(tmp_path: Path) -> None:
+def test_pictures_that_cannot_be_read_are_named_and_counted(here: None, tmp_path: Path) -> None:
     good = photograph(1, 1)
     source = _Bytes((good, b"", good[: len(good) // 2], good))
     with pytest.raises(ValueError, match=r"2 picture\(s\) cannot be read \(train/1.jpg: .*; train/2.jpg: .*prepare.rejects is 1"):

@@ -154,7 +154,7 @@ def forbid_large_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_worker_that_may_write_no_large_file(undisturbed: dict[str, bytes], tmp_path: Path, workers: int) -> None:
     """The system itself ends the second shard after 20,000 bytes."""
     pytest.importorskip("resource")
