@@ -53,14 +53,14 @@ def composed(study: str, changes: Sequence[str] = (), own: Mapping[str, Any] | N
     only = own.pop(ONLY, None) or []
     params = merged(params, own)
     if only:
-        params["runs"] = _these(params["runs"], only)
+        params["runs"] = _selected(params["runs"], only)
     download = params["download"]
     if isinstance(download, dict) and download.get("source") == "sketch" and isinstance(download.get("pictures"), dict):
         download["pictures"] = {"size": params["prepare"]["size"]} | download["pictures"]
     return {"study": study, CHOSEN: {"study": study, "changes": list(changes)}} | params
 
 
-def _these(runs: Mapping[str, Any], only: Any) -> dict[str, Any]:
+def _selected(runs: Mapping[str, Any], only: Any) -> dict[str, Any]:
     names = only if isinstance(only, list) else [only]
     for name in names:
         if name not in runs:

@@ -35,12 +35,12 @@ KNOWN = {  # training and test pictures of a source before anything is packed
     "ilsvrc2012": (1_281_167, 45_000),
 }
 KNOWN_FOLDERS = {"imagewoof2-320": (10, 9_025, 3_929), "tiny-imagenet-200": (200, 100_000, 10_000)}  # as _counted_in says
-EVALUATION = 3  # ten patches of a picture take as long as training on three
-STARTING = 5  # seconds that a stage takes before it works
-FILES = 200_000  # pictures of a folder that are counted, at most: more would take longer than choosing should
+PATCH_FACTOR = 3  # ten patches of a picture take as long as training on three
+STARTUP_SECONDS = 5  # of a stage, before it works
+MOST_FILES = 200_000  # pictures of a folder that are counted, at most: more would take longer than choosing should
 
 
-def outlook(settings: StudySettings) -> list[str]:
+def plan(settings: StudySettings) -> list[str]:
     """Lines that say what `dvc repro` runs for a study, what is there of it already, and about how long all of it takes."""
     seeds = sorted(settings.runs.items(), key=lambda pair: -len(pair[1].seeds))
     groups = [(count, [name for name, _ in same]) for count, same in groupby(seeds, key=lambda pair: len(pair[1].seeds))]
@@ -103,13 +103,13 @@ def _seconds(settings: StudySettings, training: int, test: int) -> float | None:
         return None
     others = 7 if settings.curves else 2
     stages = others + 2 * len(settings.runs) + len(settings.curves)
-    return STARTING * stages + sum(pictures / rate for pictures, rate in rates if rate) * CORES / allotted_cores()
+    return STARTUP_SECONDS * stages + sum(pictures / rate for pictures, rate in rates if rate) * CORES / allotted_cores()
 
 
 def _workload(settings: StudySettings, training: int, test: int) -> Iterator[tuple[NetworkSettings, float]]:
     """Networks, and the pictures that each is trained on, an evaluation counted as training on so many."""
     for run in settings.runs.values():
-        yield run.network, len(run.seeds) * (run.learning.epochs * run.share * training + EVALUATION * test)
+        yield run.network, len(run.seeds) * (run.learning.epochs * run.share * training + PATCH_FACTOR * test)
     for curve in settings.curves.values():
         trainings = len(curve.seeds) + (len(curve.rates) if len(curve.rates) > 1 else 0)
         yield curve.network, trainings * curve.epochs * min(curve.pictures or training, training)
@@ -135,11 +135,11 @@ def _pictures(settings: StudySettings) -> tuple[int, int] | None:
         return source.pictures.train, source.pictures.test
     if isinstance(source, FolderSettings):
         found = _counted_in(Path(source.place)) or KNOWN_FOLDERS.get(source.place)
-        return _divided(source, *found) if found else None
+        return _split_counts(source, *found) if found else None
     return KNOWN.get(source.source)
 
 
-def _divided(source: FolderSettings, classes: int, training: int, others: int) -> tuple[int, int]:
+def _split_counts(source: FolderSettings, classes: int, training: int, others: int) -> tuple[int, int]:
     """Training and test pictures that a source makes of so many classes and pictures."""
     chosen = min(source.classes_drawn or len(source.classes) or classes, classes)
     training, others, moved = training * chosen // classes, others * chosen // classes, source.test_per_class * chosen
@@ -157,7 +157,7 @@ def _counted_in(root: Path) -> tuple[int, int, int] | None:
             classes = sum(1 for path in part.iterdir() if path.is_dir())
         for _, _, names in os.walk(part):
             counts[training] += len(names)
-            if sum(counts.values()) > FILES:
+            if sum(counts.values()) > MOST_FILES:
                 return None
     if not classes or not sum(counts.values()):
         return None
