@@ -42,11 +42,21 @@ def _study(data: str, scale: str, table: str, *changes: str) -> StudySettings:
 def test_every_combination_of_data_scale_and_table_is_a_study(scale: str, table: str) -> None:
     for data in DATA:
         if scale == "four_layer" and table != "cifar10":  # footnote 3's network has no columns and no dropout
-            with pytest.raises(SettingsError, match="is no setting; remove it|factors for 4 layers"):
+            sentence = (
+                f"table {table} is for the network alexnet, and scale four_layer has four_layer; use another .*table=cifar10"
+            )
+            with pytest.raises(SettingsError, match=sentence):
                 _study(data, scale, table)
         else:
             settings = _study(data, scale, table)
             assert settings.retrieve.run in settings.runs and len(settings.runs) > 1
+
+
+def test_runs_that_fit_another_network_are_taken_by_name() -> None:
+    base = [f"{block}.run=base" for block in ("retrieve", "halve", "cost")]
+    assert set(_study("cifar10", "four_layer", "components", "only=base,no_crops", *base).runs) == {"base", "no_crops"}
+    with pytest.raises(SettingsError, match="one_column"):
+        _study("cifar10", "four_layer", "components", "only=base,one_column", *base)
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -254,7 +264,7 @@ def test_a_file_that_is_not_from_conf_is_not_overwritten() -> None:
         ("pets", ("scale=quarter",), "there is no study 'pets'"),
         ("pets", ("data=folder",), "download.place is missing"),
         ("pets", ("download=7",), "there is no study 'pets'"),
-        ("pets", ("place=/pets", "scale=four_layer"), "is no setting; remove it"),
+        ("pets", ("place=/pets", "scale=four_layer"), "table components is for the network alexnet"),
     ],
 )
 def test_a_wrong_word_is_refused_in_one_sentence_and_changes_nothing(study: str, changes: tuple[str, ...], sentence: str) -> None:
