@@ -210,11 +210,14 @@ def test_another_study_and_back_without_training(miniature: Path, tmp_path: Path
     add_study(folder, "other", merged(MINIATURE, {"download": {"pictures": {"seed": 2}}, "runs": {"base": {"seeds": [0]}}}))
     _choose_and_run(folder, "other")
     assert (folder / "results/other/judge/claims.json").exists()
+    dvc("checkout", cwd=folder)
+    kept = folder / "results/miniature/train/base/seed-1/weights.safetensors"
+    assert kept.exists(), "DVC's checkout removes nothing of the study that was chosen before"
     for study in ("miniature", "other"):
         said = _choose_and_run(folder, study)
-        kept = ("is cached - skipping run", "didn't change, skipping")
+        skipped = ("is cached - skipping run", "didn't change, skipping")
         for stage in ("train@base", "train@no_normalisation", "converge@tanh", "evaluate@base", "retrieve"):
-            assert any(f"Stage '{stage}' {word}" in said for word in kept), stage
+            assert any(f"Stage '{stage}' {word}" in said for word in skipped), stage
         for name in ("weights.safetensors", "curve.csv"):
             path = f"results/miniature/train/base/seed-1/{name}"
             assert (folder / path).read_bytes() == (miniature / path).read_bytes()
@@ -240,7 +243,7 @@ def test_dvcs_experiments_change_what_is_chosen_and_never_the_study(miniature: P
         renamed.returncode and "study is 'sketch', but the rest of params.yaml is 'miniature'; set it back, or" in renamed.stderr
     )
     assert not any(path.is_file() for path in (folder / "results/sketch").rglob("*"))
-    # DVC's checkout, which `exp run` makes, takes results of a study that is not chosen out of the folder; its cache keeps them.
+    # By the other name, DVC's checkout takes the results for what no stage makes, and out of the folder; its cache keeps them.
     run(sys.executable, "-m", "stages.choose", "miniature", "cost.rounds=4", cwd=folder)
     brought_back = dvc("repro", cwd=folder).stdout
     assert not any(f"Running stage '{stage}" in brought_back for stage in ("train", "evaluate", "converge", "cost"))
