@@ -3,10 +3,8 @@
 import dataclasses
 import hashlib
 import os
-import signal
 from collections import namedtuple
 from collections.abc import Iterator
-from multiprocessing import parent_process
 from pathlib import Path
 
 import numpy as np
@@ -180,10 +178,9 @@ def test_two_preparations_at_once(tmp_path: Path) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Bytes:
-    """A source of the given files, all of one class; `killer` ends the process that reads it."""
+    """A source of the given files, all of one class."""
 
     contents: tuple[bytes, ...]
-    killer: bool = False
     classes: tuple[str, ...] = ("one",)
 
     @property
@@ -194,14 +191,12 @@ class _Bytes:
         return Part(self.load, split, start, stop)
 
     def load(self, split: str, start: int, stop: int) -> Iterator[Item]:
-        if self.killer and parent_process() is not None:
-            os.kill(os.getpid(), signal.SIGKILL)
         contents = self.contents if split == "train" else self.contents[:1]
         for number, content in enumerate(contents[start:stop], start):
             yield Item(f"{split}/{number}.jpg", content, 0)
 
     def receipt(self) -> dict:
-        return {"killer": self.killer, "sha256": [hashlib.sha256(content).hexdigest() for content in self.contents]}
+        return {"sha256": [hashlib.sha256(content).hexdigest() for content in self.contents]}
 
 
 def test_pictures_that_cannot_be_read_are_named_and_counted(here: None, tmp_path: Path) -> None:
@@ -213,11 +208,6 @@ def test_pictures_that_cannot_be_read_are_named_and_counted(here: None, tmp_path
     assert index["pictures"] == {"train": 2, "validation": 1, "test": 1}
     assert [row[1] for row in index["report"] if row[3] == "refused"] == ["train/1.jpg", "train/2.jpg"]
     assert np.array_equal(*PackedSplit(tmp_path, "train").take(np.array([0, 1])))
-
-
-def test_a_worker_that_is_killed(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="a packing process was killed"):
-        pack(_Bytes((photograph(1, 1),), killer=True), PACKING, tmp_path, 1, lambda _: None)
 
 
 def test_central_patch_minus_the_mean(packed: Path) -> None:
