@@ -68,7 +68,7 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setattr(module, "Elsewhere", Here)
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", [pytest.param(part, marks=pytest.mark.slow) if part == "data" else part for part in PARTS])
 def test_every_part_runs(part: str, here: None) -> None:
     tables = PARTS[part][0](SCOPE)
     assert all(one.rows or one.notes for one in tables)

@@ -343,6 +343,7 @@ def test_weights_that_do_not_fit_the_study_get_one_sentence(
         command.main()
 
 
+@pytest.mark.slow
 def test_a_mistake_gets_a_status(project: Path) -> None:
     failed = run(sys.executable, "-m", "stages.foreign", "nowhere.pth", cwd=project, check=False)
     assert failed.returncode == 1 and failed.stderr.startswith("foreign: nowhere.pth is not there; fetch https")
