@@ -154,7 +154,8 @@ class Bar:
     """A bar on a terminal; in a log, the lines alone, each with the time that is left."""
 
     def __init__(self, title: str, total: int, unit: str = "picture") -> None:
-        self.total, self.done, self.began = total, 0, time.monotonic()
+        self.total, self.done = total, 0
+        self.began: tuple[float, int] | None = None  # when the first were done, and how many: to start takes long, too
         self.bar = tqdm(
             total=total,
             desc=title,
@@ -178,14 +179,18 @@ class Bar:
             self.bar.total = self.total
         elif isinstance(news, int):
             self.done += news
+            self.began = self.began or (time.monotonic(), self.done)
             self.bar.update(news)
         elif not follows():
             self.bar.clear()
-            print(f"{news}, {self.left()}" if self.done else news, flush=True)
+            print(", ".join([news, *self.left()]), flush=True)
 
-    def left(self) -> str:
-        remaining = (time.monotonic() - self.began) * (self.total - self.done) / max(self.done, 1)
-        return f"{remaining / 60:.1f} min left" if remaining >= 60 else f"{remaining:.0f} s left"
+    def left(self) -> list[str]:
+        """How long it will take, reckoned from what has been done since the first news; nothing where that is too little."""
+        if self.began is None or self.done - self.began[1] <= self.total / 1000:
+            return []
+        remaining = (time.monotonic() - self.began[0]) * (self.total - self.done) / (self.done - self.began[1])
+        return [f"{remaining / 60:.1f} min left" if remaining >= 60 else f"{remaining:.0f} s left"]
 
 
 def side_by_side(work: Callable[..., Any], each: Sequence[tuple[Any, ...]], machine: MachineSettings, bar: Bar) -> list[Any]:

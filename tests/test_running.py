@@ -228,3 +228,20 @@ def _alive(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_the_time_that_is_left_is_reckoned_from_the_first_step(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Loading, and going on from a checkpoint, take as long as many steps; none of it is a step."""
+    now = [0.0]
+    monkeypatch.setattr(running.time, "monotonic", lambda: now[0])
+    with running.Bar("training", 100) as bar:
+        now[0] = 500.0
+        bar.tell("goes on")
+        bar.tell(10)
+        bar.tell("one step")
+        now[0] = 505.0
+        bar.tell(10)
+        bar.tell("two steps")
+    assert capsys.readouterr().out.splitlines() == ["goes on", "one step", "two steps, 40 s left"]
