@@ -24,7 +24,7 @@ import torch
 from tqdm import tqdm
 
 from stages import PARENT
-from stages.settings import load
+from stages.settings import PARAMS, load
 from study import files
 from study.checking import SettingsError, plain
 from study.cores import allotted_cores
@@ -81,7 +81,7 @@ def refusal(problem: Exception) -> str | None:
     """One sentence, with what to do, for a problem that users can mend; None for a mistake of this program's."""
     text = " ".join(str(problem).split())
     if isinstance(problem, SettingsError):
-        return f"params.yaml: {text}"
+        return text if text.startswith(str(PARAMS)) else f"{PARAMS}: {text}"
     if isinstance(problem, FileNotFoundError) and str(problem.filename).startswith(f"{files.RESULTS}/"):
         return f"{problem.filename} is missing; `uv run dvc repro` makes it, or brings it back from DVC's cache"
     if isinstance(problem, BrokenProcessPool):
