@@ -46,6 +46,7 @@ REMEDIES = {  # of problems with files, where whoever raised them names none
     errno.ENOTDIR: "move away what is there",
     errno.EISDIR: "move away what is there",
 }
+TOO_LARGE = ("not enough memory", "can't allocate memory", "Storage size calculation overflowed")
 SAVING = ("train", "converge")  # stages that save their state when they are asked to end; the others just end
 
 
@@ -91,7 +92,7 @@ def refusal(problem: Exception) -> str | None:
         )
     if isinstance(problem, torch.OutOfMemoryError):
         return f"the memory of the GPU is too small ({text.split('.')[0]}); make batches smaller, or give each column its own GPU"
-    if isinstance(problem, MemoryError) or "not enough memory" in text or "can't allocate memory" in text:
+    if isinstance(problem, MemoryError) or any(words in text for words in TOO_LARGE):
         asked = re.search(r"tried to allocate (\d+) bytes", text)
         much = f" ({int(asked[1]) / 1e9:,.1f} GB were asked for at once)" if asked else ""
         return f"this machine has too little memory{much}; close other programs, or use smaller batches"
