@@ -61,7 +61,7 @@ def test_every_statement_of_a_stage_runs_inside_the_handler(stage: str) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (None, "params.yaml: params.yaml is missing; run from the project's folder"),
+        (None, "params.yaml is missing; run from the project's folder"),
         ({"runs": {"base": {"lerning": {}}}}, "params.yaml: runs.base.lerning is no setting; remove it, or use one of: recipe"),
         ({"runs": {1: {}}}, "params.yaml: runs.1 names a folder, so begin with a letter"),
         ({"curves": {2: {}}}, "params.yaml: curves.2 names a folder, so begin with a letter"),
