@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from study.checking import SettingsError, checked, plain
+from study.checking import LARGEST, SettingsError, checked, plain
 from study.training.run import RunSettings
 
 CHANGED = {  # the lines of a run's complete settings that a factor changes
@@ -83,6 +83,8 @@ def _copied(block: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _whole(value: float, where: str) -> int:
+    if abs(value) > LARGEST:
+        raise SettingsError(f"{where} makes {value:g}, more than there can be; choose a smaller factor")
     if abs(value - round(value)) > 1e-6:
         raise SettingsError(f"{where} makes {value:g}, which is no whole number; choose another factor")
     return round(value)

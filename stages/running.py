@@ -24,7 +24,7 @@ import torch
 from tqdm import tqdm
 
 from stages import PARENT
-from stages.settings import load
+from stages.settings import PARAMS, load
 from study import files
 from study.checking import SettingsError, plain
 from study.cores import allotted_cores
@@ -46,6 +46,7 @@ REMEDIES = {  # of problems with files, where whoever raised them names none
     errno.ENOTDIR: "move away what is there",
     errno.EISDIR: "move away what is there",
 }
+TOO_LARGE = ("not enough memory", "can't allocate memory", "Storage size calculation overflowed")
 SAVING = ("train", "converge")  # stages that save their state when they are asked to end; the others just end
 
 
@@ -81,7 +82,7 @@ def refusal(problem: Exception) -> str | None:
     """One sentence, with what to do, for a problem that users can mend; None for a mistake of this program's."""
     text = " ".join(str(problem).split())
     if isinstance(problem, SettingsError):
-        return f"params.yaml: {text}"
+        return text if text.startswith(str(PARAMS)) else f"{PARAMS}: {text}"
     if isinstance(problem, FileNotFoundError) and str(problem.filename).startswith(f"{files.RESULTS}/"):
         return f"{problem.filename} is missing; `uv run dvc repro` makes it, or brings it back from DVC's cache"
     if isinstance(problem, BrokenProcessPool):
@@ -91,7 +92,7 @@ def refusal(problem: Exception) -> str | None:
         )
     if isinstance(problem, torch.OutOfMemoryError):
         return f"the memory of the GPU is too small ({text.split('.')[0]}); make batches smaller, or give each column its own GPU"
-    if isinstance(problem, MemoryError) or "not enough memory" in text or "can't allocate memory" in text:
+    if isinstance(problem, MemoryError) or any(words in text for words in TOO_LARGE):
         asked = re.search(r"tried to allocate (\d+) bytes", text)
         much = f" ({int(asked[1]) / 1e9:,.1f} GB were asked for at once)" if asked else ""
         return f"this machine has too little memory{much}; close other programs, or use smaller batches"
