@@ -12,7 +12,8 @@ from study.measuring.convergence import CODE
 from study.training.code import training_code
 
 TRAINING = "ea1743b3ae44a0e313998c1289af324ecb3092c15328bd05137b2a2ad03a383f"
-CURVES = "a89708e09fe1773a43f6db4d42a523bef937550eb2f172b76aafa276ead3709e"  # of study/measuring/convergence.py and race.py, before that of the code that trains
+# Of study/measuring/convergence.py and race.py, which stands in the records before that of the code that trains.
+CURVES = "a89708e09fe1773a43f6db4d42a523bef937550eb2f172b76aafa276ead3709e"
 FILES = {
     "stages/train.py": "6583e01f84f6bfe0f1da471f9e06b9a00ee54487dc9eb2ee678d0dd161cf1100",
     "stages/converge.py": "954eba289a1ad94e03fcd5df353503600524ea009590fe5cf04d0e9ea52a2551",
