@@ -182,22 +182,22 @@ class Network:
         `kept` are a training's masks of layers 6 and 7 in place of that, ones and zeros (section 4.2)."""
         x, p = pool5.reshape(-1), float(self.settings.get("dropout", 0.5))
         for number, name in enumerate(("fc6", "fc7")):
-            x = activate(self._connected(name, x), self.settings.get("activation", "relu"))
-            x = x * (kept[number] if kept is not None else 1 - p)
+            x = self.layer(name, x) * (kept[number] if kept is not None else 1 - p)
         return x
 
-    def logits(self, hidden: np.ndarray) -> np.ndarray:
-        """Layer 8, which reads all of layer 7: (classes,)."""
-        parts = [self._linear(column, "fc8", hidden) for column in range(self.columns)]
-        return np.concatenate(parts)
+    def layer(self, name: str, x: np.ndarray) -> np.ndarray:
+        """`fc6` or `fc7` with its nonlinearity, before dropout: (..., inputs) -> (..., neurons), column 1 first."""
+        read = [x] * self.columns if self.settings.get("communication", True) else np.split(x, self.columns, axis=-1)
+        parts = [self._linear(column, name, part) for column, part in enumerate(read)]
+        return activate(np.concatenate(parts, axis=-1), str(self.settings.get("activation", "relu")))
 
-    def _connected(self, name: str, x: np.ndarray) -> np.ndarray:
-        read = [x] * self.columns if self.settings.get("communication", True) else np.split(x, self.columns)
-        return np.concatenate([self._linear(column, name, part) for column, part in enumerate(read)])
+    def logits(self, hidden: np.ndarray) -> np.ndarray:
+        """Layer 8, which reads all of layer 7: (..., neurons) -> (..., classes)."""
+        return np.concatenate([self._linear(column, "fc8", hidden) for column in range(self.columns)], axis=-1)
 
     def _linear(self, column: int, name: str, x: np.ndarray) -> np.ndarray:
         where = f"columns.{column}.{name}"
-        return np.asarray(self.weights[f"{where}.weight"] @ x + self.weights[f"{where}.bias"])
+        return np.asarray(x @ self.weights[f"{where}.weight"].T + self.weights[f"{where}.bias"], dtype=np.float32)
 
     def neurons(self) -> tuple[int, int]:
         """How many neurons layers 6 and 7 have, columns together."""
