@@ -73,10 +73,10 @@ def errors() -> None:
     table = pd.DataFrame(rows, columns=["error", titles[0], titles[1], "B - A, points", "from", "to", "interval"])
     top1 = rows[0]
     size = amounts.amount(abs(top1[3]) / 100, "error difference")
-    leaves = not (top1[4] <= 0 <= top1[5]) if not math.isnan(top1[4]) else False
+    explained = top1[4] <= 0 <= top1[5]  # false where nothing is known of the interval
     st.subheader(
         f"B errs {size} {'more' if top1[3] > 0 else 'less'} than A"
-        + ("" if leaves else ", which the test pictures alone could explain")
+        + (", which the choice of test pictures alone could explain" if explained else "")
     )
     number = st.column_config.NumberColumn(format="%.2f")
     st.dataframe(table, hide_index=True, column_config=dict.fromkeys(table.columns[1:6], number), alt="Errors of A and B")

@@ -146,10 +146,10 @@ def normalisation(subject: Subject) -> None:
         {
             "map": np.tile(np.arange(len(a)), 2),
             "answer, largest = 1": np.concatenate([one / max(float(one.max()), 1e-12) for one in (before, after)]),
-            "": ["before"] * len(a) + ["after"] * len(a),
+            "when": ["before"] * len(a) + ["after"] * len(a),
         }
     )
-    figure = px.bar(table, x="map", y="answer, largest = 1", color="", barmode="group", height=330,
+    figure = px.bar(table, x="map", y="answer, largest = 1", color="when", barmode="group", height=330,
                     color_discrete_sequence=[charts.GREY, charts.BLUE])  # fmt: skip
     strong = [int((one > 0.1 * max(float(one.max()), 1e-12)).sum()) for one in (before, after)]
     divisor = float(before[loud] / max(float(after[loud]), 1e-12)) if before[loud] > 0 else k**beta

@@ -45,7 +45,8 @@ def learning(study: Study | None) -> None:
     figure.add_vline(x=DIVIDED_AT, line={"color": charts.GREY, "dash": "dot"})
     around = table[table["step"] >= DIVIDED_AT]["velocity"].abs()
     start = float(around.iloc[0])
-    fades = int((around > 0.1 * start).sum()) if start > 1e-9 else 0
+    above = np.flatnonzero(around > 0.1 * start)
+    fades = int(above[-1]) + 1 if len(above) and start > 1e-9 else 0
     overshoots = int((np.diff(np.sign(table["weight"] - 0)) != 0).sum())
     showing.figure(
         figure,
@@ -225,7 +226,7 @@ def source_of(file: Path, function: str) -> str:
     """The lines of a function as they stand in its file, without importing it; the file's name where it has none of that name."""
     lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
     begin = next((number for number, line in enumerate(lines) if line.lstrip().startswith(f"def {function}(")), None)
-    return str(file) if begin is None else inspect.cleandoc("\n".join(inspect.getblock([line + "\n" for line in lines[begin:]])))
+    return str(file) if begin is None else "".join(inspect.getblock([line + "\n" for line in lines[begin:]])).rstrip()
 
 
 def misread(study: Study | None) -> None:

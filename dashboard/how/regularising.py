@@ -65,11 +65,11 @@ def masks_live(subject: Subject, network: in_numpy.Network) -> None:
         {
             "class": [subject.name(int(label)) for label in likeliest] * 2,
             "probability (%)": np.concatenate([100 * mean[likeliest], 100 * halved[likeliest]]),
-            "": [f"geometric mean of {count}"] * len(likeliest) + ["halved outputs"] * len(likeliest),
+            "of": [f"geometric mean of {count}"] * len(likeliest) + ["halved outputs"] * len(likeliest),
         }
     )
     figure = px.bar(
-        table, x="class", y="probability (%)", color="", barmode="group", height=330,
+        table, x="class", y="probability (%)", color="of", barmode="group", height=330,
         color_discrete_sequence=[charts.BLUE, charts.VERMILION],
     )  # fmt: skip
     showing.figure(
@@ -228,14 +228,14 @@ def patches(subject: Subject) -> None:
     showing.leads_to(subject.study, "ten-patches", "table1-one-patch", "ensemble", "off-centre")
 
 
-def _ten(cells: dict[str, str], captions: list[str]) -> str:
+def _ten(cells: dict[str, str], captions: list[str], wide: bool = False) -> str:
     parts = []
     for number, (name, source) in enumerate(cells.items()):
         said = escape(captions[number]) if captions else ""
         parts.append(
             f'<span class="cell"><img src="{source}" alt="{escape(name, quote=True)}"/><b>{escape(name)}</b>{said}</span>'
         )
-    return f'<div class="grid">{"".join(parts)}</div>'
+    return f'<div class="grid{" wide" if wide else ""}">{"".join(parts)}</div>'
 
 
 def recorded(subject: Subject) -> None:
@@ -283,7 +283,7 @@ def sampling(subject: Subject) -> None:
         "antialiasing; "
         f"with it {smooth:.0f} are left"
     )
-    clickable.draw(_ten(cells, captions), key="sampling")
+    clickable.draw(_ten(cells, captions, wide=True), key="sampling")
     used = reading.dictionary(frames.packed(subject.study).get("filter"))
     told = f"{used.get('kind')}, {'antialiased' if used.get('antialias') else 'not antialiased'}" if used else "not recorded"
     asked(

@@ -168,7 +168,9 @@ def claim_of(study: Study | None, name: str) -> Any:
 
 
 def effect(study: Study | None, name: str, words: str) -> str:
-    """`words` filled with what was measured here, or a sentence that it was not."""
+    """`words` filled with what was measured here, or a sentence that it was not; empty where nothing is judged yet."""
     claim = claim_of(study, name)
-    found = tables.here(claim) if claim is not None else ""
-    return words.format(found) if found else "It was not measured in this study."
+    if claim is None:
+        return ""
+    found = tables.here(claim)
+    return words.format(found) if found else f"That {claim.title[0].lower()}{claim.title[1:]} was not measured in this study."
