@@ -20,6 +20,8 @@ from dashboard import address, showing  # noqa: E402
 STYLE = """<style>
 .block-container, [data-testid="stMainBlockContainer"] { padding-top: 4.5rem; padding-bottom: 2rem; max-width: 1240px; }
 .st-key-study-line p { font-size: 0.92rem; }
+.katex-display { overflow: visible !important; padding: 0.3rem 0; font-size: 0.95em; }
+@media (max-width: 640px) { .katex-display { font-size: 0.55em; } }
 @media (max-width: 640px) { .st-key-claims-layout > div { flex-direction: column-reverse; } }
 </style>"""
 

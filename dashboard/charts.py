@@ -286,7 +286,8 @@ def step_times(frame: pd.DataFrame) -> go.Figure:
 def coloured(figure: go.Figure, dark: bool) -> go.Figure:
     """Text and axes in the page's own text colour: the theme's grey for ticks has a contrast of less than 4.5 to 1."""
     ink, faint = ("#ecebe8", "#4a4845") if dark else ("#111111", "#d8d8d4")
-    figure.update_layout(font_color=ink, legend_font_color=ink, coloraxis_colorbar_tickfont_color=ink)
+    figure.update_layout(font_color=ink, legend_font_color=ink, legend_title_font_color=ink)
+    figure.update_annotations(font_color=ink)
     figure.update_xaxes(tickfont_color=ink, title_font_color=ink, gridcolor=faint)
     figure.update_yaxes(tickfont_color=ink, title_font_color=ink, gridcolor=faint)
     return figure

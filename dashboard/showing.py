@@ -157,13 +157,15 @@ def figure(
     key: str = "",
     select: bool = False,
     keeps: str = "",
+    first: bool = False,
 ) -> Any:
     """A figure under a sentence that says what it shows; below it where it is from, and its table, CSV, SVG and link.
 
     `drawing` is Plotly's or a text of SVG. `finding` comes from the data that is drawn. Returns Plotly's selection where
-    `select` is true; `keeps` is the choice that a click in SVG makes. The table is drawn when it is asked for.
+    `select` is true; `keeps` is the choice that a click in SVG makes; `first`: no heading but the page's title stands above
+    it. The table is drawn when it is asked for.
     """
-    st.subheader(finding, anchor=name)
+    (st.header if first else st.subheader)(finding, anchor=name)
     chosen_points = None
     if isinstance(drawing, str):
         clickable.draw(drawing, key=f"drawing-{name}", keeps=keeps)

@@ -51,7 +51,7 @@ def listed(study: Study, shown: pd.DataFrame, chosen: str) -> str:
             inside = "".join(item(study, claim, claim.id == chosen) for claim in rest)
             unfolded = " open" if not first or chosen in {claim.id for claim in rest} else ""
             lines += f"<details{unfolded}><summary>{len(rest)} not judged</summary>{inside}</details>"
-        whole.append(f"<h3>{escape(str(section))} {escape(SECTIONS.get(str(section), ''))}</h3>{lines}")
+        whole.append(f"<h2>{escape(str(section))} {escape(SECTIONS.get(str(section), ''))}</h2>{lines}")
     return f'<div class="scroll list" tabindex="0" role="region" aria-label="Claims by section">{"".join(whole)}</div>'
 
 

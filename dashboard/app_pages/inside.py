@@ -30,6 +30,7 @@ def show_kernels(study: Study) -> None:
     by_seed = {seed: found for seed in frames.seeds(study, run) if (found := frames.kernels_by_epoch(study, run, seed))}
     if not by_seed:
         showing.stop("The kernels of this run are not there yet.")
+    st.header("First-layer kernels")
     epochs = sorted({epoch for found in by_seed.values() for epoch in found})
     epoch = address.steps("Epoch", epochs, "epoch", epochs[-1]) if len(epochs) > 1 else epochs[-1]
     columns = frames.columns(study, run)
@@ -135,6 +136,7 @@ def show_layers(study: Study) -> None:
     showing.figure(
         charts.layers(part, quantity), f"{told.capitalize()} at the end: {ends}", part, f"layers-{run}-{quantity}",
         f"{told} by layer over epochs, the mean of the seeds",
+        first=True,
         source=f"{study.address}, {run}: measured after every epoch on one batch of validation pictures; epoch 0 is the start.",
     )  # fmt: skip
     showing.leads_to(study, "relu-faster", "biases-of-one", "no-input-normalisation")
@@ -170,6 +172,7 @@ def show_map(study: Study) -> None:
     )
     chosen = showing.figure(
         charts.hidden_map(frame, by), finding, frame, "map", "A point a test picture, coloured by class or by right and wrong",
+        first=True,
         source=f"{study.address}, {run}, {model}. A click shows the picture and its neighbours.", select=True,
     )  # fmt: skip
     points = chosen["selection"]["points"] if chosen else []

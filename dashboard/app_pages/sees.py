@@ -209,6 +209,7 @@ def show_confusions(study: Study) -> None:
     with left:
         showing.figure(
             drawn, finding, table, "confusions", "Confusions: true classes down, predicted ones across",
+            first=True,
             source=f"{study.address}, {run}, {model}: true classes down, predicted ones across. A click shows the pictures.",
             keeps="cell",
         )  # fmt: skip

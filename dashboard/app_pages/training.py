@@ -61,6 +61,7 @@ def show_figure1(study: Study) -> None:
     showing.figure(
         charts.figure1(curves, threshold, means, ratio), finding, curves, "figure1",
         "Training error over epochs for ReLU (solid) and tanh (dashed), a thin line a seed, and the threshold",
+        first=True,
         source=f"{study.address}. Thin lines: one seed each; thick: their mean. {about_rates(study)}.",
     )  # fmt: skip
     tried = frames.rates_tried(study)
@@ -82,6 +83,7 @@ def show_components(study: Study) -> None:
     shown = table.drop(columns="values")
     showing.figure(
         charts.components(table), finding, shown, "components", "Each run's difference from base in points of top-1 error",
+        first=True,
         source="Ten patches, means over seeds. Right of 0 a run errs more than base. Intervals are those of the claims, which "
         "hold for all comparisons of a study at once; a run without one is compared by no claim, or has a single seed.",
     )  # fmt: skip
@@ -117,6 +119,7 @@ def show_curves(study: Study) -> None:
     finding = f"{words.capitalize()} at the end: lowest {least}" + (f", highest {most}" if len(ends) > 1 else "")
     showing.figure(
         charts.training(part, quantity, names), finding, part, "training", f"{words} over epochs, one colour a run",
+        first=True,
         source=f"{study.address}. Thin lines: one seed each; thick: their mean.",
     )  # fmt: skip
     showing.leads_to(

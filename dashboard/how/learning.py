@@ -24,11 +24,59 @@ STEPS = 60
 DIVIDED_AT = 30
 
 
+EQUATIONS = (
+    (
+        "Response normalisation (section 3.3)",
+        r"b^i_{x,y} = a^i_{x,y} \Big/ "
+        r"\left( k + \alpha \sum_{j=\max(0,\,i-n/2)}^{\min(N-1,\,i+n/2)} (a^j_{x,y})^2 \right)^{\beta}",
+        (
+            ("a, i, x, y", "a kernel map's answer after ReLU: map i, place x, y", "`a[:, i]`", ""),
+            ("N", "maps in the layer, of one column", "`maps = a.shape[1]`", ""),
+            ("n", "neighbouring maps that count, 5", "`constants.n`, `reach = n // 2`", "size=5"),
+            ("k, beta", "2 and 0.75", "`constants.k`, `constants.beta`", "the same"),
+            ("alpha", "1e-4, on the sum of squares", "`constants.alpha`", "alpha-145"),
+        ),
+        ("study/network/normalisation.py", "response_normalisation"),
+        "3.3",
+    ),
+    (
+        "Colour augmentation (section 4.1)",
+        r"[I^R_{xy}, I^G_{xy}, I^B_{xy}]^T \mathrel{+}= [\mathbf p_1, \mathbf p_2, \mathbf p_3]\,"
+        r"[\alpha_1\lambda_1, \alpha_2\lambda_2, \alpha_3\lambda_3]^T",
+        (
+            ("I", "the red, green and blue of a pixel", "the picture, 0 to 255", ""),
+            (
+                "p, lambda",
+                "eigenvectors and eigenvalues of the colours' covariance",
+                "prepare/packed.json",
+                "square roots of lambda",
+            ),
+            ("alpha", "drawn once for each use of a picture, deviation 0.1", "`colour_deviation`", "the same"),
+        ),
+        ("study/data/feeding.py", "colour_axes"),
+        "4.1",
+    ),
+    (
+        "The update (section 5)",
+        r"\begin{aligned} v_{i+1} &= 0.9\, v_i - 0.0005\, \epsilon\, w_i - \epsilon "
+        r"\left\langle \tfrac{\partial L}{\partial w} \big|_{w_i}"
+        r"\right\rangle_{D_i} \\ w_{i+1} &= w_i + v_{i+1} \end{aligned}",
+        (
+            ("i", "the step, a batch D of 128 pictures each", "`batch`", "128"),
+            ("v", "the velocity (momentum 0.9)", "`velocity`", "momW=0.9"),
+            ("epsilon", "the learning rate, inside the velocity", "`rate`", "epsW=0.01, epsB=0.02"),
+            ("0.0005", "weight decay", "`decay`", "wc=0.0005, none for biases"),
+            ("dL/dw", "the loss's gradient, the mean over the batch", "`slope`", ""),
+        ),
+        ("study/training/update.py", "printed_update"),
+        "5",
+    ),
+)
+
+
 def learning(study: Study | None) -> None:
     st.header("The update rule: a velocity that remembers")
-    st.latex(r"v_{i+1} = 0.9\, v_i - 0.0005\, \epsilon\, w_i "
-        r"- \epsilon \left\langle \tfrac{\partial L}{\partial w} \right\rangle_{D_i}"
-             r"\qquad w_{i+1} = w_i + v_{i+1}")  # fmt: skip
+    st.latex(EQUATIONS[2][1])
     columns = st.columns(3)
     with columns[0]:
         momentum = address.slider("Momentum", 0.0, 0.99, "momentum", numbers.MOMENTUM, step=0.01)
@@ -148,55 +196,6 @@ def _hand_made(study: Study | None) -> str:
     )
 
 
-EQUATIONS = (
-    (
-        "Response normalisation (section 3.3)",
-        r"b^i_{x,y} = a^i_{x,y} \Big/ "
-        r"\left( k + \alpha \sum_{j=\max(0,\,i-n/2)}^{\min(N-1,\,i+n/2)} (a^j_{x,y})^2 \right)^{\beta}",
-        (
-            ("a, i, x, y", "a kernel map's answer after ReLU: map i, place x, y", "`a[:, i]`", ""),
-            ("N", "maps in the layer, of one column", "`maps = a.shape[1]`", ""),
-            ("n", "neighbouring maps that count, 5", "`constants.n`, `reach = n // 2`", "size=5"),
-            ("k, beta", "2 and 0.75", "`constants.k`, `constants.beta`", "the same"),
-            ("alpha", "1e-4, on the sum of squares", "`constants.alpha`", "alpha-145"),
-        ),
-        ("study/network/normalisation.py", "response_normalisation"),
-        "3.3",
-    ),
-    (
-        "Colour augmentation (section 4.1)",
-        r"[I^R_{xy}, I^G_{xy}, I^B_{xy}]^T \mathrel{+}= [\mathbf p_1, \mathbf p_2, \mathbf p_3]\,"
-        r"[\alpha_1\lambda_1, \alpha_2\lambda_2, \alpha_3\lambda_3]^T",
-        (
-            ("I", "the red, green and blue of a pixel", "the picture, 0 to 255", ""),
-            (
-                "p, lambda",
-                "eigenvectors and eigenvalues of the colours' covariance",
-                "prepare/packed.json",
-                "square roots of lambda",
-            ),
-            ("alpha", "drawn once for each use of a picture, deviation 0.1", "`colour_deviation`", "the same"),
-        ),
-        ("study/data/feeding.py", "colour_axes"),
-        "4.1",
-    ),
-    (
-        "The update (section 5)",
-        r"v_{i+1} = 0.9\, v_i - 0.0005\, \epsilon\, w_i - \epsilon \left\langle \tfrac{\partial L}{\partial w} \big|_{w_i}"
-        r"\right\rangle_{D_i}, \qquad w_{i+1} = w_i + v_{i+1}",
-        (
-            ("i", "the step, a batch D of 128 pictures each", "`batch`", "128"),
-            ("v", "the velocity (momentum 0.9)", "`velocity`", "momW=0.9"),
-            ("epsilon", "the learning rate, inside the velocity", "`rate`", "epsW=0.01, epsB=0.02"),
-            ("0.0005", "weight decay", "`decay`", "wc=0.0005, none for biases"),
-            ("dL/dw", "the loss's gradient, the mean over the batch", "`slope`", ""),
-        ),
-        ("study/training/update.py", "printed_update"),
-        "5",
-    ),
-)
-
-
 def equations(study: Study | None) -> None:
     st.header("The paper's three equations, symbol by symbol")
     for title, formula, symbols, (file, function), section in EQUATIONS:
@@ -209,7 +208,7 @@ def equations(study: Study | None) -> None:
             st.table(table, hide_index=True)
         with right:
             st.caption(f"Our lines, {file}:")
-            st.code(source_of(Path(file), function), language="python", wrap_lines=True)
+            st.code(source_of(Path(file), function), language=None, wrap_lines=True)
         told = [f"{one.what}: the paper {one.paper}, the code {one.code}" for one in DIFFERENCES if one.section == section]
         if told:
             st.caption("Where the released code differs: " + showing.plain("; ".join(told)) + ".")
