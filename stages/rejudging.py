@@ -5,10 +5,12 @@ The code of a pin's commit runs in a worktree of Git, which is removed afterward
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from study.judging.registration import EXPLORATORY
 from study.judging.row import Row
 
 BROKEN = 3  # the exit status of --strict
+PYPROJECT = "pyproject.toml"
 WORDS = "--json"  # what `stages.judge --pinned NAME` takes to print words alone
 
 
@@ -54,14 +57,25 @@ def _words_in(tree: Path, pinned: Path) -> dict[str, str]:
     place = tree / files.PINNED / pinned.name if knows_pins else tree / files.RESULTS / study
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(pinned, place)
-    command = [sys.executable, "-m", "stages.judge", *(("--pinned", pinned.name, WORDS) if knows_pins else ())]
+    command = [*_python(tree), "-m", "stages.judge", *(("--pinned", pinned.name, WORDS) if knows_pins else ())]
     if not knows_pins:
         shutil.copyfile(pinned / PARAMS, tree / PARAMS)
-    done = subprocess.run(command, cwd=tree, capture_output=True, text=True)
+    own = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}  # uv would warn of another one
+    done = subprocess.run(command, cwd=tree, env=own, capture_output=True, text=True)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise ValueError(f"the code of its commit cannot judge it here: {last}")
     return dict(json.loads(done.stdout)) if knows_pins else pinned_words(place)
+
+
+def _python(tree: Path) -> list[str]:
+    """Python with the packages that a checkout declares: ours if it declares the same, else one that uv makes for it."""
+    declared = [tomllib.loads((root / PYPROJECT).read_text("utf-8"))["project"]["dependencies"] for root in (Path(), tree)]
+    if declared[0] == declared[1]:
+        return [sys.executable]
+    if shutil.which("uv") is None:
+        raise ValueError("the code of its commit needs other packages than are installed here; install uv, which brings them")
+    return ["uv", "run", "--quiet", "--no-default-groups", "--group", "pipeline", "python"]
 
 
 def differences(name: str, held: Mapping[str, str], then: Mapping[str, str], rows: Sequence[Row]) -> str:

@@ -126,7 +126,7 @@ def _study(params: Mapping[str, Any]) -> str:
     if chosen.study != study:
         raise SettingsError(
             f"study is {study!r}, but the rest of params.yaml is {chosen.study!r}; set it back, or choose another study with: "
-            f"uv run python -m stages.choose {study}"
+            f"uv run python -m stages.choose {study}; `uv run dvc repro` brings back what DVC has taken out of results/ meanwhile"
         )
     return study
 

@@ -158,6 +158,10 @@ def stray(root: Path, pinned: bool) -> None:
     shutil.copyfile(folder / "seed-9/kernels.npy", folder / "seed-11/kernels.npy")
 
 
+def linked_seed(root: Path, pinned: bool) -> None:
+    (of_study(root, pinned) / "train/base/seed-11").symlink_to("seed-9")
+
+
 def gone(root: Path, pinned: bool) -> None:
     (of_study(root, pinned) / "evaluate/one_column/centre_patch.npz").unlink()
 
@@ -233,8 +237,21 @@ TAMPERED: dict[str, tuple[Callable[[Path, bool], object], str]] = {
     ),
     "no word of the pictures": (
         record("train-one_column", lambda r: r.pop("data_sha256")),
-        "train-one_column saw other pictures",
+        "the record of train-one_column does not say which pictures it saw",
     ),
+    "no word of the pictures that were evaluated": (
+        record("evaluate-one_column", lambda r: r.pop("data_sha256")),
+        "the record of evaluate-one_column does not say which pictures it saw",
+    ),
+    "no word of the weights that were evaluated": (
+        record("evaluate-one_column", lambda r: r.pop("inputs")),
+        "the record of evaluate-one_column does not say which weights it read",
+    ),
+    "no word of one seed's weights": (
+        record("evaluate-one_column", lambda r: r["inputs"].pop(f"{RESULTS}/train/one_column/seed-2/weights.safetensors")),
+        "the record of evaluate-one_column does not say which weights it read",
+    ),
+    "a link in place of a seed": (linked_seed, "train/base/seed-11 was not written by train-base"),
     "other training code": (record("train-one_column", lambda r: r.update(training_code="d" * 64)), "equal training code"),
     "no word of the training code": (record("train-one_column", lambda r: r.pop("training_code")), "equal training code"),
     "another precision on record": (
@@ -420,3 +437,17 @@ def test_broken_locks_are_files_and_claims_that_were_registered_otherwise(root: 
         "evaluate/one_column/ten_patches.npz is not what evaluate-one_column wrote",
         "two-columns is exploratory: since its runs another numbers",
     ]
+
+
+def test_a_pins_code_runs_with_the_packages_that_its_commit_declares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tree").mkdir()
+    for root in (tmp_path, tmp_path / "tree"):
+        (root / "pyproject.toml").write_text('[project]\ndependencies = ["torch==2.15.0"]\n')
+    assert rejudging._python(tmp_path / "tree") == [sys.executable]
+    (tmp_path / "tree/pyproject.toml").write_text('[project]\ndependencies = ["torch==2.15.0", "statsmodels==0.15.1"]\n')
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert rejudging._python(tmp_path / "tree")[:2] == ["uv", "run"]
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(ValueError, match="install uv, which brings them"):
+        rejudging._python(tmp_path / "tree")
