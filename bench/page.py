@@ -99,11 +99,13 @@ def settle(tab: Any) -> None:
 
 
 def clicked(tab: Any, click: Callable[[], None]) -> float:
-    """Seconds from a click until the page that follows is drawn; the address holds every choice, so it changes last."""
+    """Seconds from a click until the page that follows is drawn: its address holds every choice, `foot` too, when all is there."""
     before = tab.url
     began = time.perf_counter()
     click()
-    tab.wait_for_function("before => location.href != before", arg=before, timeout=1000 * SECONDS, polling=10)
+    tab.wait_for_function(
+        "before => location.href != before && location.search.includes('foot=')", arg=before, timeout=1000 * SECONDS, polling=10
+    )
     settle(tab)
     return time.perf_counter() - began
 

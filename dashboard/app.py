@@ -22,7 +22,7 @@ STYLE = """<style>
 .st-key-study-line p { font-size: 0.92rem; }
 .katex-display { overflow: visible !important; padding: 0.3rem 0; font-size: 0.95em; }
 @media (max-width: 640px) { .katex-display { font-size: 0.55em; } }
-@media (max-width: 640px) { .st-key-claims-layout > div { flex-direction: column-reverse; } }
+@media (max-width: 640px) { .st-key-claims-layout > div > [data-testid=stHorizontalBlock] > div:first-child { order: 2; } }
 </style>"""
 
 

@@ -128,7 +128,10 @@ def network(href: Mapping[str, str]) -> str:
         boxes = [(2, width - 4)] if whole else [(2, width / 2 - 9), (width / 2 + 7, width / 2 - 9)]
         thin = name in ("normalise", "pool")
         top, tall = (y + 3, high - 6) if thin else (y, high)
-        drawn = "".join(
+        whole_row = (
+            f'<rect x="0" y="{y}" width="{width}" height="{high}" fill="#fff" fill-opacity="0"/>'  # a click anywhere counts
+        )
+        drawn = whole_row + "".join(
             f'<rect class="block" x="{x:.0f}" y="{top}" width="{wide:.0f}" height="{tall}" '
             f'rx="{11 if thin else 4}" stroke-dasharray="{"3 2" if thin else "none"}"/>'
             f'<text class="name" x="{x + wide / 2:.0f}" y="{y + 18}" text-anchor="middle" font-size="13">{words}</text>'
