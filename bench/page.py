@@ -99,7 +99,7 @@ def settle(tab: Any) -> None:
 
 
 def clicked(tab: Any, click: Callable[[], None]) -> float:
-    """Seconds from a click until the page that follows is drawn: its address holds every choice, `foot` too, when all is there."""
+    """Seconds from a click until the page that follows is drawn: its address holds every choice, `foot` too, at the end."""
     before = tab.url
     began = time.perf_counter()
     click()

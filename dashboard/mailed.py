@@ -81,7 +81,7 @@ def _claims(claims: pd.DataFrame) -> list[str]:
         of_group = claims[claims["group"] == group]
         if len(of_group):
             parts += [f"<h2>{escape(group.capitalize())}</h2>", _table(tables.claim_table(of_group))]
-    effects = claims[(claims["unit"] == "error difference") & (claims["kind"] == "effect") & claims["ours"].notna()]
+    effects = verdicts.effects_on_the_error(claims)
     if len(effects):
         largest = effects.loc[effects["ours"].abs().idxmax()]
         finding = f"Effects on the error; the largest is {tables.here(largest)}"

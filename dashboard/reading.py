@@ -135,7 +135,7 @@ def arrays_of(study: Study, name: str) -> dict[str, np.ndarray]:
     if not path.is_file():
         return {}
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {key: arrays[key] for key in arrays.files}
     except Exception:  # noqa: BLE001  damaged archives raise anything from EOFError to zlib's own
         study.notes.append(f"{name} cannot be read; it is damaged or still being written.")

@@ -10,7 +10,7 @@ import pandas as pd
 from dashboard.reading import Study, dictionary, dictionary_of, hash_of, json_of
 from study.judging import staleness
 from study.judging.row import COLUMNS
-from study.judging.verdicts import GROUPS, NOT_JUDGED
+from study.judging.verdicts import GROUPS, NOT_JUDGED, WITHHELD
 
 CLAIMS = COLUMNS  # a claim's row in judge/claims.json
 NUMBERS = ("paper", "paper_top5", "ours", "low", "high", "ours_top5", "low_top5", "high_top5", "p", "visible")
@@ -50,8 +50,14 @@ def _current(study: Study, table: pd.DataFrame) -> pd.DataFrame:
         reason = f"{changed} is not the file that was judged" if changed else stale if rests_on else ""
         if reason:
             renew = "restore it, then look again" if study.pinned else "`uv run dvc repro`"
-            table.loc[row, ["verdict", "group", "why", "decide"]] = ["withheld", NOT_JUDGED, f"stale: {reason}", renew]
+            table.loc[row, ["verdict", "group", "why", "decide"]] = [WITHHELD, NOT_JUDGED, f"stale: {reason}", renew]
     return table
+
+
+def effects_on_the_error(claims: pd.DataFrame) -> pd.DataFrame:
+    """The claims that compare errors and have a number; those that are withheld have none that may be drawn."""
+    measured = claims["ours"].notna() & (claims["verdict"] != WITHHELD)
+    return claims[measured & (claims["unit"] == "error difference") & (claims["kind"] == "effect")]
 
 
 def made_by(study: Study, claim: Any) -> list[dict[str, Any]]:

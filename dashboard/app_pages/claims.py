@@ -114,7 +114,7 @@ with left:
 with right:
     one_claim(study, next(claims[claims["id"] == chosen].itertuples()))
 
-effects = claims[(claims["unit"] == "error difference") & (claims["kind"] == "effect") & claims["ours"].notna()]
+effects = verdicts.effects_on_the_error(claims)
 if len(effects):
     from dashboard import charts  # Plotly takes a second to import
 

@@ -222,7 +222,11 @@ def claims() -> None:
     if both.empty:
         return
     ends = {frozenset((HELD, NOT_HELD))}
-    opposite = differ[[frozenset(both) in ends for both in zip(differ["group_a"], differ["group_b"], strict=True)]]
+    opposite = (
+        differ[[frozenset(both) in ends for both in zip(differ["group_a"], differ["group_b"], strict=True)]]
+        if len(differ)
+        else differ
+    )
     st.header("Claims that differ")
     st.subheader(f"Of {len(both)} claims {len(differ)} have another verdict, {len(opposite)} an opposite one")
     rows = []

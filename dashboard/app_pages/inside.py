@@ -78,7 +78,7 @@ def one_kernel(study: Study, run: str, by_seed: dict[int, dict[int, np.ndarray]]
     if not patches:
         return
     left, right = st.columns([1, 6])
-    left.image(looking.enlarged(kernel), width="stretch", alt=f"Kernel {number} of seed {seed}")
+    left.image(looking.enlarged(kernel), width=150, alt=f"Kernel {number} of seed {seed}")
     with right:
         cells = {f"test-{row}": galleries.encoded(looking.grown(patch), exact=True) for row, _, patch in patches}
         if clicked := clickable.draw(galleries.tiles(cells, label="patch of", columns=BEST), key="patches"):

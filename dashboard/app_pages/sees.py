@@ -53,7 +53,7 @@ def own_picture(study: Study) -> None:
         st.info(found)
         return
     left, middle, right = st.columns([2, 5, 7])
-    left.image(own, caption="your picture", width="stretch", alt="Your picture")
+    left.image(own, caption="your picture", width=170, alt="Your picture")
     likeliest = np.argsort(-found.probabilities, kind="stable")[:5]
     with middle:
         st.subheader(f"{class_of(likeliest[0])}, says the network, with {found.probabilities[likeliest[0]]:.0%}")
@@ -83,7 +83,7 @@ def one_picture(study: Study, run: str, model: str, options: list[str]) -> None:
     left, middle, right = st.columns([2, 5, 7])
     picture = pictures.picture_of(study, split, row)
     if picture is not None:
-        left.image(picture, width="stretch", alt=f"{split} picture {row}")
+        left.image(picture, width=170, alt=f"{split} picture {row}")
     with middle:
         if found is not None and model in found.best and row < len(found.labels):
             best, shares = found.best[model][row], frames.probabilities(study, run).get(model)

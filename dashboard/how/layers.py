@@ -49,7 +49,7 @@ def convolution(subject: Subject) -> None:
         (looking.grown(looking.map_tile(lit[number], float(lit[number].max())), 176), "after ReLU"),
     )
     for place, (picture, caption) in zip(places, shown, strict=True):
-        place.image(picture, caption=caption, width="stretch", alt=caption)
+        place.image(picture, caption=caption, width=230, alt=caption)
     activations(subject, answers)
     first = numbers.LAYERS[0]
     asked(

@@ -86,7 +86,7 @@ def choose(study: Study) -> Subject:
         kernels=by_epoch[max(by_epoch)], settings=looking.network_settings(study, run), network=network(study, run, seed),
     )  # fmt: skip
     subject = with_picture(subject, own)
-    left.image(subject.picture, width="stretch", alt="The picture that all parts look at")
+    left.image(subject.picture, width=150, alt="The picture that all parts look at")
     if subject.row is None and own is None:
         st.info(
             "The pictures of this study are not on this machine, so a drawn one stands in; `uv run dvc repro prepare` brings "
