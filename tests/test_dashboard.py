@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 APP = Path("dashboard/app.py")  # of the current folder: a checkout whose dashboard is the project's
 VIEWS = {  # by page, the choices that change all of it
     "start": [{}],
-    "claims": [{}],
+    "claims": [{"effects": "True"}],
     "how": [{"part": part} for part in parts.NAMES],
     "sees": [{"view": view} for view in ("pictures", "confusions", "tables")],
     "inside": [{"view": view} for view in ("kernels", "layers", "map")],

@@ -114,11 +114,11 @@ with left:
 with right:
     one_claim(study, next(claims[claims["id"] == chosen].itertuples()))
 
-effects = verdicts.effects_on_the_error(claims)
-if len(effects):
+
+def all_effects(effects: pd.DataFrame) -> None:
+    """Every effect on the error with its interval, in one figure."""
     from dashboard import charts  # Plotly takes a second to import
 
-    st.header("Effects on the error")
     seen = effects[(effects["low"] > 0) | (effects["high"] < 0)]
     largest = effects.loc[effects["ours"].abs().idxmax()]
     finding = (
@@ -129,6 +129,11 @@ if len(effects):
         charts.claim_effects(effects), finding, tables.claim_table(effects), "effects",
         "Effects measured here in points of error with their intervals",
         source="Right of 0 is the paper's direction; its own number stands in words, since data and scale differ. The verdict "
-        "decides, not the interval alone: it asks for enough seeds, and for an effect that matters.",
+        "decides, not the interval alone: it asks for enough seeds, and for an effect that matters.", first=True,
     )  # fmt: skip
+
+
+effects = verdicts.effects_on_the_error(claims)
+if len(effects) and address.switch(f"All {len(effects)} effects on the error in one figure", "effects"):
+    all_effects(effects)
 showing.download(claims, "claims", "All claims as CSV")

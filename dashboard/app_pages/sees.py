@@ -72,7 +72,9 @@ def own_picture(study: Study) -> None:
 def one_picture(study: Study, run: str, model: str, options: list[str]) -> None:
     """The picture that is chosen: its five labels as in Figure 4, and its neighbours, each of which can become the query."""
     default = options[0] if options else "test-0"
-    counts = frames.counts(study)
+    counts, seen = frames.counts(study), frames.predictions(study, run)
+    if seen is not None:
+        counts["test"] = max(counts.get("test", 0), len(seen.labels))
     every = [f"{split}-{row}" for split in ("test", "train") for row in range(counts.get(split, 0))]
     chosen = address.chosen("query", every or [default], default, "picture")
     split, _, text = chosen.partition("-")
