@@ -55,6 +55,7 @@ def composed(study: str, changes: Sequence[str] = (), own: Mapping[str, Any] | N
     if not only:
         _check_network(wanted, params["train"]["network"]["architecture"], **names)
     params = merged(params, own)
+    params["curves"] = params["curves"] or {}  # `curves: null` in a study's file: without Figure 1
     if only:
         params["runs"] = _selected(params["runs"], only)
     download = params["download"]

@@ -159,7 +159,7 @@ def _table(params: Mapping[str, Any], shared: str, table: str) -> list[tuple[str
     for name in (shared, table):
         if not isinstance(params[name], Mapping):
             raise SettingsError(f"{name} is {params[name]!r}; give a block of settings")
-    if not params[table]:
+    if not params[table] and table != "curves":  # a study without Figure 1 has no curves
         raise SettingsError(f"{table} is empty; name at least one entry")
     for name in params[table]:
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):

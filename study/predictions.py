@@ -86,10 +86,9 @@ def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 def _read(path: Path) -> dict[str, np.ndarray]:
     """All arrays of a file, each checked against its checksum."""
+    content = path.read_bytes()
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except OSError:
-        raise
     except Exception:  # what damaged bytes raise is anything from EOFError to zlib's own
         raise ValueError("it is damaged, or holds something else than predictions") from None

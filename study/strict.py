@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -76,8 +77,12 @@ def array(path: Path) -> np.ndarray:
 
 
 def arrays(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+    content = path.read_bytes()
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except Exception:  # what damaged bytes raise is anything from EOFError to zlib's own
+        raise ValueError("it is damaged, or holds something else than arrays") from None
 
 
 def kernels(path: Path) -> np.ndarray:

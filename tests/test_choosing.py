@@ -70,6 +70,11 @@ def test_a_scale_is_complete(scale: str) -> None:
     assert {"relu", "tanh"} == set(block["curves"]) and {"network", "seeds", "batch", "epochs"} <= set(block["converge"])
 
 
+def test_a_study_without_figure_1_has_no_curves() -> None:
+    params = composed("imagewoof")
+    assert params["curves"] == {} and resolve(params).curves == {}
+
+
 WHOLE = {  # kernels and neurons that the runs of the whole network have had from the first, those of the author's runs among them
     "base": ((96, 256, 384, 384, 256), (4096, 4096), 2),
     "one_column": ((48, 128, 192, 192, 256), (4096, 4096), 1),

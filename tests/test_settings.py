@@ -111,7 +111,6 @@ def test_a_run_differs_from_the_base_by_its_own_lines() -> None:
         ("train.learning.rate.initial", float("nan"), "give a finite number"),
         ("train.learning.rate.initial", 10**309, "give a finite number"),
         ("train.learning.rate.initial", -1, "learning rate is positive"),
-        ("curves", {}, "curves is empty"),
         ("retrieve.run", "best", "retrieve.run is 'best', which is no run; use one of: base"),
         ("retrieve.seed", 9, "name one of its seeds"),
     ],
