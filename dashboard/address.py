@@ -105,46 +105,40 @@ def _keep_widget(name: str) -> None:
 def segmented(label: str, options: Sequence[T], name: str, default: T, names: Callable[[Any], str] = str, **more: Any) -> T:
     """One of a few, side by side."""
     value = chosen(name, options, default, label.lower())
-    st.session_state[name] = value
-    st.segmented_control(label, options, format_func=names, required=True, key=name, on_change=_keep_widget, args=(name,), **more)
-    return value
+    return _shown(st.segmented_control, name, value, label, options, format_func=names, required=True, **more)
 
 
 def select(label: str, options: Sequence[T], name: str, default: T, names: Callable[[Any], str] = str, **more: Any) -> T:
     """One of many."""
-    value = chosen(name, options, default, label.lower())
-    st.session_state[name] = value
-    st.selectbox(label, options, format_func=names, key=name, on_change=_keep_widget, args=(name,), **more)
-    return value
+    return _shown(st.selectbox, name, chosen(name, options, default, label.lower()), label, options, format_func=names, **more)
 
 
 def slider(label: str, lowest: float, highest: float, name: str, default: float, step: float = 1, **more: Any) -> Any:
     """A number of a range."""
     value = number(name, lowest, highest, default, label.lower())
-    st.session_state[name] = value
-    st.slider(label, lowest, highest, step=step, key=name, on_change=_keep_widget, args=(name,), **more)
-    return value
+    return _shown(st.slider, name, value, label, lowest, highest, step=step, **more)
 
 
 def steps(label: str, options: Sequence[T], name: str, default: T, names: Callable[[Any], str] = str, **more: Any) -> T:
     """One of an ordered few, on a slider."""
-    value = chosen(name, options, default, label.lower())
-    st.session_state[name] = value
-    st.select_slider(label, options, format_func=names, key=name, on_change=_keep_widget, args=(name,), **more)
-    return value
+    return _shown(
+        st.select_slider, name, chosen(name, options, default, label.lower()), label, options, format_func=names, **more
+    )
 
 
 def switch(label: str, name: str, default: bool = False, **more: Any) -> bool:
     """On or off."""
-    value = chosen(name, (True, False), default, label.lower())
-    st.session_state[name] = value
-    st.toggle(label, key=name, on_change=_keep_widget, args=(name,), **more)
-    return value
+    return _shown(st.toggle, name, chosen(name, (True, False), default, label.lower()), label, **more)
 
 
 def pills(label: str, options: Sequence[str], name: str, names: Callable[[Any], str] = str, **more: Any) -> list[str]:
     """Any number of them; none stands for all."""
     value = several(name, options, label.lower())
+    return _shown(st.pills, name, value, label, options, selection_mode="multi", format_func=names, **more)
+
+
+def _shown(widget: Callable[..., Any], name: str, value: T, *arguments: Any, **more: Any) -> T:
+    """Streamlit's widget with the value of a choice; what it is changed to is kept."""
     st.session_state[name] = value
-    st.pills(label, options, selection_mode="multi", format_func=names, key=name, on_change=_keep_widget, args=(name,), **more)
+    widget(*arguments, key=name, on_change=_keep_widget, args=(name,), **more)
     return value

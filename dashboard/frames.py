@@ -129,14 +129,17 @@ def class_errors(study: Study, run: str) -> pd.DataFrame:
 
 def curves(study: Study) -> pd.DataFrame:
     """Training curves of all runs: `run`, `seed`, then the columns of outputs.CURVE."""
-    return _stacked(
-        [
-            table_of(study, f"train/{run}/{outputs.seed_folder(seed)}/curve.csv", outputs.CURVE).assign(run=run, seed=seed)
-            for run in runs(study, "train")
-            for seed in seeds(study, run)
-        ],
-        ("run", "seed", *outputs.CURVE),
-    )
+    return _of_trainings(study, "curve.csv", outputs.CURVE)
+
+
+def _of_trainings(study: Study, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
+    """A table that every training writes, those of all runs and seeds under one another."""
+    tables = [
+        table_of(study, f"train/{run}/{outputs.seed_folder(seed)}/{name}", columns).assign(run=run, seed=seed)
+        for run in runs(study, "train")
+        for seed in seeds(study, run)
+    ]
+    return _stacked(tables, ("run", "seed", *columns))
 
 
 def _judged(metrics: dict[str, Any]) -> tuple[float, list[int]]:
@@ -253,14 +256,7 @@ def colourfulness(study: Study, run: str) -> pd.DataFrame:
 
 def layers(study: Study) -> pd.DataFrame:
     """What was measured of the layers while the runs were trained: `run`, `seed`, then the columns of outputs.LAYERS."""
-    return _stacked(
-        [
-            table_of(study, f"train/{run}/{outputs.seed_folder(seed)}/layers.csv", outputs.LAYERS).assign(run=run, seed=seed)
-            for run in runs(study, "train")
-            for seed in seeds(study, run)
-        ],
-        ("run", "seed", *outputs.LAYERS),
-    )
+    return _of_trainings(study, "layers.csv", outputs.LAYERS)
 
 
 def hidden_map(study: Study) -> tuple[np.ndarray, float]:

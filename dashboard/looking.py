@@ -83,8 +83,9 @@ def mean_of_masks(network: in_numpy.Network, pool5: np.ndarray, count: int, seed
     All masks at once: layer 6 is the same for all before its mask, so it is computed once.
     """
     random, (six, seven) = np.random.default_rng(seed), network.neurons()
+    kept = 1 - float(network.settings.get("dropout", 0.5))
     hidden6 = network.layer("fc6", pool5.reshape(-1))
-    masks6, masks7 = (random.random((count, size), dtype=np.float32) < 0.5 for size in (six, seven))
+    masks6, masks7 = (random.random((count, size), dtype=np.float32) < kept for size in (six, seven))
     logs = np.zeros(1)
     for first in range(0, count, 50):
         rows7 = network.layer("fc7", hidden6 * masks6[first : first + 50])

@@ -141,7 +141,8 @@ def _halving(study: Study) -> list[str]:
 
 
 def _neighbours(study: Study) -> list[str]:
-    """Five queries with their six nearest, where the pictures may be shown here."""
+    """Five queries with their six nearest. Drawn pictures are shown; photographs are others' and not ours to mail, so only their
+    classes are."""
     table, names = frames.neighbours(study), frames.class_names(study)
     rows = []
     for asked in table["query"].unique()[:5]:
@@ -149,7 +150,7 @@ def _neighbours(study: Study) -> list[str]:
         shown = [("test", int(asked), part["label"].iloc[0])]
         shown += [("train", int(row), label) for row, label in zip(part["neighbour"], part["neighbour_label"], strict=True)]
         for split, row, label in shown:
-            source = galleries.thumbnail(study, split, row)
+            source = galleries.thumbnail(study, split, row) if frames.is_synthetic(study) else ""
             name = escape(names[int(label)] if int(label) < len(names) else f"class {int(label)}")
             rows.append(f'<span><img src="{source}" alt="{name}"><br>{name}</span>' if source else f"<span>{name}</span>")
     if not rows:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -74,15 +73,6 @@ def array(path: Path) -> np.ndarray:
     if not np.isfinite(array).all():
         raise ValueError("it holds numbers that are not finite")
     return array
-
-
-def arrays(path: Path) -> dict[str, np.ndarray]:
-    content = path.read_bytes()
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except Exception:  # what damaged bytes raise is anything from EOFError to zlib's own
-        raise ValueError("it is damaged, or holds something else than arrays") from None
 
 
 def kernels(path: Path) -> np.ndarray:

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dashboard import charts, drawings, looking, parts
+from dashboard import charts, drawings, looking
+from dashboard.how import PARTS
 
 BACKGROUNDS = ("#ffffff", "#171614")  # of dashboard/.streamlit/config.toml
 
@@ -109,15 +110,15 @@ def test_an_interval_has_zero_in_its_middle_and_the_paper_s_direction_at_the_rig
 
 
 def test_a_drawing_stands_alone_as_a_file() -> None:
-    whole = drawings.standing_alone(f"<div>{drawings.network(dict.fromkeys(parts.NAMES, 'how?part=x'))}</div>")
+    whole = drawings.standing_alone(f"<div>{drawings.network(dict.fromkeys(PARTS, 'how?part=x'))}</div>")
     root = ElementTree.fromstring(whole)
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     assert not any(element.tag.endswith("}a") for element in root.iter())
 
 
 def test_figure_2_links_every_layer_to_a_part_and_crosses_where_the_paper_does() -> None:
-    drawn = drawings.network({part: f"how?part={part}" for part in parts.NAMES})
-    assert drawn.count("data-key") == len(drawings.ROWS) and {row[2] for row in drawings.ROWS} <= set(parts.NAMES)
+    drawn = drawings.network({part: f"how?part={part}" for part in PARTS})
+    assert drawn.count("data-key") == len(drawings.ROWS) and {row[2] for row in drawings.ROWS} <= set(PARTS)
     assert "conv1: 48 of 55 x 55" in drawn and "fc8: 1,000" in drawn
 
 

@@ -11,7 +11,8 @@ import pytest
 from scipy.stats import binomtest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import frames, parts, pictures, query, reading, showing, tables, verdicts
+from dashboard import frames, pictures, query, reading, showing, tables, verdicts
+from dashboard.how import PARTS
 from dashboard.reading import Study
 from study import predictions, storage
 from study.amounts import interval
@@ -26,7 +27,7 @@ APP = Path("dashboard/app.py")  # of the current folder: a checkout whose dashbo
 VIEWS = {  # by page, the choices that change all of it
     "start": [{}],
     "claims": [{"effects": "True"}],
-    "how": [{"part": part} for part in parts.NAMES],
+    "how": [{"part": part} for part in PARTS],
     "sees": [{"view": view} for view in ("pictures", "confusions", "tables")],
     "inside": [{"view": view} for view in ("kernels", "layers", "map")],
     "training": [{"view": view} for view in ("figure1", "components", "curves", "cost")],

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from dashboard import looking
 from study import in_numpy
 from study.checking import plain
 from study.network.alexnet import AlexNet
@@ -90,3 +91,13 @@ def test_what_is_not_known_is_refused() -> None:
         in_numpy.Network(settings={"architecture": "four_layer"}, weights={})
     with pytest.raises(ValueError, match="softsign"):
         in_numpy.activate(np.zeros(1), "softsign")
+
+
+def test_masks_are_drawn_by_the_networks_own_dropout() -> None:
+    """Without dropout every thinned network is the whole one; with little they lie nearer to it than with much."""
+    pool5, far = np.random.default_rng(2).random(8 * 2 * 2).astype(np.float32), {}
+    for dropout in (0.0, 0.1, 0.5):
+        _, ours = made(replace(SMALL, dropout=dropout))
+        mean, whole = looking.mean_of_masks(ours, pool5, 200), in_numpy.softmax(ours.logits(ours.hidden(pool5)))
+        far[dropout] = float((mean * (np.log(mean) - np.log(whole))).sum())
+    assert far[0.0] == pytest.approx(0, abs=1e-6) and far[0.1] < far[0.5]

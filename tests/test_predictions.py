@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from study import predictions, strict
+from study import predictions
 from study.predictions import Predictions
 
 LABELS = np.array([0, 7, 299])
@@ -105,7 +105,7 @@ def test_damaged_arrays_are_a_valueerror_for_the_judgement(written: Path, place:
     path = written / "kernels-by-epoch.npz"
     path.write_bytes(content[:cut])
     try:
-        arrays = strict.arrays(path)
+        arrays = predictions.read_arrays(path)
     except ValueError as refused:
         assert "damaged" in str(refused)
     else:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from dashboard import address, parts, showing
-from dashboard.how import layers, learning, regularising, subject
+from dashboard import address, showing
+from dashboard.how import PARTS, layers, learning, regularising, subject
 from dashboard.how.subject import Subject
 from dashboard.reading import Study
 
@@ -30,9 +30,7 @@ OF_THE_PAPER: dict[str, Callable[[Study | None], None]] = {
 
 st.title("How it works")
 study = showing.chosen()
-part = address.segmented(
-    "Part", list(parts.NAMES), "part", "convolution", names=parts.NAMES.__getitem__, label_visibility="collapsed"
-)
+part = address.segmented("Part", list(PARTS), "part", "convolution", names=PARTS.__getitem__, label_visibility="collapsed")
 if part in OF_THE_PAPER:
     OF_THE_PAPER[part](study)
 elif study is None:

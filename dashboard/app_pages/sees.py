@@ -72,14 +72,13 @@ def own_picture(study: Study) -> None:
 def one_picture(study: Study, run: str, model: str, options: list[str]) -> None:
     """The picture that is chosen: its five labels as in Figure 4, and its neighbours, each of which can become the query."""
     default = options[0] if options else "test-0"
-    counts, seen = frames.counts(study), frames.predictions(study, run)
-    if seen is not None:
-        counts["test"] = max(counts.get("test", 0), len(seen.labels))
+    counts, found = frames.counts(study), frames.predictions(study, run)
+    if found is not None:
+        counts["test"] = max(counts.get("test", 0), len(found.labels))
     every = [f"{split}-{row}" for split in ("test", "train") for row in range(counts.get(split, 0))]
     chosen = address.chosen("query", every or [default], default, "picture")
     split, _, text = chosen.partition("-")
     row = int(text)
-    found = frames.predictions(study, run) if split == "test" else None
     label = frames.label_of(study, split, row)
     st.header(f"{split.capitalize()} picture {row}" + (f": {class_of(label)}" if label is not None else ""), anchor="picture")
     left, middle, right = st.columns([2, 5, 7])
@@ -87,7 +86,7 @@ def one_picture(study: Study, run: str, model: str, options: list[str]) -> None:
     if picture is not None:
         left.image(picture, width=170, alt=f"{split} picture {row}")
     with middle:
-        if found is not None and model in found.best and row < len(found.labels):
+        if split == "test" and found is not None and model in found.best and row < len(found.labels):
             best, shares = found.best[model][row], frames.probabilities(study, run).get(model)
             place = np.flatnonzero(best == found.labels[row])
             told = f"right, as number {place[0] + 1}" if len(place) else "not the right one"
@@ -145,7 +144,6 @@ def show_pictures(study: Study) -> None:
         st.warning(f"Trainings diverged (seed {seeds}); nothing was searched with their networks.")
     own_picture(study)
     st.header("Test pictures")
-    options: list[str] = []
     choices = st.container(horizontal=True, vertical_alignment="bottom")
     with choices:
         run = showing.choose_run(study, width=200)
@@ -165,10 +163,9 @@ def show_pictures(study: Study) -> None:
     current = address.chosen("query", [*options, st.session_state.get("kept", {}).get("query", "test-0")], "test-0")
     shown = []
     for number in asked:
-        first = found.best[model][number, 0] if found is not None else None
-        caption = class_of(frames.label_of(study, "test", number) or 0)
-        if first is not None and found is not None:
-            right = int(found.labels[number])
+        caption = class_of(frames.label_of(study, "test", number))
+        if found is not None:
+            right, first = int(found.labels[number]), found.best[model][number, 0]
             caption = class_of(right) if first == right else f"{class_of(right)}, said: {class_of(first)}"
         shown.append(Shown(split="test", row=number, caption=caption, current=f"test-{number}" == current))
     if shown:

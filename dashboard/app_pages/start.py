@@ -7,7 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import clickable, drawings, frames, parts, showing, summary, tables, verdicts
+from dashboard import clickable, drawings, frames, showing, summary, tables, verdicts
+from dashboard.how import PARTS
 from dashboard.reading import Study
 from study.paper.numbers import neurons, parameters
 
@@ -60,7 +61,7 @@ claims = verdicts.claims(study)
 left, right = st.columns([5, 6], gap="large")
 with left:
     st.header("The network: click a part to see it work")
-    href = {part: clickable.link("how", study=study.address, part=part) for part in parts.NAMES}
+    href = {part: clickable.link("how", study=study.address, part=part) for part in PARTS}
     if part := clickable.draw(drawings.network(href), key="map"):
         showing.go_to("how", part=part)
 with right:
