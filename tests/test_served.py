@@ -148,7 +148,9 @@ def test_a_browser_asks_nothing_of_other_hosts(served: tuple[int, str]) -> None:
             tab.wait_for_selector("[data-test-script-state=notRunning]", timeout=1000 * SECONDS)
             tab.wait_for_timeout(500)
             icon = tab.evaluate("document.querySelector('link[rel~=icon]').href")
-            links = tab.eval_on_selector_all("a[href]", "found => found.map(link => link.href)")
+            links = tab.eval_on_selector_all(  # whole addresses, of links in drawings too, whose `href` is an object
+                "a[href]", "found => found.map(link => new URL(link.getAttribute('href'), document.baseURI).href)"
+            )
             assert icon.startswith(f"http://127.0.0.1:{port}/media/")
             assert {link for link in links if not link.startswith(f"http://127.0.0.1:{port}/")} <= {PAPER}
             context.close()
