@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -14,9 +15,15 @@ import numpy as np  # noqa: E402
 import streamlit as st  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from dashboard import showing  # noqa: E402
+from dashboard import address, showing  # noqa: E402
 
-os.chdir(ROOT)  # results and pictures are found from here, as by the stages
+STYLE = """<style>
+.block-container, [data-testid="stMainBlockContainer"] { padding-top: 4.5rem; padding-bottom: 2rem; max-width: 1240px; }
+.st-key-study-line p { font-size: 0.92rem; }
+.katex-display { overflow: visible !important; padding: 0.3rem 0; font-size: 0.95em; }
+@media (max-width: 640px) { .katex-display { font-size: 0.55em; } }
+@media (max-width: 640px) { .st-key-claims-layout > div > [data-testid=stHorizontalBlock] > div:first-child { order: 2; } }
+</style>"""
 
 
 def icon() -> Image.Image:
@@ -25,20 +32,27 @@ def icon() -> Image.Image:
     return Image.fromarray((127.5 + 127 * np.exp(-2 * (x**2 + y**2)) * np.sin(9 * (x + y / 2))).astype(np.uint8))
 
 
-st.set_page_config(page_title="AlexNet, reproduced?", page_icon=icon(), layout="wide")
-
-page = st.navigation(
-    [
-        st.Page("app_pages/claims.py", title="Claims", icon=":material/fact_check:", default=True),
-        st.Page("app_pages/errors.py", title="Error tables", icon=":material/table:"),
-        st.Page("app_pages/curves.py", title="Convergence", icon=":material/show_chart:"),
-        st.Page("app_pages/kernels.py", title="First-layer kernels", icon=":material/grid_view:"),
-        st.Page("app_pages/similar.py", title="Similar images", icon=":material/image_search:"),
-        st.Page("app_pages/dropout.py", title="Dropout", icon=":material/blur_on:"),
-        st.Page("app_pages/cost.py", title="Cost of a step", icon=":material/timer:"),
-        st.Page("app_pages/report.py", title="Report", icon=":material/article:"),
-        st.Page("app_pages/provenance.py", title="Provenance", icon=":material/history:"),
+def main() -> None:
+    """One run of the script: what Streamlit does for every visit and every click."""
+    os.chdir(ROOT)  # results and pictures are found from here, as by the stages
+    pages = [
+        st.Page(showing.page_file(name), title=title, url_path=name, default=name == "start")
+        for name, title in showing.PAGES.items()
     ]
-)
-showing.choose()
-page.run()
+    page = st.navigation(pages, position="top")
+    st.set_page_config(page_title=f"{page.title} · AlexNet, claim by claim", page_icon=icon(), layout="wide")
+    st.html(STYLE)
+    address.begin()
+    study = showing.choose()
+    remarks = st.container()
+    with contextlib.suppress(showing.PageEnds):
+        page.run()
+    with remarks:
+        showing.unknown_choices()
+    if study is not None:
+        showing.foot(study)
+    address.write()
+
+
+if __name__ == "__main__":  # and not where a worker process imports it again
+    main()

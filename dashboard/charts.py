@@ -7,15 +7,16 @@ points have symbols, and every series has its name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from textwrap import wrap
 from typing import Any
 
 import pandas as pd
+import plotly.express as px
 import plotly.graph_objects as go
 
-from study.files import AVERAGED
+from study import amounts
 
 BLUE, VERMILION, GREEN, PURPLE, OCHRE, GREY = "#0072B2", "#D55E00", "#009E73", "#C46A9A", "#A87B00", "#7F7F7F"
 PALETTE = (BLUE, VERMILION, GREEN, PURPLE, OCHRE, GREY)
@@ -72,10 +73,13 @@ def _add_lines(figure: go.Figure, frame: pd.DataFrame, column: str, name: str, c
     figure.add_scatter(x=mean.index, y=mean, line=line, hovertemplate=hover, **group)
 
 
-def figure1(frame: pd.DataFrame, threshold: float = 0.25) -> go.Figure:
+def figure1(
+    frame: pd.DataFrame, threshold: float = 0.25, crossings: Mapping[str, float] | None = None, ratio: str = ""
+) -> go.Figure:
     """Figure 1 (section 3.1): training error over epochs, ReLU solid and tanh dashed, with the threshold's line.
 
     `frame`: curve, seed, rate, epoch, training_error (a fraction). While rates are being tried, each has its line.
+    `crossings`: by curve, the epochs to the threshold; `ratio`: words that stand between relu's and tanh's.
     """
     figure = go.Figure()
     for number, (curve, part) in enumerate(frame.groupby("curve", sort=True)):
@@ -85,9 +89,36 @@ def figure1(frame: pd.DataFrame, threshold: float = 0.25) -> go.Figure:
     figure.add_hline(y=100 * threshold, line={"color": GREY, "width": 1, "dash": "dot"})
     label = {"xref": "paper", "x": 0, "xanchor": "left", "yanchor": "bottom", "showarrow": False}
     figure.add_annotation(y=100 * threshold, text=f"{threshold:.0%}", **label)
+    if crossings and ratio and {"relu", "tanh"} <= set(crossings):
+        low = 100 * threshold
+        figure.add_scatter(
+            x=[crossings["relu"], crossings["tanh"]], y=[low, low], mode="lines+markers", showlegend=False, hoverinfo="skip",
+            line={"color": GREEN, "width": 4}, marker={"size": 9, "symbol": "line-ns-open"},
+        )  # fmt: skip
+        middle = (crossings["relu"] + crossings["tanh"]) / 2
+        figure.add_annotation(x=middle, y=low, text=f"<b>{escape(ratio)}</b>", yshift=14, showarrow=False)
     figure.update_yaxes(rangemode="tozero")
     figure.update_xaxes(rangemode="tozero")
     return _laid_out(_whole_epochs(figure, frame), "epochs", "training error (%)")
+
+
+def components(frame: pd.DataFrame) -> go.Figure:
+    """A row a run as frames.components gives them: its mean difference from base with its interval, a small dot a seed."""
+    figure = go.Figure()
+    frame = frame.assign(run=[escape(str(run)) for run in frame["run"]])
+    seeds = [(value, row.run) for row in frame.itertuples() for value in row.values]
+    figure.add_scatter(
+        x=[value for value, _ in seeds], y=[run for _, run in seeds], mode="markers", name="a seed",
+        marker={"color": GREY, "size": 6, "symbol": "circle-open"}, hovertemplate="%{x:.2f} points<extra></extra>",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=frame["difference"], y=frame["run"], mode="markers", name="mean, with its interval", marker={"color": BLUE, "size": 10},
+        error_x=_interval(frame["difference"], frame["low"], frame["high"]),
+        text=[escape(str(verdict)) for verdict in frame["verdict"]], hovertemplate="%{x:.2f} points, %{text}<extra></extra>",
+    )  # fmt: skip
+    figure.update_xaxes(zeroline=True, zerolinewidth=2, zerolinecolor=GREY, rangemode="tozero")
+    figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=list(frame["run"]))
+    return _laid_out(figure, "points of top-1 error more than base", "", 150 + 42 * len(frame))
 
 
 def training(frame: pd.DataFrame, quantity: str, runs: Sequence[str]) -> go.Figure:
@@ -111,44 +142,8 @@ def _whole_epochs(figure: go.Figure, frame: pd.DataFrame) -> go.Figure:
     return figure.update_xaxes(dtick=1) if frame["epoch"].max() <= 12 else figure
 
 
-def errors(frame: pd.DataFrame, measure: str) -> go.Figure:
-    """A point a model with its interval, a row a run: ten patches filled, the centre patch open, averages as diamonds.
-
-    `frame` as frames.errors gives it: errors are fractions; `measure` is `top1` or `top5`.
-    """
-    shown = frame[frame["measure"] == measure]
-    names = list(shown["run"].unique())
-    figure = go.Figure()
-    for number, (view, name) in enumerate({"ten_patches": "ten patches", "centre_patch": "centre patch"}.items()):
-        part = shown[shown["view"] == view]
-        ending, side = ("", -1) if view == "ten_patches" else ("-open", 1)
-        beside = part.groupby("run").cumcount() * 0.07 + 0.1  # so that the intervals of a run do not cover one another
-        figure.add_scatter(
-            x=part["error"] * 100,
-            y=part["run"].map(names.index) + side * beside,
-            mode="markers",
-            name=name,
-            marker={
-                "color": PALETTE[number],
-                "size": 9,
-                "symbol": [("diamond" if model == AVERAGED else "circle") + ending for model in part["model"]],
-            },
-            error_x=_interval(part["error"] * 100, part["low"] * 100, part["high"] * 100),
-            text=[escape(f"{run}, {model_name(model)}") for run, model in zip(part["run"], part["model"], strict=True)],
-            hovertemplate="%{text}: %{x:.2f}%",
-        )
-    labels = [escape(str(name)) for name in names]
-    figure.update_yaxes(tickvals=list(range(len(names))), ticktext=labels, range=[len(names) - 0.5, -0.5])
-    return _laid_out(figure, f"top-{measure[-1]} error (%), 95% Wilson interval", "", 140 + 64 * len(names))
-
-
 def _interval(middle: pd.Series, low: pd.Series, high: pd.Series) -> dict[str, Any]:
     return {"array": high - middle, "arrayminus": middle - low, "thickness": 1.5, "width": 3}
-
-
-def model_name(model: str) -> str:
-    """`averaged` and `1` as a reader would say them."""
-    return "all seeds averaged" if model == AVERAGED else f"seed {model.removeprefix('seed-')}"
 
 
 def claim_effects(frame: pd.DataFrame) -> go.Figure:
@@ -157,7 +152,7 @@ def claim_effects(frame: pd.DataFrame) -> go.Figure:
     `frame`: title, paper, ours, low, high, verdict; differences of errors, as fractions.
     """
     rows = [
-        f"{_wrapped(str(title))}<br>(paper: {'no number' if pd.isna(paper) else f'{100 * paper:.2g} points'})"
+        _wrapped(str(title)) + ("" if pd.isna(paper) else f"<br>(paper: {amounts.amount(paper, 'error difference')})")
         for title, paper in zip(frame["title"], frame["paper"], strict=True)
     ]
     figure = go.Figure()
@@ -172,34 +167,72 @@ def claim_effects(frame: pd.DataFrame) -> go.Figure:
     )
     figure.update_xaxes(zeroline=True, zerolinewidth=2, zerolinecolor=GREY, rangemode="tozero")
     figure.update_yaxes(autorange="reversed")
-    return _laid_out(figure, "points of error", "", 130 + 54 * len(rows))
+    return _laid_out(figure, "points of error", "", 130 + 58 * len(rows))
 
 
-def _wrapped(title: str, width: int = 30) -> str:
+def _wrapped(title: str, width: int = 34) -> str:
     return "<br>".join(escape(line) for line in wrap(title, width))
 
 
-def colourfulness(frame: pd.DataFrame) -> go.Figure:
-    """A point a first-layer kernel, a row a seed and column. `frame`: place (the row's name), column, share (0..1)."""
-    figure = go.Figure()
-    for number, (column, part) in enumerate(frame.groupby("column", sort=False)):
-        figure.add_box(
-            x=100 * part["share"],
-            y=part["place"],
-            name=f"column {column}",
-            orientation="h",
-            boxpoints="all",
-            jitter=0.5,
-            pointpos=0,
-            fillcolor="rgba(0,0,0,0)",
-            line={"color": PALETTE[number], "width": 1},
-            marker={"color": PALETTE[number], "size": 5, "symbol": "circle" if number == 0 else "diamond"},
-            hovertemplate="%{x:.0f}%<extra></extra>",
-        )
+def colourfulness(frame: pd.DataFrame, threshold: float | None) -> go.Figure:
+    """A point a first-layer kernel, a row a seed and column. `frame`: place (the row's name), column, share (0..1).
+
+    `threshold`: the share from which a kernel counts as coloured.
+    """
+    shown = frame.assign(percent=100 * frame["share"], name=[f"column {column}" for column in frame["column"]])
+    figure = px.strip(
+        shown, x="percent", y="place", color="name", orientation="h", color_discrete_sequence=list(PALETTE), stripmode="overlay"
+    )
+    for trace, symbol in zip(figure.data, ("circle", "diamond"), strict=False):
+        trace.update(marker={"size": 7, "symbol": symbol}, jitter=0.6, hovertemplate="%{x:.0f}%<extra></extra>")
     places = list(frame["place"].unique())
     figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=places)
     figure.update_xaxes(rangemode="tozero")
+    if threshold is not None:
+        figure.add_vline(x=100 * threshold, line={"color": GREY, "width": 1, "dash": "dot"})
     return _laid_out(figure, "colour in a kernel's energy (%)", "", 120 + 44 * len(places))
+
+
+LAYER_QUANTITIES = {  # columns of outputs.LAYERS: words, unit, factor
+    "dead": ("units that are never active", "%", 100),
+    "saturated": ("outputs at which the activation is flat", "%", 100),
+    "gradient": ("size of the gradient", "", 1),
+    "deviation": ("spread of the weighted sums", "", 1),
+    "divisor": ("divisor of the response normalisation", "", 1),
+}
+
+
+def layers(frame: pd.DataFrame, quantity: str) -> go.Figure:
+    """A line a layer over epochs, the mean of the seeds. `frame`: epoch, layer and the quantity, one of LAYER_QUANTITIES."""
+    words, unit, factor = LAYER_QUANTITIES[quantity]
+    shown = frame.dropna(subset=[quantity])
+    mean = shown.groupby(["layer", "epoch"], sort=False)[quantity].mean().mul(factor).reset_index()
+    figure = px.line(
+        mean, x="epoch", y=quantity, color="layer", line_dash="layer", color_discrete_sequence=list(PALETTE), markers=True
+    )
+    figure.update_yaxes(rangemode="tozero")
+    return _laid_out(_whole_epochs(figure, shown), "epochs", f"{words}{f' ({unit})' if unit else ''}")
+
+
+def hidden_map(frame: pd.DataFrame, by: str) -> go.Figure:
+    """A point a test picture. `frame`: picture, across, down, `class`, `answer` (right or wrong); `by` one of the last two."""
+    few = frame[by].nunique() <= len(PALETTE)
+    colours = list(PALETTE) if few else px.colors.qualitative.Dark24
+    figure = px.scatter(
+        frame,
+        x="across",
+        y="down",
+        color=by,
+        symbol=by,
+        custom_data=["picture", "class", "answer"],
+        color_discrete_sequence=colours,
+    )
+    figure.update_traces(
+        marker={"size": 7}, hovertemplate="picture %{customdata[0]}: %{customdata[1]}, %{customdata[2]}<extra></extra>"
+    )
+    figure.update_xaxes(showticklabels=False)
+    figure.update_yaxes(showticklabels=False)
+    return _laid_out(figure, "first axis", "second axis", 560)
 
 
 def masks(frame: pd.DataFrame) -> go.Figure:
@@ -250,6 +283,21 @@ def step_times(frame: pd.DataFrame) -> go.Figure:
     return _laid_out(figure, "milliseconds a step", "", 120 + 60 * frame["way"].nunique())
 
 
-def settings() -> dict[str, Any]:
-    """Plotly's options for every chart of the dashboard."""
-    return {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
+def coloured(figure: go.Figure, dark: bool) -> go.Figure:
+    """Text and axes in the page's own text colour: the theme's grey for ticks has a contrast of less than 4.5 to 1."""
+    ink, faint = ("#ecebe8", "#4a4845") if dark else ("#111111", "#d8d8d4")
+    figure.update_layout(font_color=ink, legend_font_color=ink, legend_title_font_color=ink)
+    figure.update_annotations(font_color=ink)
+    figure.update_xaxes(tickfont_color=ink, title_font_color=ink, gridcolor=faint)
+    figure.update_yaxes(tickfont_color=ink, title_font_color=ink, gridcolor=faint)
+    return figure
+
+
+def settings(name: str = "figure") -> dict[str, Any]:
+    """Plotly's options for every chart of the dashboard: one button, which saves it as SVG."""
+    return {
+        "displaylogo": False,
+        "displayModeBar": True,
+        "modeBarButtons": [["toImage"]],
+        "toImageButtonOptions": {"format": "svg", "filename": name},
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from itertools import product
 from pathlib import Path
 from statistics import NormalDist
@@ -13,13 +13,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dashboard.reading import Study, array_of, dictionary_of, made_of, table_of
+from dashboard import pictures
+from dashboard.reading import Study, array_of, arrays_of, dictionary_of, made_of, table_of
 from study import files
+from study import predictions as predicting
 from study.measuring import kernels as kernels_of_figure3
+from study.measuring.blocks import Rows
+from study.predictions import Predictions
 from study.training import outputs
 
 VIEWS = {"ten_patches": "ten patches", "centre_patch": "centre patch"}
 MEASURES = {"top1": "top-1", "top5": "top-5"}
+MAPPED = 2000  # pictures of the map of the last hidden layer, at most
 ERRORS = ("run", "model", "view", "measure", "wrong", "pictures", "error", "low", "high")
 
 
@@ -65,14 +70,18 @@ def is_synthetic(study: Study) -> bool:
     return bool(packed(study).get("synthetic", source(study).get("synthetic", False)))
 
 
-def class_names(study: Study) -> list[str]:
+def class_names(study: Study, labels: int = 0) -> list[str]:
+    """The names of the classes by label; where fewer than `labels` are known, the others are called `class 17`."""
+
     def named(packed: dict[str, Any]) -> list[str]:
         return [str(name) for name in packed.get("class_names", packed["classes"])]
 
-    return made_of(study, "prepare/packed.json", named, [])
+    none: list[str] = []
+    known = made_of(study, "prepare/packed.json", named, none)
+    return known + [f"class {label}" for label in range(len(known), labels)]
 
 
-def wilson(wrong: int, pictures: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson(wrong: float, pictures: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's interval of an error rate (Wilson 1927): `wrong` of `pictures`, as fractions."""
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
     rate, scale = wrong / pictures, 1 + z * z / pictures
@@ -120,14 +129,17 @@ def class_errors(study: Study, run: str) -> pd.DataFrame:
 
 def curves(study: Study) -> pd.DataFrame:
     """Training curves of all runs: `run`, `seed`, then the columns of outputs.CURVE."""
-    return _stacked(
-        [
-            table_of(study, f"train/{run}/{outputs.seed_folder(seed)}/curve.csv", outputs.CURVE).assign(run=run, seed=seed)
-            for run in runs(study, "train")
-            for seed in seeds(study, run)
-        ],
-        ("run", "seed", *outputs.CURVE),
-    )
+    return _of_trainings(study, "curve.csv", outputs.CURVE)
+
+
+def _of_trainings(study: Study, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
+    """A table that every training writes, those of all runs and seeds under one another."""
+    tables = [
+        table_of(study, f"train/{run}/{outputs.seed_folder(seed)}/{name}", columns).assign(run=run, seed=seed)
+        for run in runs(study, "train")
+        for seed in seeds(study, run)
+    ]
+    return _stacked(tables, ("run", "seed", *columns))
 
 
 def _judged(metrics: dict[str, Any]) -> tuple[float, list[int]]:
@@ -180,6 +192,16 @@ def rates_tried(study: Study) -> pd.DataFrame:
     return _of_curves(study, rows, ["rate", "epochs_to_threshold", "chosen"])
 
 
+def rates_chosen(study: Study) -> list[tuple[str, float, bool]]:
+    """By curve: the learning rate that is judged, and whether it lies at the edge of those tried."""
+
+    def rows(metrics: dict[str, Any]) -> list[tuple[Any, ...]]:
+        return [(float(metrics["chosen_rate"]), bool(metrics.get("at_edge")))]
+
+    table = _of_curves(study, rows, ["rate", "at_edge"])
+    return list(table.itertuples(index=False, name=None))
+
+
 def columns(study: Study, run: str) -> int:
     """Columns of a run's network (Figure 2), from what its training recorded; one where it did not."""
     return made_of(study, f"provenance/train-{run}.json", lambda made: int(made["run"]["network"].get("columns", 1)), 1)
@@ -198,17 +220,66 @@ def diverged_trainings(study: Study) -> dict[str, list[int]]:
     return {name: seeds for name, seeds in found.items() if seeds}
 
 
+def kernels_by_epoch(study: Study, run: str, seed: int) -> dict[int, np.ndarray]:
+    """First-layer kernels (n, h, w, RGB) by the epochs at which they were kept, 0 being the start; the last ones alone where
+    no others were; empty where there are none."""
+    folder = f"train/{run}/{outputs.seed_folder(seed)}"
+    kept = arrays_of(study, f"{folder}/kernels-by-epoch.npz")
+    if {"epochs", "kernels"} <= set(kept) and kept["kernels"].ndim == 5 and len(kept["epochs"]) == len(kept["kernels"]):
+        return {int(epoch): kernels.astype(np.float32) for epoch, kernels in zip(kept["epochs"], kept["kernels"], strict=True)}
+    last = array_of(study, f"{folder}/kernels.npy")
+    if last is None or last.ndim != 4 or not len(last):
+        return {}
+    curve = table_of(study, f"{folder}/curve.csv", outputs.CURVE)["epoch"]
+    return {int(curve.max()) if len(curve) else 1: np.asarray(last)}
+
+
 def colourfulness(study: Study, run: str) -> pd.DataFrame:
-    """A row a first-layer kernel of a run of two columns: seed, column, share of energy off the grey axis (0 to 1)."""
+    """A row a first-layer kernel of a run of two columns: seed, column, share (0 to 1), and what the share is.
+
+    `learned`: the share of a kernel's energy that it learned and that lies off the grey axis, where its start was kept; else
+    the share of all of its energy, two thirds of which noise has too.
+    """
     tables = []
     for seed in seeds(study, run):
-        kernels = array_of(study, f"train/{run}/{outputs.seed_folder(seed)}/kernels.npy")
-        if kernels is None or kernels.ndim != 4 or len(kernels) % 2:
+        by_epoch = kernels_by_epoch(study, run, seed)
+        if not by_epoch or len(by_epoch[max(by_epoch)]) % 2:
             continue
-        column = np.repeat([1, 2], len(kernels) // 2)
-        table = pd.DataFrame({"seed": seed, "column": column, "share": kernels_of_figure3.colourfulness(kernels)})
+        end = by_epoch[max(by_epoch)]
+        learned = 0 in by_epoch and max(by_epoch) > 0
+        share = kernels_of_figure3.learned_colourfulness(by_epoch[0], end) if learned else kernels_of_figure3.colourfulness(end)
+        column = np.repeat([1, 2], len(end) // 2)
+        table = pd.DataFrame({"seed": seed, "column": column, "share": share, "learned": learned})
         tables.append(table.assign(place=[f"seed {seed}, column {number}" for number in column]))
-    return _stacked(tables, ("seed", "column", "share", "place"))
+    return _stacked(tables, ("seed", "column", "share", "learned", "place"))
+
+
+def layers(study: Study) -> pd.DataFrame:
+    """What was measured of the layers while the runs were trained: `run`, `seed`, then the columns of outputs.LAYERS."""
+    return _of_trainings(study, "layers.csv", outputs.LAYERS)
+
+
+def hidden_map(study: Study) -> tuple[np.ndarray, float]:
+    """Two coordinates a test picture in the last hidden layer, its two main axes, with their share of the variance; empty
+    where the features are not here."""
+    path = study.folder / "retrieve/features-test.npy"
+    if not path.is_file():
+        return np.empty((0, 2)), 0.0
+    try:
+        return _hidden_map(path.resolve(), path.stat().st_mtime_ns)
+    except (OSError, ValueError, np.linalg.LinAlgError):
+        study.notes.append("retrieve/features-test.npy cannot be read; it is damaged or still being written.")
+        return np.empty((0, 2)), 0.0
+
+
+@lru_cache(maxsize=4)
+def _hidden_map(path: Path, changed: int) -> tuple[np.ndarray, float]:
+    """The first MAPPED rows suffice for a map, and bound its time and memory."""
+    features = Rows(path).read(0, MAPPED).astype(np.float64)
+    features -= features.mean(axis=0)
+    values, vectors = np.linalg.eigh(features @ features.T)
+    two = vectors[:, -1:-3:-1] * np.sqrt(np.maximum(values[-1:-3:-1], 0))
+    return two, float(values[-2:].sum() / max(values.sum(), 1e-12))
 
 
 def _stacked(tables: list[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
@@ -249,19 +320,101 @@ def step_times(study: Study) -> pd.DataFrame:
 
 
 def step_memory(study: Study) -> pd.DataFrame:
-    """A row a network: GiB at the peak of a step, on one device and on each of two."""
+    """A row a network: pictures a step, and GiB at its peak on one device and on each of two."""
 
     def rows(metrics: dict[str, Any]) -> list[tuple[Any, ...]]:
         networks = {f"this study's {metrics['run']}": ("memory", metrics["batch"]), "the paper's": ("memory_of_the_paper", 128)}
         return [
-            (name, batch, *(" and ".join(f"{size / 2**30:.2f}" for size in metrics[key].get(n, [])) for n in ("1", "2")))
+            (name, batch, one[0] / 2**30, *(size / 2**30 for size in (two or (math.nan, math.nan))[:2]))
             for name, (key, batch) in networks.items()
-            if metrics[key]
+            if metrics[key] and (one := metrics[key].get("1"))
+            for two in [metrics[key].get("2")]
         ]
 
     empty: list[tuple[Any, ...]] = []
-    columns = ["network", "pictures a step", "GiB on one device", "GiB on each of two"]
+    columns = ["network", "pictures a step", "GiB on one device", "GiB on the first of two", "GiB on the second"]
     return pd.DataFrame(made_of(study, "cost/metrics.json", rows, empty), columns=columns)
+
+
+def crossing(study: Study) -> dict[str, float]:
+    """Numbers that cross between two devices in a step, seconds, share of the step; empty where columns share a device."""
+    return made_of(study, "cost/metrics.json", lambda m: {k: float(v) for k, v in (m.get("exchange") or {}).items()}, {})
+
+
+def components(study: Study, claims: pd.DataFrame) -> pd.DataFrame:
+    """A row a run other than base: how much more it errs than base, in points of top-1 error from ten patches.
+
+    `difference` of the means over seeds, `low` and `high` where a claim compares just these two (its interval, which holds for
+    all comparisons of the study at once), `claim` and `verdict` of that claim, `seeds` of the run, `values` of each of them
+    minus base's mean. The largest rise comes first.
+    """
+    base = list(seed_errors(study, "base").values())
+    if not base:
+        return pd.DataFrame(columns=["run", "difference", "low", "high", "claim", "verdict", "seeds", "values"])
+    mean, pairs = float(np.mean(base)), _pairs(claims)
+    rows = []
+    for run in runs(study, "evaluate"):
+        errors = list(seed_errors(study, run).values())
+        if run == "base" or not errors:
+            continue
+        difference = float(np.mean(errors)) - mean
+        low, high, name, verdict = math.nan, math.nan, "", ""
+        for claim in pairs.get(frozenset(("base", run)), ()):
+            if math.isclose(abs(claim.ours), abs(difference), abs_tol=1e-6):
+                name, verdict, sign = claim.id, claim.verdict, 1 if math.isclose(claim.ours, difference, abs_tol=1e-6) else -1
+                low, high = sorted((sign * claim.low, sign * claim.high))
+        values = [100 * (error - mean) for error in errors]
+        rows.append((run, 100 * difference, 100 * low, 100 * high, name, verdict, len(errors), values))
+    table = pd.DataFrame(rows, columns=["run", "difference", "low", "high", "claim", "verdict", "seeds", "values"])
+    return table.sort_values("difference", ascending=False, ignore_index=True)
+
+
+def _pairs(claims: pd.DataFrame) -> dict[frozenset[str], list[Any]]:
+    """Claims about the error of two runs from ten patches, by these runs."""
+    found: dict[frozenset[str], list[Any]] = {}
+    about = claims[(claims["unit"] == "error difference") & claims["ours"].notna()]
+    for claim in about.itertuples():
+        artifacts = claim.artifacts if isinstance(claim.artifacts, dict) else {}
+        named = frozenset(name.split("/")[1] for name in artifacts if name.startswith("evaluate/") and "ten_patches" in name)
+        found.setdefault(named, []).append(claim)
+    return found
+
+
+def still_learning(study: Study, run: str) -> bool:
+    """Whether every seed of a run had its lowest validation loss in its last epoch: it was not trained to the end."""
+    ends = []
+    for seed in seeds(study, run):
+        losses = table_of(study, f"train/{run}/{outputs.seed_folder(seed)}/curve.csv", outputs.CURVE)["validation_loss"]
+        losses = pd.to_numeric(losses, errors="coerce").dropna()
+        ends.append(len(losses) > 0 and losses.idxmin() == losses.index[-1])
+    return bool(ends) and all(ends)
+
+
+def going_on(study: Study) -> pd.DataFrame:
+    """A row a run that is being trained: epochs done of those planned, and about how many minutes are left.
+
+    A run goes on while it has curves and no record. Planned epochs and seconds an epoch are those of another run that has
+    ended, so both are missing before the first has.
+    """
+    records = provenance(study)
+    ended = [one for name, one in records.items() if name.startswith("train-")]
+    epochs, seconds = math.nan, math.nan
+    for record in ended:
+        try:
+            epochs = float(record["run"]["learning"]["epochs"])
+            seconds = max(float(np.median(of_seed)) for of_seed in record["epoch_seconds"].values() if of_seed)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            continue
+    rows = []
+    for run in [] if study.pinned else runs(study, "train"):
+        if f"train-{run}" in records:
+            continue
+        tables = [
+            table_of(study, f"train/{run}/{outputs.seed_folder(seed)}/curve.csv", outputs.CURVE) for seed in seeds(study, run)
+        ]
+        done = min((len(table) for table in tables), default=0)
+        rows.append((run, done, epochs, max(epochs - done, 0) * seconds / 60))
+    return pd.DataFrame(rows, columns=["run", "epochs done", "epochs planned", "minutes left"])
 
 
 def provenance(study: Study) -> dict[str, dict[str, Any]]:
@@ -270,3 +423,139 @@ def provenance(study: Study) -> dict[str, dict[str, Any]]:
     read = {name.removesuffix(".json"): dictionary_of(study, f"provenance/{name}") for name in names}
     made = {stage: content for stage, content in read.items() if content}
     return dict(sorted(made.items(), key=lambda pair: str(pair[1].get("started"))))
+
+
+def judged_by(study: Study) -> dict[str, Any]:
+    """What made the verdicts: time, commit, machine; empty where there are no verdicts."""
+    made = dictionary_of(study, "judge/provenance.json")
+    return made or ({"stage": "judge"} if (study.folder / "judge/claims.json").is_file() else {})
+
+
+def seed_errors(study: Study, run: str, measure: str = "top1", view: str = "ten_patches") -> dict[str, float]:
+    """By model of a run (`seed-0`), its error as a fraction; averaged models apart."""
+    none: list[tuple[Any, ...]] = []
+    rows = made_of(study, f"evaluate/{run}/metrics.json", partial(_errors, run), none)
+    table = pd.DataFrame(rows, columns=list(ERRORS))
+    kept = table[(table["view"] == view) & (table["measure"] == measure) & (table["model"] != files.AVERAGED)]
+    return dict(zip(kept["model"], kept["error"], strict=True))
+
+
+def arms(study: Study, artifacts: dict[str, Any]) -> dict[str, list[float]]:
+    """The runs or curves that a claim compares, by name, with one number a seed: top-1 errors in per cent, or epochs to
+    the threshold. Empty where its files are of another kind."""
+    runs_of = list(dict.fromkeys(name.split("/")[1] for name in artifacts if name.startswith("evaluate/")))
+    if runs_of:
+        return {run: [100 * error for error in seed_errors(study, run).values()] for run in runs_of}
+    curves_of = list(dict.fromkeys(name.split("/")[1] for name in artifacts if name.startswith("converge/")))
+    reached = epochs_to_threshold(study).dropna()
+    return {curve: [float(n) for n in reached[reached["curve"] == curve]["epochs_to_threshold"]] for curve in curves_of}
+
+
+def predictions(study: Study, run: str, view: str = "ten_patches") -> Predictions | None:
+    """What each model of a run predicts of the test pictures; None where it is missing or damaged."""
+    folder = study.folder / "evaluate" / run
+    path = folder / predicting.file_of(view)
+    try:
+        return _predictions(folder.resolve(), view, path.stat().st_mtime_ns)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as problem:
+        study.notes.append(f"evaluate/{run}/{path.name} cannot be read: {problem}.")
+        return None
+
+
+@lru_cache(maxsize=64)
+def _predictions(folder: Path, view: str, changed: int) -> Predictions:
+    return predicting.read(folder, view)
+
+
+def labels_in(found: Predictions) -> int:
+    """One more than the largest label that is true or predicted."""
+    return 1 + max(int(array.max(initial=-1)) for array in (found.labels, *found.best.values()))
+
+
+def probabilities(study: Study, run: str) -> dict[str, np.ndarray]:
+    """By model of a run, float16 (pictures, 5 or fewer): probabilities of the classes that `predictions` names; or empty."""
+    return arrays_of(study, f"evaluate/{run}/{predicting.file_of(predicting.PROBABILITIES)}")
+
+
+def confusions(truth: np.ndarray, first: np.ndarray) -> pd.DataFrame:
+    """A row a pair of classes that were confused: `true`, `predicted`, `pictures`, the most frequent first."""
+    wrong = truth != first
+    pairs = pd.DataFrame({"true": truth[wrong], "predicted": first[wrong]})
+    counted = pairs.value_counts().rename("pictures").reset_index()
+    return counted.sort_values(["pictures", "true", "predicted"], ascending=[False, True, True], ignore_index=True)
+
+
+KINDS = {
+    "surely wrong": "the first label is wrong, with the highest probability first",
+    "right among the five": "the first label is wrong, the right one is among the five",
+    "seeds disagree": "the seeds name the most different classes",
+    "base right, this run wrong": "the average of base is right and this run's is wrong",
+    "right": "the first label is right, with the highest probability first",
+}
+
+
+def pictures_of_kind(study: Study, run: str, model: str, kind: str) -> np.ndarray:
+    """Numbers of the test pictures of one of KINDS, the most telling first."""
+    found = predictions(study, run)
+    if found is None or model not in found.best:
+        return np.empty(0, dtype=np.int64)
+    first, sure = found.best[model][:, 0], _surest(study, run, model, len(found.labels))
+    wrong = first != found.labels
+    if kind == "seeds disagree":
+        seeds_say = np.stack([best[:, 0] for name, best in found.best.items() if name != files.AVERAGED])
+        different = np.array([len(np.unique(column)) for column in seeds_say.T])
+        return np.argsort(-different, kind="stable")[: int((different > 1).sum())]
+    if kind == "base right, this run wrong":
+        base = predictions(study, "base")
+        if base is None or not np.array_equal(base.labels, found.labels):
+            return np.empty(0, dtype=np.int64)
+        other = base.best.get(model, base.best.get(files.AVERAGED, next(iter(base.best.values()))))
+        kept = np.flatnonzero(wrong & (other[:, 0] == found.labels))
+    elif kind == "right among the five":
+        kept = np.flatnonzero(wrong & (found.best[model] == found.labels[:, None]).any(axis=1))
+    else:
+        kept = np.flatnonzero(~wrong if kind == "right" else wrong)
+    return kept[np.argsort(-sure[kept], kind="stable")]
+
+
+def _surest(study: Study, run: str, model: str, count: int) -> np.ndarray:
+    """The probability of the first label, zeros where it is not known."""
+    known = probabilities(study, run).get(model)
+    return known[:, 0].astype(float) if known is not None and len(known) == count else np.zeros(count)
+
+
+def counts(study: Study) -> dict[str, int]:
+    """How many pictures each split has; empty where nothing says."""
+    return made_of(study, "prepare/packed.json", lambda content: {k: int(n) for k, n in content["pictures"].items()}, {})
+
+
+def label_of(study: Study, split: str, row: int) -> int | None:
+    """The class of a picture: from predictions or neighbours, else from the packed set or the maker; None where none is here."""
+    if split == "test":
+        for run in runs(study, "evaluate")[:1]:
+            found = predictions(study, run)
+            if found is not None and row < len(found.labels):
+                return int(found.labels[row])
+    return pictures.label_of(study, split, row)
+
+
+def retrieved(study: Study) -> dict[str, Any]:
+    """Of which run and seed the neighbours are, and how often they share the query's class."""
+    return dictionary_of(study, "retrieve/metrics.json")
+
+
+def halved(study: Study) -> dict[str, Any]:
+    """Of which run and seed outputs were halved, on how many pictures, against how many masks."""
+    return dictionary_of(study, "halve/metrics.json")
+
+
+def error_of_many(study: Study) -> float:
+    """The top-1 error of the mean of many masks, as a fraction; NaN where nothing says."""
+    return made_of(study, "halve/metrics.json", lambda content: float(content["top1_error"]["many"]), math.nan)
+
+
+def record(study: Study, stage: str) -> dict[str, Any]:
+    """What made the results of a stage (`train-base`); empty where nothing says."""
+    return dictionary_of(study, f"provenance/{stage}.json")

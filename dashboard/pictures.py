@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from dashboard import frames
-from dashboard.reading import Study
+from dashboard.reading import Study, dictionary_of
 from study import storage
 from study.data import packed
 from study.data.packed import PackedSplit
@@ -18,23 +18,26 @@ from study.sources import pictures
 def picture_of(study: Study, split: str, row: int) -> np.ndarray | None:
     """Picture `row` of a split as uint8 (size, size, RGB); None where neither the packed set nor its maker is here."""
     if (folder := packed_folder(study)) is not None:
-        here = _split(folder, split, str(frames.packed(study)["sha256"]))
+        here = _split(folder, split, str(_packed(study)["sha256"]))
         return here.take(np.array([row]))[0] if 0 <= row < len(here) else None
     if (settings := _maker_settings(study)) is not None:
         return pictures.picture(settings, pictures.index_of(settings, split, row))[0]
     return None
 
 
-def label_of(study: Study, split: str, row: int) -> int:
-    """The class of picture `row` of a packed split. Raises ValueError where the packed set is not here."""
-    if (folder := packed_folder(study)) is None:
-        raise ValueError("the packed pictures are not here; make them with: uv run dvc repro prepare")
-    return int(_split(folder, split, str(frames.packed(study)["sha256"])).labels[row])
+def label_of(study: Study, split: str, row: int) -> int | None:
+    """The class of picture `row` of a split; None where neither the packed set nor its maker is here."""
+    if (folder := packed_folder(study)) is not None:
+        here = _split(folder, split, str(_packed(study)["sha256"]))
+        return int(here.labels[row]) if 0 <= row < len(here) else None
+    if (settings := _maker_settings(study)) is not None:
+        return pictures.index_of(settings, split, row) % len(pictures.CLASSES)  # each class in turn
+    return None
 
 
 def packed_folder(study: Study) -> Path | None:
     """Where the very set lies that the study was made from, recognised by its content's hash whatever its name."""
-    wanted = frames.packed(study).get("sha256")
+    wanted = _packed(study).get("sha256")
     for index in sorted(packed.PACKED.glob("*/index.json")):
         if wanted and _content(index, index.stat().st_mtime_ns) == wanted:
             return index.parent
@@ -56,13 +59,21 @@ def remark(study: Study) -> str:
         return ""
     if _maker_settings(study) is None:
         return "The pictures of this study are not on this machine; `uv run dvc repro prepare` fetches and packs them."
-    if frames.source(study).get("maker") != storage.sha256(Path(pictures.__file__)):
+    if _source(study).get("maker") != storage.sha256(Path(pictures.__file__)):
         return "The pictures are drawn again by another study/sources/pictures.py than the study's; they may differ."
     return ""
 
 
+def _packed(study: Study) -> dict[str, Any]:
+    return dictionary_of(study, "prepare/packed.json")
+
+
+def _source(study: Study) -> dict[str, Any]:
+    return dictionary_of(study, "download/source.json")
+
+
 def _maker_settings(study: Study) -> pictures.PictureSettings | None:
-    content = frames.source(study)
+    content = _source(study)
     try:
         return pictures.PictureSettings(**content["pictures"]) if content.get("source") == "sketch" else None
     except (KeyError, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""A picture that a visitor drops: from its bytes to RGB, or to one sentence that says why not; then to its features.
+"""A picture that a visitor drops: from its bytes to RGB, or to one sentence that says why not; then to what the network sees.
 
 The bytes are hostile until decoded. Limits are checked from the header before any pixel is decoded, the decoder is one
 of three, and nothing of the file is kept or served again. What becomes of its colours is as in study/sources/decoding.py.
@@ -8,28 +8,29 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 from dashboard import pictures, reading
-from dashboard.reading import Study
-from study import storage
+from dashboard.reading import Study, hash_of
+from study import in_numpy, storage
+from study.data.rescaling import FilterSettings, rescale
 from study.measuring.blocks import Rows
 from study.sources.decoding import rgb
-
-if TYPE_CHECKING:
-    from study.network.building import Network
 
 MEGABYTES = 10
 PIXELS = 25_000_000
 SHORTEST, LONGEST, ASPECT = 16, 10_000, 20
 STORED = "retrieve/features-train.npy"
 SUFFIXES = ("jpg", "jpeg", "png", "webp")
+BRING = "`uv run dvc pull` or `uv run dvc repro` brings them."
 LIMITS = f"JPEG, PNG or WebP, at most {MEGABYTES} MB and {PIXELS // 1_000_000} million pixels; the first frame counts"
 
 
@@ -74,76 +75,110 @@ def _refusal(width: int, height: int) -> str | None:
 
 
 def lacking(study: Study) -> str:
-    """What is missing here for comparing a picture of one's own, in one sentence; empty where nothing is."""
-    bring = "`uv run dvc pull` or `uv run dvc repro` brings them."
-    if find_spec("torch") is None:
-        return "Your own picture needs torch; `uv run streamlit run dashboard/app.py` starts the dashboard with it."
+    """What is missing here for naming a picture of one's own, in one sentence; empty where nothing is."""
     if pictures.packed_folder(study) is None:
         return "Your own picture needs this study's mean picture; `uv run dvc repro prepare` makes it."
     if not (study.folder / STORED).is_file():
-        return f"The features of the training pictures are not here; {bring}"
+        return f"The features of the training pictures are not here; {BRING}"
     if not _weights(study)[0].is_file():
-        return f"The weights that made the features are not here; {bring}"
+        return f"The weights that made the features are not here; {BRING}"
     return ""
 
 
-def nearest_to(picture: np.ndarray, study: Study, k: int) -> tuple[np.ndarray, np.ndarray] | str:
-    """Rows and distances of the `k` training pictures nearest to a picture, or one sentence saying what is missing."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What the network makes of a picture: probabilities (classes,), and rows and distances of the nearest training pictures."""
+
+    probabilities: np.ndarray
+    rows: np.ndarray
+    distances: np.ndarray
+
+
+def answer(picture: np.ndarray, study: Study, k: int) -> Answer | str:
+    """What the network that retrieval used makes of a picture (h, w, RGB), or one sentence saying what is missing."""
     if sentence := lacking(study):
         return sentence
-    weights, sha256, run = _weights(study)
-    if storage.sha256(weights) != sha256:
+    weights, sha256, _ = _weights(study)
+    if hash_of(weights) != sha256:
         return "The weights are not those that made the features; `uv run dvc repro` brings both in order."
-    from study.measuring.search import nearest
-
-    asked = features_of(picture, study)[None]
     try:
-        rows, distances = nearest(asked, Rows(study.folder / STORED).blocks(), k)
-    except (OSError, ValueError, RuntimeError):  # the last where the stored features are as many as another network has
-        return "The features of the training pictures cannot be read; `uv run dvc repro` makes them again."
-    return rows[0], distances[0]
+        network, patch = network_of(study), patch_of(picture, study)
+        hidden = network.hidden(network.layers(patch)["pool5"])
+        rows, distances = nearest(hidden, study, k)
+    except (OSError, ValueError, KeyError):
+        return "The weights or the features cannot be read; `uv run dvc repro` makes them again."
+    return Answer(probabilities=in_numpy.softmax(network.logits(hidden)), rows=rows, distances=distances)
 
 
-def features_of(picture: np.ndarray, study: Study) -> np.ndarray:
-    """The last hidden layer's answer to a picture (h, w, RGB): float32 (features,). Nothing may be lacking.
+def nearest(asked: np.ndarray, study: Study, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and Euclidean distances of the `k` training pictures nearest to features (n,), the nearest first.
 
-    As study/data/feeding.py prepares a test picture: rescaled, central patch, minus the mean at the same place.
+    The stored features are read by blocks: memory does not grow with their number. Of equal distances the lower row is first.
+    Raises OSError or ValueError where they cannot be read or are as many as another network has.
     """
-    import torch
+    stored = Rows(study.folder / STORED)
+    if stored.columns != len(asked):
+        raise ValueError(f"{STORED} has {stored.columns} features a picture, not {len(asked)}")
+    best, far, first = np.empty(0, dtype=np.int64), np.empty(0), 0
+    for block in stored.blocks():
+        block -= asked.astype(np.float32)
+        squares = np.einsum("ij,ij->i", block, block, dtype=np.float64)
+        far, best = np.concatenate([far, squares]), np.concatenate([best, np.arange(first, first + len(block))])
+        kept = np.lexsort((best, far))[:k]
+        far, best, first = far[kept], best[kept], first + len(block)
+    return best, np.sqrt(far)
 
-    from study.data.rescaling import FilterSettings, rescale
 
-    weights, sha256, run = _weights(study)
+def nearest_to_stored(study: Study, split: str, row: int, k: int) -> list[tuple[int, float]]:
+    """Rows and distances of the `k` training pictures nearest to one whose features are stored, itself left out; empty where
+    the features are not here."""
+    try:
+        asked = Rows(study.folder / f"retrieve/features-{split}.npy").read(row, 1)[0]
+        rows, distances = nearest(asked, study, k + 1)
+    except (OSError, ValueError, IndexError):
+        return []
+    found = [(int(near), float(far)) for near, far in zip(rows, distances, strict=True) if (split, near) != ("train", row)]
+    return found[:k]
+
+
+def patch_of(picture: np.ndarray, study: Study) -> np.ndarray:
+    """The central patch that the network sees of a picture, float32 (crop, crop, RGB) minus the mean at the same place.
+
+    As study/data/feeding.py prepares a test picture. Raises OSError or ValueError where the packed set is not here.
+    """
     packed = pictures.packed_folder(study)
-    assert packed is not None
-    index = storage.read_json(packed / "index.json")
-    network = _network(weights, sha256, json.dumps(run), len(index["classes"]))
+    if packed is None:
+        raise ValueError("the packed pictures are not here")
     mean = np.load(packed / "mean.npy", allow_pickle=False)
-    size, crop = len(mean), network.settings.crop
+    size, crop = len(mean), int(network_of(study).settings.get("crop", 224))
     edge = (size - crop) // 2
-    patch = (rescale(picture, size, FilterSettings(**index["filter"])) - mean)[edge : edge + crop, edge : edge + crop]
-    with torch.no_grad():
-        parts = network.features(torch.from_numpy(patch).permute(2, 0, 1)[None])
-    return torch.cat([part.cpu() for part in parts], dim=1)[0].numpy()
+    how = FilterSettings(**storage.read_json(packed / "index.json")["filter"])
+    rescaled = rescale(picture, size, how)
+    return np.asarray((rescaled - mean)[edge : edge + crop, edge : edge + crop], dtype=np.float32)
+
+
+def network_of(study: Study) -> in_numpy.Network:
+    """The network that retrieval used. Raises OSError or ValueError where its weights are not here or damaged."""
+    weights, _, run = _weights(study)
+    seen = weights.stat()
+    return _network(weights.resolve(), seen.st_mtime_ns, seen.st_size, json.dumps(run.get("network", {})))
 
 
 def _weights(study: Study) -> tuple[Path, str, dict[str, Any]]:
     """The file of the network that retrieval used, its hash as recorded, and the settings of its run."""
-    inputs = reading.dictionary_of(study, "provenance/retrieve.json").get("inputs", {})
+    inputs = reading.dictionary(reading.dictionary_of(study, "provenance/retrieve.json").get("inputs"))
     for path, sha256 in inputs.items():
-        if path.endswith("weights.safetensors"):
+        if path.endswith("weights.safetensors") and len(Path(path).parts) > 2:
             run, seed = Path(path).parts[-3:-1]
             record = reading.dictionary_of(study, f"provenance/train-{run}.json")
-            return study.folder / "train" / run / seed / "weights.safetensors", sha256, record.get("run", {})
+            return study.folder / "train" / run / seed / "weights.safetensors", sha256, reading.dictionary(record.get("run"))
     return study.folder / "no weights recorded", "", {}
 
 
 @lru_cache(maxsize=2)
-def _network(weights: Path, sha256: str, run: str, classes: int) -> Network:
-    """The trained network on the CPU. Shared by all visitors, so nobody changes it; `sha256` is part of the key."""
-    from study.checking import checked
-    from study.machine import Machine
-    from study.training.run import RunSettings, load_network
-
-    settings = checked(RunSettings, json.loads(run), f"the settings in {weights.parent}")
-    return load_network(settings, classes, weights.parent, Machine())
+def _network(weights: Path, changed: int, size: int, settings: str) -> in_numpy.Network:
+    """Shared by all visitors, so nobody changes it; when and how large the file was is part of the key."""
+    try:
+        return in_numpy.Network(settings=json.loads(settings), weights=load_file(weights))
+    except SafetensorError as problem:
+        raise ValueError(f"{weights} is damaged") from problem

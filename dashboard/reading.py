@@ -10,13 +10,14 @@ import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from study import files
+from study import files, storage
 
 Made = TypeVar("Made")
 
@@ -126,3 +127,30 @@ def array_of(study: Study, name: str) -> np.ndarray | None:
     except (OSError, ValueError, EOFError):
         study.notes.append(f"{name} cannot be read; it is damaged or still being written.")
         return None
+
+
+def arrays_of(study: Study, name: str) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file by name; empty where it is missing or damaged. Pickled objects are refused."""
+    path = study.folder / name
+    if not path.is_file():
+        return {}
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return {key: arrays[key] for key in arrays.files}
+    except Exception:  # noqa: BLE001  damaged archives raise anything from EOFError to zlib's own
+        study.notes.append(f"{name} cannot be read; it is damaged or still being written.")
+        return {}
+
+
+def hash_of(path: Path) -> str:
+    """The SHA-256 of a file as it is now; empty where there is none. A file is read again when its size or time changes."""
+    try:
+        seen = path.stat()
+    except OSError:
+        return ""
+    return _hash_of(path.resolve(), seen.st_mtime_ns, seen.st_size) if path.is_file() else ""
+
+
+@lru_cache(maxsize=4096)
+def _hash_of(path: Path, changed: int, size: int) -> str:
+    return storage.sha256(path)

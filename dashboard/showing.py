@@ -1,72 +1,88 @@
-"""What every page shares: which study is shown, its heading, and a chart with its table beside it."""
+"""What every page shares: the study shown and how fresh it is, figures with all that belongs to them, and the foot."""
 
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
+from urllib.parse import urlencode
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
-from dashboard import charts, frames, reading
+from dashboard import address, clickable, drawings, frames, reading, tables, verdicts
 from dashboard.reading import Study
+from study.judging.verdicts import HELD, NOT_HELD, NOT_SEEN
 
 NOTHING = "There are no results yet. Make them with `uv run dvc repro`."
 REFRESH_EVERY = 5  # seconds
+FRESH_FOR = 5  # seconds during which code and settings are not looked at again
+ICONS = {HELD: ":material/check_circle:", NOT_HELD: ":material/cancel:", NOT_SEEN: ":material/help:"}
+PAGES = {  # file below app_pages/, title, part of the address
+    "start": "Start",
+    "claims": "Claims",
+    "how": "How it works",
+    "sees": "What it sees",
+    "inside": "Inside",
+    "training": "Training",
+    "compare": "Compare",
+}
 
 
-def choose() -> None:
-    """The sidebar's chooser; the choice is part of the page's address."""
-    found = {study.address: study for study in reading.studies(Path())}
-    if not found:
-        return
-    with st.sidebar:
-        st.selectbox(
-            "Study",
-            list(found),
-            key="study",
-            bind="query-params",
-            help="A working area holds what this checkout computed last; a pinned study is kept in Git.",
-        )
-        live = st.toggle("Refresh while a run goes on", key="live", persist_state="session")
-    if live:
-        _refresh_when_changed()
-
-
-@st.fragment(run_every=REFRESH_EVERY)
-def _refresh_when_changed() -> None:
-    """Draw the page anew as soon as a file of the study has changed."""
-    study = chosen()
-    now = reading.stamp(study) if study else None
-    if st.session_state.setdefault("stamp", now) != now:
-        st.session_state["stamp"] = now
-        st.rerun(scope="app")
+def page_file(name: str) -> str:
+    return f"app_pages/{name}.py"
 
 
 def chosen() -> Study | None:
-    """The study that the sidebar names, or None where there are no results at all."""
+    """The study that is shown, or None where there are no results at all."""
+    return st.session_state.get("shown-study")
+
+
+def choose() -> Study | None:
+    """The line under the navigation: which study, what its pictures are, how fresh its results."""
     found = {study.address: study for study in reading.studies(Path())}
-    return found.get(st.session_state.get("study", ""), next(iter(found.values()), None))
-
-
-def chosen_or_stop(title: str) -> Study:
-    """Title, the study shown and what its pictures are; without results, one sentence and the end of the page."""
-    st.title(title)
-    study = chosen()
-    if study is None:
-        st.info(NOTHING)
-        st.stop()
-    introduce(study)
+    st.session_state["shown-study"] = None
+    if not found:
+        return None
+    with st.container(horizontal=True, vertical_alignment="center", key="study-line"):
+        name = address.select("Study", list(found), "study", next(iter(found)), label_visibility="collapsed", width=230)
+        study = st.session_state["shown-study"] = found[name]
+        st.markdown(plain(frames.description(study) or "the pictures of this study are not prepared yet"), width="stretch")
+        words, colour, icon = freshness(study)
+        st.badge(words, color=colour, icon=icon)
     return study
 
 
-def introduce(study: Study) -> None:
-    about = frames.description(study) or "the pictures of this study are not prepared yet"
-    st.caption(f"{plain(study.address)} — {plain(about)}")
-    if frames.is_synthetic(study):
-        st.badge("synthetic pictures, drawn by a program", color="orange", icon=":material/draw:")
+def freshness(study: Study) -> tuple[str, tables.Colour, str]:
+    """How far the results can be trusted to be of today's code: words, a colour, an icon."""
+    made = frames.judged_by(study)
+    if not made:
+        return "not judged yet", "gray", ":material/hourglass:"
+    when = f"judged {str(made.get('started', ''))[:10]}" if made.get("started") else "judged"
+    if study.pinned:
+        commit = f" at commit {str(made['commit'])[:7]}" if made.get("commit") else ""
+        return f"kept, {when}{commit}", "gray", ":material/lock:"
+    stale = _outdated(str(study.folder.resolve()), int(time.monotonic() / FRESH_FOR))
+    if stale:
+        return "stale: " + stale.replace(" changed after these verdicts were given", " changed"), "violet", ":material/update:"
+    return f"up to date, {when}", "green", ":material/check:"
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def _outdated(folder: str, tick: int) -> str:
+    """verdicts.outdated of a working study, looked at again when `tick` changes."""
+    return verdicts.outdated(Study(folder=Path(folder), pinned=False))
+
+
+def begin(title: str) -> Study:
+    """The page's title, and the study shown; without results, one sentence and the end of the page."""
+    st.title(title)
+    study = chosen()
+    if study is None:
+        stop(NOTHING)
+    return study
 
 
 def warn_of_diverged(study: Study, *names: str) -> None:
@@ -78,35 +94,175 @@ def warn_of_diverged(study: Study, *names: str) -> None:
             st.warning(f"{plain(told)} The remedy is a smaller rate for all runs, with a new block in protocol.yaml.")
 
 
-def stop(study: Study, sentence: str) -> NoReturn:
+def unknown_choices() -> None:
+    """What the address asked for and is not there, a sentence each."""
+    for kind, value, shown in address.unknown():
+        st.warning(
+            f"The address asks for the {plain(kind)} “{plain(value)}”, which is not here; this page shows “{plain(shown)}”."
+        )
+
+
+class PageEnds(Exception):
+    """There is nothing more to show on a page; the foot follows."""
+
+
+def stop(sentence: str) -> NoReturn:
     st.info(sentence)
-    notes(study)
-    st.stop()
+    raise PageEnds
 
 
 def notes(study: Study) -> None:
-    """The end of a page: what was there but could not be read."""
+    """What was there but could not be read."""
     for note in dict.fromkeys(study.notes):
         st.caption(f":material/hourglass: {plain(note)}")
 
 
-def chart(figure: go.Figure, table: pd.DataFrame, name: str, alt: str) -> None:
-    """A chart, and under it the numbers it shows, to read and to take away; `name` names the CSV."""
-    st.plotly_chart(figure, key=f"chart-{name}", config=charts.settings(), alt=alt)
-    with st.expander("Numbers"):
-        st.dataframe(table, hide_index=True, key=f"table-{name}", alt=f"The numbers of the chart: {alt}")
-        download(table, name)
+def choose_run(study: Study, stage: str = "evaluate", label: str = "Run", **more: Any) -> str | None:
+    """The run that all pages share; None where no run has results of the stage."""
+    names = frames.runs(study, stage)
+    return address.select(label, names, "run", names[0], **more) if names else None
 
 
-def download(table: pd.DataFrame, name: str) -> None:
-    st.download_button("CSV", table.to_csv(index=False), f"{name}.csv", "text/csv", key=f"csv-{name}", on_click="ignore")
+def where(page: str, **choices: object) -> str:
+    """A relative address with the study and these choices."""
+    study = chosen()
+    held = {"study": study.address} if study else {}
+    return f"{'' if page == 'start' else page}?{urlencode(held | {name: str(value) for name, value in choices.items()})}"
 
 
-def plain(text: str) -> str:
+def go_to(page: str, **choices: object) -> NoReturn:
+    """Open a page with these choices."""
+    for name, value in choices.items():
+        address.keep(name, value)
+    st.switch_page(page_file(page))
+    raise AssertionError("switch_page does not return")
+
+
+def link(label: str, page: str, icon: str | None = None, **choices: object) -> None:
+    """A link to a page with these choices, which keeps the study."""
+    study = chosen()
+    held = {"study": study.address} if study else {}
+    st.page_link(
+        page_file(page), label=label, icon=icon, query_params=held | {name: str(value) for name, value in choices.items()}
+    )
+
+
+def figure(
+    drawing: Any,
+    finding: str,
+    table: pd.DataFrame,
+    name: str,
+    alt: str,
+    source: str = "",
+    key: str = "",
+    select: bool = False,
+    keeps: str = "",
+    first: bool = False,
+) -> Any:
+    """A figure under a sentence that says what it shows; below it where it is from, and its table, CSV, SVG and link.
+
+    `drawing` is Plotly's or a text of SVG. `finding` comes from the data that is drawn. Returns Plotly's selection where
+    `select` is true; `keeps` is the choice that a click in SVG makes; `first`: no heading but the page's title stands above
+    it. The table is drawn when it is asked for.
+    """
+    (st.header if first else st.subheader)(finding, anchor=name)
+    chosen_points = None
+    if isinstance(drawing, str):
+        clickable.draw(drawing, key=f"drawing-{name}", keeps=keeps)
+    else:
+        from dashboard import charts  # Plotly takes a second to import, which the first visit should not wait for
+
+        charts.coloured(drawing, st.context.theme.type == "dark")
+        more: dict[str, Any] = {"on_select": "rerun", "selection_mode": "points"} if select else {}
+        chosen_points = st.plotly_chart(drawing, key=key or f"chart-{name}", config=charts.settings(name), alt=alt, **more)
+    study = chosen()
+    st.caption(plain(source or (f"{study.address}: {frames.description(study)}" if study else "")))
+    with st.expander("Table, CSV, SVG, link", on_change="rerun", key=f"more-{name}") as more_of_it:
+        if more_of_it.open:
+            st.dataframe(table, hide_index=True, key=f"table-{name}", alt=f"The numbers of the figure: {alt}")
+            with st.container(horizontal=True, vertical_alignment="center"):
+                download(table, name)
+                if isinstance(drawing, str):
+                    whole = drawings.standing_alone(drawing)
+                    st.download_button("SVG", whole, f"{name}.svg", "image/svg+xml", key=f"svg-{name}", on_click="ignore")
+                else:
+                    st.caption("SVG: the camera above the figure")
+            base = str(st.context.url or "").split("?")[0]
+            st.code(f"{base}?{urlencode(address.current())}#{name}", language=None)
+    return chosen_points
+
+
+def download(table: pd.DataFrame, name: str, label: str = "CSV") -> None:
+    st.download_button(label, table.to_csv(index=False), f"{name}.csv", "text/csv", key=f"csv-{name}", on_click="ignore")
+
+
+def verdict_badge(claim: Any) -> None:
+    st.badge(claim.verdict, color=tables.VERDICTS.get(claim.verdict, "gray"), icon=ICONS.get(claim.group))
+
+
+def leads_to(study: Study, *ids: str) -> None:
+    """The claims that a part leads to: what was measured here, the verdict, and the way to the claim."""
+    claims = verdicts.claims(study)
+    by_id = {claim.id: claim for claim in claims.itertuples()}
+    for number, name in enumerate(ids):
+        claim = by_id.get(name)
+        if claim is None:
+            continue
+        with st.container(horizontal=True, vertical_alignment="center", border=True, key=f"leads-{name}-{number}"):
+            st.markdown(f"**{plain(claim.title)}.** {_measured_here(claim)}", width="stretch")
+            verdict_badge(claim)
+            link("Claim", "claims", icon=":material/arrow_forward:", claim=name)
+
+
+def _measured_here(claim: Any) -> str:
+    paper = f" In the paper: {plain(claim.in_paper)}." if claim.in_paper and claim.in_paper not in ("–", "a difference") else ""
+    found = tables.here(claim)
+    sample = f", {plain(claim.sample)}" if claim.sample and claim.sample != "–" else ""
+    return (f"Here: {plain(found)}{sample}." if found else "Not measured in this study.") + paper
+
+
+FOOT = ("report", "provenance", "paper against code", "downloads")
+
+
+def foot(study: Study) -> None:
+    """The end of every page: the report, what made the results, where paper and code differ, everything as one archive."""
+    notes(study)
+    st.divider()
+    choices = ("nothing", *FOOT)
+    words = {"nothing": "–"} | {name: name.capitalize() for name in FOOT}
+    part = address.segmented("About this study", choices, "foot", "nothing", names=words.__getitem__)
+    if part != "nothing":
+        from dashboard import foot as shown
+
+        {
+            "report": shown.report,
+            "provenance": shown.provenance,
+            "paper against code": shown.differences,
+            "downloads": shown.downloads,
+        }[part](study)
+
+
+@st.fragment(run_every=REFRESH_EVERY)
+def refresh_when_changed() -> None:
+    """Draw the page anew as soon as a file of the study has changed."""
+    study = chosen()
+    now = reading.stamp(study) if study else None
+    if st.session_state.setdefault("stamp", now) != now:
+        st.session_state["stamp"] = now
+        st.rerun(scope="app")
+
+
+def plain(text: Any) -> str:
     """Text from a file, so that Markdown shows it as it stands."""
-    return re.sub(r"([\\`*_{}\[\]()<>#+!|~$:-])", r"\\\1", text)
+    return re.sub(r"([\\`*_{}\[\]()<>#+!|~$:-])", r"\\\1", str(text))
 
 
 def with_code(text: str) -> str:
     """A sentence from a file as it stands, but for commands between backticks, which become code."""
-    return "".join(f"`{part}`" if place % 2 else plain(part) for place, part in enumerate(text.split("`")))
+    return "".join(f"`{part}`" if place % 2 else plain(part) for place, part in enumerate(str(text).split("`")))
+
+
+def listed(words: Iterable[str]) -> str:
+    """`one`, `one and two`, `one, two and three`."""
+    all_of_them = list(words)
+    return " and ".join([", ".join(all_of_them[:-1]), all_of_them[-1]]) if len(all_of_them) > 1 else "".join(all_of_them)

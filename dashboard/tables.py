@@ -2,49 +2,24 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import pandas as pd
 
-from dashboard.frames import MEASURES, VIEWS
+from dashboard.frames import MEASURES, wilson
+from study import amounts
 from study.files import AVERAGED
+from study.judging.row import NO_NUMBER
 from study.judging.verdicts import GROUPS, HELD, NOT_HELD, NOT_JUDGED, NOT_SEEN, SMALLER, WITHHELD
 from study.paper.claim import Claim
 
 Colour = Literal["green", "red", "orange", "blue", "violet", "gray"]
 COLOURS: dict[str, Colour] = {HELD: "green", NOT_HELD: "red", NOT_SEEN: "blue", NOT_JUDGED: "gray"}
 VERDICTS: dict[str, Colour] = {word: COLOURS[group] for word, group in GROUPS.items()} | {SMALLER: "orange", WITHHELD: "violet"}
-SUFFIXES = {"error": "%", "error difference": " points", "share": "%", "times": " times", "nats": " nats", "GiB": " GiB"}
 CODE = {"True": "changed", "False": "as committed"}
-
-
-def in_percent(errors: pd.DataFrame) -> pd.DataFrame:
-    """frames.errors with words for codes, its fractions in per cent."""
-    table = errors.assign(view=errors["view"].map(VIEWS), measure=errors["measure"].map(MEASURES))
-    for column in ("error", "low", "high"):
-        table[f"{column} (%)"] = (100 * table.pop(column)).round(2)
-    return table
-
-
-def error_summary(errors: pd.DataFrame, diverged: Mapping[str, Sequence[int]]) -> pd.DataFrame:
-    """A row a run as the paper prints its tables: mean of the seeds, with the lowest and the highest in brackets.
-
-    A run some of whose seeds `diverged` has no mean: it would be one over those that happened to survive.
-    """
-    by_run = dict(list(errors.groupby("run", sort=False)))
-    rows = []
-    for run in dict.fromkeys([*by_run, *diverged]):
-        of_run = by_run.get(run, errors.iloc[:0])
-        single, averaged = of_run[of_run["model"] != AVERAGED], of_run[of_run["model"] == AVERAGED]
-        seeds = single["model"].nunique()
-        if failed := len(diverged.get(run, ())):
-            rows.append({"run": run, "models": f"diverged in {failed} of {seeds + failed} seeds"} | _cells(errors.iloc[:0]))
-            continue
-        rows.append({"run": run, "models": "1 network" if seeds == 1 else f"1 network, {seeds} seeds"} | _cells(single))
-        if seeds > 1 and len(averaged):
-            rows.append({"run": run, "models": f"{seeds} networks averaged"} | _cells(averaged))
-    return pd.DataFrame(rows)
 
 
 def class_table(classes: pd.DataFrame) -> pd.DataFrame:
@@ -52,16 +27,6 @@ def class_table(classes: pd.DataFrame) -> pd.DataFrame:
     ordered = classes.sort_values("top1_error", ascending=False)
     percent = {"top-1 error": 100 * ordered["top1_error"], "top-5 error": 100 * ordered["top5_error"]}
     return ordered[["name", "pictures"]].assign(**percent)
-
-
-def _cells(models: pd.DataFrame) -> dict[str, str]:
-    cells = {}
-    for view, words in VIEWS.items():
-        for measure, name in MEASURES.items():
-            errors = 100 * models[(models["view"] == view) & (models["measure"] == measure)]["error"]
-            spread = f" ({errors.min():.1f} to {errors.max():.1f})" if len(errors) > 1 else ""
-            cells[f"{name}, {words}"] = f"{errors.mean():.1f}%{spread}" if len(errors) else ""
-    return cells
 
 
 def verdict_counts(claims: pd.DataFrame) -> dict[str, int]:
@@ -80,30 +45,24 @@ def answer(claims: pd.DataFrame) -> dict[str, int]:
 
 
 def claim_table(claims: pd.DataFrame) -> pd.DataFrame:
-    """A row a claim: what the paper says and what was measured here, each in a column of its own."""
+    """A row a claim: what the paper says and what was measured here, each in a column of its own, as judge wrote them."""
     return pd.DataFrame(
         {
             "section": claims["section"],
             "claim": claims["title"],
             "verdict": claims["verdict"],
-            "in the paper": [row.in_paper or stated(row.paper, row.unit) for row in claims.itertuples()],
-            "here": [row.here or measured(row) for row in claims.itertuples()],
-            "rests on": claims["sample"],
+            "in the paper": [row.in_paper or _said_by_paper(row) for row in claims.itertuples()],
+            "here": [here(row) for row in claims.itertuples()],
+            "rests on": [row.sample or "" for row in claims.itertuples()],
         }
     )
 
 
-def stated(value: float | None, unit: str) -> str:
-    """A number with its claim's unit; empty where there is none."""
-    return "" if pd.isna(value) else _amount(value, unit) + SUFFIXES.get(unit, "")
-
-
-def _amount(value: Any, unit: str) -> str:
-    if unit == "count":
-        return f"{value:,.0f}"
-    if unit == "error":
-        return f"{100 * value:.1f}"
-    return f"{100 * value:.3g}" if unit in ("error difference", "share") else f"{value:.3g}"
+def here(claim: Any) -> str:
+    """What was measured here with its interval, in the one form of all numbers; empty where nothing was."""
+    if claim.here:
+        return "" if claim.here == NO_NUMBER else str(claim.here)
+    return measured(claim)  # studies that were judged before their rows held the words
 
 
 def measured(claim: Any, ending: str = "") -> str:
@@ -111,23 +70,41 @@ def measured(claim: Any, ending: str = "") -> str:
     ours, low, high = (getattr(claim, name + ending) for name in ("ours", "low", "high"))
     if pd.isna(ours):
         return ""
-    bound = f"{claim.bound} " if claim.bound and not ending else ""
-    ends = [f"{'' if pd.isna(end) else _amount(end, claim.unit)}" for end in (low, high)]
-    return bound + stated(ours, claim.unit) + (f" ({ends[0]} to {ends[1]})" if all(ends) else "")
+    if pd.isna(low) or pd.isna(high):
+        return amounts.amount(ours, claim.unit)
+    return amounts.interval(ours, low, high, claim.unit)
+
+
+def _said_by_paper(claim: Any) -> str:
+    return "" if pd.isna(claim.paper) else amounts.amount(claim.paper, claim.unit)
+
+
+def words_of(claim: Any) -> str:
+    """Where the claim is the paper's, its words in quotation marks; what others add or ask stands without them."""
+    text = str(claim.quote or "")
+    if claim.source in (None, "paper"):
+        return f"“{text}”" if text else ""
+    return ASKED.get(str(claim.source), "{}").format(text or claim.title)
+
+
+ASKED = {"readers": "asked by readers: {}", "author's notes": "from the author's notes: {}"}
 
 
 def paper_facts(claim: Any) -> dict[str, str]:
     """What the paper and others say of a claim, by heading; what is not said is left out."""
+    edition = f"; {claim.cacm} in the edition of 2017" if claim.cacm else ""
     return _said(
         {
-            "words": f"“{claim.quote}” (section {claim.section}{f'; {claim.cacm} in the edition of 2017' if claim.cacm else ''})",
-            "number": _with_top5(stated(claim.paper, claim.unit), stated(claim.paper_top5, claim.unit)),
+            "number": claim.in_paper or _said_by_paper(claim),
+            "words": words_of(claim),
+            "section": f"{claim.section}{edition}",
             "measure": claim.metric,
             "pictures": claim.paper_data,
             "how": claim.paper_protocol,
             "author's notes": claim.author_run,
             "known problems": _joined(claim.problems),
             "others found": _joined(claim.others),
+            "would need": claim.needs,
         }
     )
 
@@ -136,45 +113,102 @@ def our_facts(claim: Any) -> dict[str, str]:
     """What was measured here, by heading; what is not known is left out."""
     return _said(
         {
-            "number": _with_top5(measured(claim), measured(claim, "_top5")),
+            "number": here(claim),
+            "in top-5 error": measured(claim, "_top5"),
             "in words": claim.said,
-            "scale": claim.scale,
-            "test pictures": stated(claim.pictures, "count") if claim.pictures else "",
-            "seeds": stated(claim.seeds, "count") if claim.seeds else "",
-            "test": claim.test,
+            "rests on": "" if claim.sample == NO_NUMBER else claim.sample,
+            "would have been seen": "" if pd.isna(claim.visible) else f"from {amounts.amount(claim.visible, claim.unit)} on",
             "p in its family": "" if pd.isna(claim.p) else f"{claim.p:.2g}",
-            "would be seen from": stated(claim.visible, claim.unit),
-            "remarks": _joined(claim.remarks),
+            "test": claim.test,
             "protocol": claim.registered,
-            "files": ", ".join(claim.artifacts or ()),
+            "scale": claim.scale,
+            "remarks": _joined(claim.remarks),
         }
     )
 
 
 def _said(facts: dict[str, str | None]) -> dict[str, str]:
-    return {heading: text for heading, text in facts.items() if text} or {"": "not measured"}
+    return {heading: str(text) for heading, text in facts.items() if text} or {"": "not measured"}
 
 
-def _joined(sentences: Sequence[str] | None) -> str:
-    return "; ".join(sentences or ())
+def _joined(sentences: Any) -> str:
+    return "; ".join(map(str, sentences)) if isinstance(sentences, list | tuple) else ""
 
 
-def _with_top5(top1: str, top5: str) -> str:
-    return f"{top1}; top-5: {top5}" if top1 and top5 else top1 or top5
+def ways_to_settle(decide: str) -> list[str]:
+    """What would settle a claim, the way that takes least first; ways whose time is not known stand last."""
+    body, _, again = str(decide or "").rpartition("; then ")
+    ways = [way for way in (body or str(decide or "")).split("; ") if way]
+    ways.sort(key=_minutes)
+    return [f"{way}; then {again}" if body and number == len(ways) - 1 else way for number, way in enumerate(ways)]
+
+
+def _minutes(way: str) -> float:
+    found = re.search(r"about ([\d,]+) (minute|hour)", way)
+    return float(found[1].replace(",", "")) * (60 if found[2] == "hour" else 1) if found else math.inf
+
+
+TABLE_COLUMNS = ("from", "row", "top-1", "top-5", "seeds", "lowest to highest", "95% interval", "pictures")
 
 
 def printed(rows: Sequence[Claim]) -> pd.DataFrame:
-    """Rows of the paper's Table 1 or 2, with what they were measured on."""
+    """Rows of the paper's Table 1 or 2 in TABLE_COLUMNS, errors in per cent."""
     table = []
     for row in rows:
         top1, top5 = (None, row.value) if row.metric == "top-5 error" else (row.value, row.top5)
-        name = (row.title.partition(": ")[2] or row.title).partition(" err")[0].removesuffix(" it")
-        table.append((name, _percent(top1), _percent(top5), row.data, row.protocol, row.author_run))
-    return pd.DataFrame(table, columns=["row", "top-1", "top-5", "pictures", "how", "author's note"])
+        table.append(("the paper", row.title, _percent(top1), _percent(top5), None, "", "", row.data))
+    return pd.DataFrame(table, columns=list(TABLE_COLUMNS))
 
 
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{share:.1%}"
+def ours_beneath(errors: pd.DataFrame, diverged: Mapping[str, Sequence[int]], pictures: str, view: str) -> pd.DataFrame:
+    """Our rows in TABLE_COLUMNS: a row a run, the mean of its seeds, and one for the average of their predictions.
+
+    `errors` as frames.errors gives them, `view` one of frames.VIEWS. The interval is Wilson's for the mean error on as many
+    test pictures: it speaks of these networks, and says nothing of other seeds, which their lowest and highest do. A run some
+    of whose seeds diverged has no mean: it would be one over those that happened to survive.
+    """
+    shown = errors[errors["view"] == view]
+    rows: list[tuple[Any, ...]] = []
+    for run in dict.fromkeys([*shown["run"], *diverged]):
+        of_run = shown[shown["run"] == run]
+        single, averaged = of_run[of_run["model"] != AVERAGED], of_run[of_run["model"] == AVERAGED]
+        seeds = single["model"].nunique()
+        if failed := len(diverged.get(run, ())):
+            rows.append(("here", f"{run}: diverged in {failed} of {seeds + failed} seeds", None, None, seeds, "", "", pictures))
+            continue
+        rows.append(("here", run, *_mean_of(single), seeds, *_spread_of(single), pictures))
+        if seeds > 1 and len(averaged):
+            rows.append(
+                ("here", f"{run}, {seeds} networks averaged", *_mean_of(averaged), seeds, *_spread_of(averaged), pictures)
+            )
+    return pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
+
+
+def hand_made_row(errors: Mapping[str, float], pictures: str) -> pd.DataFrame:
+    """The row of the hand-made features, where they were measured."""
+    if not errors:
+        return pd.DataFrame(columns=list(TABLE_COLUMNS))
+    row = ("here", "hand-made features, linear classifier", 100 * errors["top1"], 100 * errors["top5"], 1, "", "", pictures)
+    return pd.DataFrame([row], columns=list(TABLE_COLUMNS))
+
+
+def _mean_of(models: pd.DataFrame) -> list[float | None]:
+    means = [models[models["measure"] == measure]["error"].mean() for measure in MEASURES]
+    return [None if pd.isna(mean) else 100 * float(mean) for mean in means]
+
+
+def _spread_of(models: pd.DataFrame) -> list[str]:
+    """Of the top-1 error: the lowest and highest of the seeds, and the interval of their mean."""
+    top1 = models[models["measure"] == "top1"]
+    if top1.empty:
+        return ["", ""]
+    spread = f"{100 * top1['error'].min():.1f} to {100 * top1['error'].max():.1f}" if len(top1) > 1 else ""
+    low, high = wilson(float(top1["wrong"].mean()), int(top1["pictures"].iloc[0]))
+    return [spread, f"{100 * low:.1f} to {100 * high:.1f}"]
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
 
 
 def stages(made: dict[str, dict[str, Any]]) -> pd.DataFrame:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from dashboard.reading import Study, dictionary, dictionary_of, json_of
+from dashboard.reading import Study, dictionary, dictionary_of, hash_of, json_of
 from study.judging import staleness
 from study.judging.row import COLUMNS
+from study.judging.verdicts import GROUPS, NOT_JUDGED, WITHHELD
 
 CLAIMS = COLUMNS  # a claim's row in judge/claims.json
 NUMBERS = ("paper", "paper_top5", "ours", "low", "high", "ours_top5", "low_top5", "high_top5", "p", "visible")
@@ -19,6 +21,7 @@ def claims(study: Study) -> pd.DataFrame:
     content = json_of(study, "judge/claims.json")
     rows = content if isinstance(content, list) else dictionary(content).get("claims", [])
     said = ("id", "section", "title", "quote", "unit", "verdict")
+    rows = rows if isinstance(rows, list) else []
     whole = [row for row in rows if all(isinstance(dictionary(row).get(column), str) for column in said)]
     kept = [{column: row.get(column) for column in CLAIMS} for row in whole]
     if len(kept) < len(rows):
@@ -26,6 +29,7 @@ def claims(study: Study) -> pd.DataFrame:
     table = pd.DataFrame(kept, columns=list(CLAIMS)).astype(object)
     for column in NUMBERS:
         table[column] = pd.to_numeric(table[column], errors="coerce")
+    table["group"] = table["verdict"].map(lambda word: GROUPS.get(word, NOT_JUDGED))
     return _current(study, table)
 
 
@@ -42,9 +46,28 @@ def _current(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     stale = outdated(study)
     for row, artifacts in table["artifacts"].items():
         rests_on = {str(name): str(sha) for name, sha in dictionary(artifacts).items()}
-        changed = staleness.changed_artifacts(study.folder, rests_on)
-        reason = stale if rests_on and not changed else f"{changed[0]} is not the file that was judged" if changed else ""
+        changed = next((name for name, sha in rests_on.items() if hash_of(study.folder / name) != sha), "")
+        reason = f"{changed} is not the file that was judged" if changed else stale if rests_on else ""
         if reason:
             renew = "restore it, then look again" if study.pinned else "`uv run dvc repro`"
-            table.loc[row, ["verdict", "why", "decide"]] = ["withheld", f"stale: {reason}", renew]
+            table.loc[row, ["verdict", "group", "why", "decide"]] = [WITHHELD, NOT_JUDGED, f"stale: {reason}", renew]
     return table
+
+
+def effects_on_the_error(claims: pd.DataFrame) -> pd.DataFrame:
+    """The claims that compare errors and have a number; those that are withheld have none that may be drawn."""
+    measured = claims["ours"].notna() & (claims["verdict"] != WITHHELD)
+    return claims[measured & (claims["unit"] == "error difference") & (claims["kind"] == "effect")]
+
+
+def made_by(study: Study, claim: Any) -> list[dict[str, Any]]:
+    """The records of the stages whose files a claim rests on, each with its stage's name as `stage`."""
+    stages = dict.fromkeys(_stage_of(name) for name in dictionary(claim.artifacts))
+    records = [(stage, dictionary_of(study, f"provenance/{stage}.json")) for stage in stages]
+    return [{"stage": stage, **record} for stage, record in records if record]
+
+
+def _stage_of(name: str) -> str:
+    """`evaluate-base` of `evaluate/base/ten_patches.npz`, `retrieve` of `retrieve/matches.csv`."""
+    parts = Path(name).parts
+    return "-".join(parts[:2]) if parts[0] in ("train", "evaluate", "converge") and len(parts) > 2 else parts[0]

@@ -20,16 +20,18 @@ if __name__ == "__main__":
 
 import io  # noqa: E402
 import json  # noqa: E402
+import os  # noqa: E402
 import shlex  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
+from contextlib import suppress  # noqa: E402
 from typing import Any  # noqa: E402
 
 from ruamel.yaml import YAML  # noqa: E402
 
 from stages.composing import GROUPS, MISSING, choices, composed, differences, parsed, study_file  # noqa: E402
-from stages.outlook import outlook  # noqa: E402
+from stages.plan import plan  # noqa: E402
 from stages.settings import CHOSEN, PARAMS, StudySettings, read_params, resolve  # noqa: E402
-from study import storage  # noqa: E402
+from study import files, storage  # noqa: E402
 from study.checking import SettingsError  # noqa: E402
 
 DISCARD = "--discard-edits"
@@ -46,18 +48,19 @@ def choose(study: str, changes: Sequence[str], discard: bool) -> list[str]:
     Raises SettingsError, and writes nothing, where the study is not valid or where edits would be lost.
     """
     file, words = study_file(study), " ".join(shlex.join((study, *changes)).split())
-    new = None if file.exists() else _of_ones_own(study, changes)
+    new = None if file.exists() else _new_study(study, changes)
     params = composed(study, changes) if new is None else composed(study, own=new)
     settings = resolve(params)
-    before = _before(params, study, discard)
+    before = _current_params(params, study, discard)
     if new is not None:
         storage.write_bytes(file, f"# Made by: uv run python -m stages.choose {words}\n{_yaml(new)}".encode())
+    _leave_in_place(study)
     storage.write_bytes(PARAMS, (HEAD.format(words=words) + _yaml(params)).encode())
     made = [f"{file} is new: from now on `stages.choose {study}` is enough"] if new is not None else []
-    return [*_heading(settings), *made, *_changed(before, params), *outlook(settings)]
+    return [*_heading(settings), *made, *_changed(before, params), *plan(settings)]
 
 
-def _of_ones_own(study: str, changes: Sequence[str]) -> dict[str, Any]:
+def _new_study(study: str, changes: Sequence[str]) -> dict[str, Any]:
     """What the file of a study will say that has none yet."""
     own = parsed(changes)
     download = own.get("download")
@@ -67,6 +70,19 @@ def _of_ones_own(study: str, changes: Sequence[str]) -> dict[str, Any]:
             f"place=/path/to/pictures, or with data= and one of: {', '.join(choices('data'))}"
         )
     return {group: own.pop(group, usual) for group, usual in GROUPS.items()} | own
+
+
+def _leave_in_place(chosen: str) -> None:
+    """See to it that DVC leaves results of all other studies where they are.
+
+    Its checkout, which `dvc exp run`, `dvc checkout` and `dvc pull` begin with, removes results that no stage names any longer,
+    but none that have changed since DVC put them there, which it tells by the times of their files. Every result has a JSON
+    file, so new times for these are enough; contents stay, and so do hashes.
+    """
+    for path in files.RESULTS.rglob("*.json"):
+        if path.parts[1] != chosen:
+            with suppress(OSError):  # another user's file; its checkout is another user's too
+                os.utime(path)
 
 
 def edits(params: dict[str, Any]) -> list[tuple[str, Any, Any]]:
@@ -79,7 +95,7 @@ def edits(params: dict[str, Any]) -> list[tuple[str, Any, Any]]:
     return [found for found in differences(given, params) if found[0].partition(".")[0] != CHOSEN]
 
 
-def _before(after: dict[str, Any], study: str, discard: bool) -> dict[str, Any]:
+def _current_params(after: dict[str, Any], study: str, discard: bool) -> dict[str, Any]:
     """What params.yaml has now. Raises SettingsError where it has edits that `after` would lose, unless they may be discarded."""
     try:
         before = read_params() if PARAMS.exists() else {}
@@ -90,7 +106,7 @@ def _before(after: dict[str, Any], study: str, discard: bool) -> dict[str, Any]:
         raise SettingsError(
             f"params.yaml is not from conf/ ({problem}), and choosing {study} would overwrite it; keep a copy, then say {DISCARD}"
         ) from None
-    lost = [(key, value) for key, _, value in found if key != "study" and _at(after, key) != value]
+    lost = [(key, value) for key, _, value in found if key != "study" and _value_at(after, key) != value]
     if lost and not discard:
         told = "; ".join(f"{key} {'was removed' if value is MISSING else f'is {_brief(value)}'}" for key, value in lost[:SHOWN])
         more = f"; and {len(lost) - SHOWN} more" if len(lost) > SHOWN else ""
@@ -101,7 +117,7 @@ def _before(after: dict[str, Any], study: str, discard: bool) -> dict[str, Any]:
     return before
 
 
-def _at(params: Any, key: str) -> Any:
+def _value_at(params: Any, key: str) -> Any:
     for part in key.split("."):
         params = params.get(part, MISSING) if isinstance(params, dict) else MISSING
     return params
@@ -143,7 +159,7 @@ def _what_is_chosen() -> list[str]:
         said = ["edited since it was composed:", *edited] if edited else []
     except SettingsError as problem:
         said = [f"not from conf/: {problem}"]
-    return [f"study {settings.study} is chosen", *said, *outlook(settings), f"studies: {', '.join(choices('study'))}"]
+    return [f"study {settings.study} is chosen", *said, *plan(settings), f"studies: {', '.join(choices('study'))}"]
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from study.checking import SettingsError
 CONF = Path("conf")
 GROUPS = {"data": "folder", "scale": "quarter", "table": "components"}  # what a study is made of, where it does not say
 ONLY = "only"
+NETWORK = "for_architecture"  # in a table: the one architecture that has what all its runs change
 
 
 def study_file(study: str) -> Path:
@@ -44,23 +45,37 @@ def composed(study: str, changes: Sequence[str] = (), own: Mapping[str, Any] | N
     Raises SettingsError where a name is not in conf/ or a word is none. Values are not checked here.
     """
     own = dict(merged(own if own is not None else read_params(study_file(study)), parsed(changes)))
-    params = read_params(CONF / "config.yaml")
-    for group, usual in GROUPS.items():
-        name = own.pop(group, usual)
+    params, names = read_params(CONF / "config.yaml"), {group: own.pop(group, usual) for group, usual in GROUPS.items()}
+    for group, name in names.items():
         if name not in choices(group):
             raise SettingsError(f"{group} is {name!r}; use one of: {', '.join(choices(group))}")
         params = merged(params, read_params(CONF / group / f"{name}.yaml"))
+    wanted = params.pop(NETWORK, None)
     only = own.pop(ONLY, None) or []
+    if not only:
+        _check_network(wanted, params["train"]["network"]["architecture"], **names)
     params = merged(params, own)
+    params["curves"] = params["curves"] or {}  # `curves: null` in a study's file: without Figure 1
     if only:
-        params["runs"] = _these(params["runs"], only)
+        params["runs"] = _selected(params["runs"], only)
     download = params["download"]
     if isinstance(download, dict) and download.get("source") == "sketch" and isinstance(download.get("pictures"), dict):
         download["pictures"] = {"size": params["prepare"]["size"]} | download["pictures"]
     return {"study": study, CHOSEN: {"study": study, "changes": list(changes)}} | params
 
 
-def _these(runs: Mapping[str, Any], only: Any) -> dict[str, Any]:
+def _check_network(wanted: str | None, found: str, table: str, scale: str, **_: str) -> None:
+    if wanted not in (None, found):
+        fitting = [
+            name for name in choices("table") if read_params(CONF / "table" / f"{name}.yaml").get(NETWORK) in (None, found)
+        ]
+        raise SettingsError(
+            f"table {table} is for the network {wanted}, and scale {scale} has {found}; use another scale, or table="
+            f"{' or table='.join(fitting)}, or name the runs that fit: {ONLY}=..."
+        )
+
+
+def _selected(runs: Mapping[str, Any], only: Any) -> dict[str, Any]:
     names = only if isinstance(only, list) else [only]
     for name in names:
         if name not in runs:

@@ -91,8 +91,9 @@ def changed_files(folder: Path) -> list[str]:
     """Files of a pin that are not those of its manifest, that it lacks, or that it should not have."""
     path = folder / "manifest.json"
     manifest = storage.mapping(path)
-    there = {one.relative_to(folder).as_posix(): one for one in folder.rglob("*") if one.is_file() and one != path}
-    changed = [name for name, sha in manifest.items() if name not in there or storage.sha256(there[name]) != sha]
+    found = [one for one in folder.rglob("*") if (one.is_file() or one.is_symlink()) and one != path]
+    there = {one.relative_to(folder).as_posix(): storage.sha256(one) if one.is_file() else "" for one in found}
+    changed = [name for name, sha in manifest.items() if there.get(name) != sha]
     kept = versions.text_at("HEAD", path)
     altered = [path.name] if kept is not None and kept != path.read_bytes() else []
     return altered + changed + sorted(set(there) - set(manifest))

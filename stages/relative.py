@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from study.checking import SettingsError, checked, plain
+from study.checking import LARGEST, SettingsError, checked, plain
 from study.training.run import RunSettings
 
 CHANGED = {  # the lines of a run's complete settings that a factor changes
@@ -55,10 +55,10 @@ def multiplied(run: RunSettings, times: TimesSettings, where: str) -> RunSetting
         for layer, factor in enumerate(factors):
             widths[layer] = _whole(widths[layer] * factor, f"{where}.times.{name}[{layer}]")
     for block, name in ((learning, "epochs"), (learning["rate"], "patience"), (augmentation, "colour_until")):
-        block[name] = _stretched(block[name], times.epochs, f"{where}.times.epochs")
+        block[name] = _scaled_count(block[name], times.epochs, f"{where}.times.epochs")
     for name in ("conv1_slowed", "conv1_frozen"):
-        learning[name] = _begun(learning[name], times.epochs, f"{where}.times.epochs")
-    learning["rate"]["at"] = [_begun(epoch, times.epochs, f"{where}.times.epochs") for epoch in learning["rate"]["at"]]
+        learning[name] = _scaled_epoch(learning[name], times.epochs, f"{where}.times.epochs")
+    learning["rate"]["at"] = [_scaled_epoch(epoch, times.epochs, f"{where}.times.epochs") for epoch in learning["rate"]["at"]]
     learning["rate"]["initial"] *= times.rate
     changed: RunSettings = checked(RunSettings, content, where)
     return changed
@@ -83,15 +83,17 @@ def _copied(block: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _whole(value: float, where: str) -> int:
+    if abs(value) > LARGEST:
+        raise SettingsError(f"{where} makes {value:g}, more than there can be; choose a smaller factor")
     if abs(value - round(value)) > 1e-6:
         raise SettingsError(f"{where} makes {value:g}, which is no whole number; choose another factor")
     return round(value)
 
 
-def _stretched(epochs: int | None, factor: float, where: str) -> int | None:
+def _scaled_count(epochs: int | None, factor: float, where: str) -> int | None:
     return None if epochs is None else _whole(epochs * factor, where)
 
 
-def _begun(epoch: int | None, factor: float, where: str) -> Any:
+def _scaled_epoch(epoch: int | None, factor: float, where: str) -> Any:
     """The epoch, counted from 1, that begins after so many times of the training that came before `epoch`."""
     return None if epoch is None else 1 + _whole((epoch - 1) * factor, where)

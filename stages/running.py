@@ -24,7 +24,7 @@ import torch
 from tqdm import tqdm
 
 from stages import PARENT
-from stages.settings import load
+from stages.settings import PARAMS, load
 from study import files
 from study.checking import SettingsError, plain
 from study.cores import allotted_cores
@@ -46,6 +46,7 @@ REMEDIES = {  # of problems with files, where whoever raised them names none
     errno.ENOTDIR: "move away what is there",
     errno.EISDIR: "move away what is there",
 }
+TOO_LARGE = ("not enough memory", "can't allocate memory", "Storage size calculation overflowed")
 SAVING = ("train", "converge")  # stages that save their state when they are asked to end; the others just end
 
 
@@ -81,7 +82,7 @@ def refusal(problem: Exception) -> str | None:
     """One sentence, with what to do, for a problem that users can mend; None for a mistake of this program's."""
     text = " ".join(str(problem).split())
     if isinstance(problem, SettingsError):
-        return f"params.yaml: {text}"
+        return text if text.startswith(str(PARAMS)) else f"{PARAMS}: {text}"
     if isinstance(problem, FileNotFoundError) and str(problem.filename).startswith(f"{files.RESULTS}/"):
         return f"{problem.filename} is missing; `uv run dvc repro` makes it, or brings it back from DVC's cache"
     if isinstance(problem, BrokenProcessPool):
@@ -91,7 +92,7 @@ def refusal(problem: Exception) -> str | None:
         )
     if isinstance(problem, torch.OutOfMemoryError):
         return f"the memory of the GPU is too small ({text.split('.')[0]}); make batches smaller, or give each column its own GPU"
-    if isinstance(problem, MemoryError) or "not enough memory" in text or "can't allocate memory" in text:
+    if isinstance(problem, MemoryError) or any(words in text for words in TOO_LARGE):
         asked = re.search(r"tried to allocate (\d+) bytes", text)
         much = f" ({int(asked[1]) / 1e9:,.1f} GB were asked for at once)" if asked else ""
         return f"this machine has too little memory{much}; close other programs, or use smaller batches"
@@ -154,7 +155,8 @@ class Bar:
     """A bar on a terminal; in a log, the lines alone, each with the time that is left."""
 
     def __init__(self, title: str, total: int, unit: str = "picture") -> None:
-        self.total, self.done, self.began = total, 0, time.monotonic()
+        self.total, self.done = total, 0
+        self.began: tuple[float, int] | None = None  # when the first were done, and how many: to start takes long, too
         self.bar = tqdm(
             total=total,
             desc=title,
@@ -178,14 +180,18 @@ class Bar:
             self.bar.total = self.total
         elif isinstance(news, int):
             self.done += news
+            self.began = self.began or (time.monotonic(), self.done)
             self.bar.update(news)
         elif not follows():
             self.bar.clear()
-            print(f"{news}, {self.left()}" if self.done else news, flush=True)
+            print(", ".join([news, *self.left()]), flush=True)
 
-    def left(self) -> str:
-        remaining = (time.monotonic() - self.began) * (self.total - self.done) / max(self.done, 1)
-        return f"{remaining / 60:.1f} min left" if remaining >= 60 else f"{remaining:.0f} s left"
+    def left(self) -> list[str]:
+        """How long it will take, reckoned from what has been done since the first news; nothing where that is too little."""
+        if self.began is None or self.done - self.began[1] <= self.total / 1000:
+            return []
+        remaining = (time.monotonic() - self.began[0]) * (self.total - self.done) / (self.done - self.began[1])
+        return [f"{remaining / 60:.1f} min left" if remaining >= 60 else f"{remaining:.0f} s left"]
 
 
 def side_by_side(work: Callable[..., Any], each: Sequence[tuple[Any, ...]], machine: MachineSettings, bar: Bar) -> list[Any]:

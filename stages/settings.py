@@ -126,7 +126,7 @@ def _study(params: Mapping[str, Any]) -> str:
     if chosen.study != study:
         raise SettingsError(
             f"study is {study!r}, but the rest of params.yaml is {chosen.study!r}; set it back, or choose another study with: "
-            f"uv run python -m stages.choose {study}"
+            f"uv run python -m stages.choose {study}; `uv run dvc repro` brings back what DVC has taken out of results/ meanwhile"
         )
     return study
 
@@ -159,7 +159,7 @@ def _table(params: Mapping[str, Any], shared: str, table: str) -> list[tuple[str
     for name in (shared, table):
         if not isinstance(params[name], Mapping):
             raise SettingsError(f"{name} is {params[name]!r}; give a block of settings")
-    if not params[table]:
+    if not params[table] and table != "curves":  # a study without Figure 1 has no curves
         raise SettingsError(f"{table} is empty; name at least one entry")
     for name in params[table]:
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):

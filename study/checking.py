@@ -16,6 +16,7 @@ class SettingsError(ValueError):
     """A mistake in the settings, in one sentence."""
 
 
+LARGEST = 2**32 - 1  # of whole numbers: any seed, and more pictures, pixels or kernels than there can be
 NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
 
 
@@ -43,6 +44,8 @@ def _plain(kind: type, value: Any, where: str) -> Any:
     fits = isinstance(value, kind) or (kind is float and isinstance(value, int))
     if not fits or (isinstance(value, bool) and kind is not bool):
         raise SettingsError(f"{where} is {value!r}; give {NAMES[kind]}")
+    if kind is int and abs(value) > LARGEST:
+        raise SettingsError(f"{where} is {value!r}; give a whole number of at most {LARGEST:,}")
     if kind is float and not abs(value) <= sys.float_info.max:
         raise SettingsError(f"{where} is {value!r}; give a finite number")
     return kind(value)
@@ -68,7 +71,7 @@ def _alternative(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
     """Which of several settings classes is meant: the first field of each is a word that names it."""
     key = dataclasses.fields(kinds[0])[0].name
     words = {word: kind for kind in kinds for word in get_args(get_type_hints(kind)[key])}
-    if not isinstance(value, Mapping) or value.get(key) not in words:
+    if not isinstance(value, Mapping) or value.get(key) not in list(words):  # a list, since what is given may have no hash
         given = value.get(key, "missing") if isinstance(value, Mapping) else value
         raise SettingsError(f"{where}.{key} is {given!r}; use one of: {', '.join(words)}")
     return words[value[key]]

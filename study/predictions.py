@@ -61,7 +61,7 @@ def read(folder: Path, view: str) -> Predictions:
 
     Raises FileNotFoundError, or ValueError where the file is damaged, is of another kind, or lacks pictures.
     """
-    arrays = _read(folder / file_of(view))
+    arrays = read_arrays(folder / file_of(view), "predictions")
     labels = arrays.pop(LABELS, None)
     if labels is None or labels.ndim != 1 or not arrays:
         raise ValueError("it is not whole: it has no labels or no model")
@@ -75,7 +75,7 @@ def read_probabilities(folder: Path) -> dict[str, np.ndarray]:
 
     Raises FileNotFoundError, or ValueError where the file is damaged or of another kind.
     """
-    return _read(folder / file_of(PROBABILITIES))
+    return read_arrays(folder / file_of(PROBABILITIES), "predictions")
 
 
 def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -84,12 +84,12 @@ def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     storage.write_bytes(path, buffer.getbuffer())
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of a file, each checked against its checksum."""
+def read_arrays(path: Path, what: str = "arrays") -> dict[str, np.ndarray]:
+    """All arrays of an .npz, each checked against its checksum. Raises FileNotFoundError, or ValueError where the file is damaged
+    or is none; `what` names in that sentence what it should hold."""
+    content = path.read_bytes()
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except OSError:
-        raise
     except Exception:  # what damaged bytes raise is anything from EOFError to zlib's own
-        raise ValueError("it is damaged, or holds something else than predictions") from None
+        raise ValueError(f"it is damaged, or holds something else than {what}") from None

@@ -75,11 +75,6 @@ def array(path: Path) -> np.ndarray:
     return array
 
 
-def arrays(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
-
-
 def kernels(path: Path) -> np.ndarray:
     kernels = array(path)
     if kernels.ndim != 4:

@@ -13,7 +13,7 @@ from study.sources.choosing import BuiltIn, BuiltInSettings
 from study.sources.pictures import PictureSettings
 from study.training.run import RunSettings
 from study.training.update import LearningSettings, RateSettings
-from tests.project import make_miniature
+from tests.project import make_miniature, make_own_pictures
 
 MACHINE = MachineSettings(devices=("cpu",), threads=1, precision="float32", deterministic=True)
 TINY = AlexNetSettings(
@@ -53,6 +53,15 @@ def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fresh project whose study has just run and is committed."""
     folder = tmp_path_factory.mktemp("project with spaces")
     make_miniature(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def own_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh project that has evaluated the first network of a study of one's own; four stages, where `miniature` has 13."""
+    folder = tmp_path_factory.mktemp("own") / "project"
+    folder.mkdir()
+    make_own_pictures(folder)
     return folder
 
 

@@ -144,6 +144,9 @@ def _invent(
         _converged(folder, curve, None if untrained else epochs)
     _retrieved(folder, random, pictures, planted and not untrained)
     _halved(folder, random, planted)
+    read = f"train/base/{outputs.seed_folder(SHARED['seeds'][0])}/weights.safetensors"
+    for stage in ("retrieve", "halve"):
+        seal(folder, stage, inputs={f"results/{study}/{read}": storage.sha256(folder / read)})
     _timed(folder, random, planted)
     _hand_made(folder, random, pictures, planted)
     lines = {"train": runs, "converge": CURVES}

@@ -9,6 +9,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from stages.settings import merged, read_params
+from tests.ilsvrc_shaped import photograph
 
 ROOT = Path(__file__).parent.parent
 PROJECT = (
@@ -97,6 +98,24 @@ def make_miniature(folder: Path) -> None:
     dvc("repro", cwd=folder)
     run("git", "add", "-A", cwd=folder)
     run("git", "commit", "-qm", "its results", cwd=folder)
+
+
+def make_own_pictures(folder: Path) -> None:
+    """A fresh project that has just run the first network of docs/own-pictures.md, smaller, on a folder of 54 photographs."""
+    place = folder.with_name("my pictures")
+    for split, count in (("train", 12), ("val", 6)):
+        for label, name in enumerate(("cat", "dog", "hen")):
+            (place / split / name).mkdir(parents=True)
+            for number in range(count):
+                (place / split / name / f"{number}.jpg").write_bytes(photograph(number + 100 * count, label))
+    copy_project(folder)
+    small = ["scale=small", "train.network.kernels=[8, 8, 8, 8, 8]", "train.network.neurons=[16, 16]", "only=base"]
+    short = ["train.learning.epochs=1", "train.learning.rate.at=[]", "runs.base.seeds=[0]", "download.validation=6"]
+    run(sys.executable, "-m", "stages.choose", "pets", f"place={place}", *small, *short, cwd=folder)
+    run("git", "init", "-q", "-b", "main", cwd=folder)
+    run("git", "add", "-A", cwd=folder)
+    run("git", "commit", "-qm", "a study", cwd=folder)
+    dvc("repro", "evaluate@base", cwd=folder)
 
 
 def bring_results(miniature: Path, clone: Path) -> None:

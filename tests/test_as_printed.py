@@ -83,7 +83,7 @@ def test_the_quarter_network_is_the_printed_one(recipe: Recipe) -> None:
     _assert_same(network.eval(), partial(PRINTED[recipe], stride=2), pictures)
 
 
-@pytest.mark.parametrize("recipe", PRINTED)
+@pytest.mark.parametrize("recipe", ["paper", pytest.param("code145", marks=pytest.mark.slow)])
 def test_the_full_network_is_the_printed_one(recipe: Recipe) -> None:
     network = _alexnet(recipe, {}, classes=1000)
     _assert_same(network.eval(), PRINTED[recipe], _pictures(1, 224))

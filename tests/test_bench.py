@@ -68,7 +68,7 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setattr(module, "Elsewhere", Here)
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", [pytest.param(part, marks=pytest.mark.slow) if part == "data" else part for part in PARTS])
 def test_every_part_runs(part: str, here: None) -> None:
     tables = PARTS[part][0](SCOPE)
     assert all(one.rows or one.notes for one in tables)
@@ -229,10 +229,14 @@ def _counting() -> Sides:
     return {"one": lambda: calls.append(1) or float(len(calls)), "fails": lambda: 1 / 0}
 
 
-def test_sides_take_turns_and_failures_come_back() -> None:
+def test_sides_take_turns() -> None:
     order = []
     found = in_turns({"a": lambda: order.append("a") or 1.0, "b": lambda: order.append("b") or 2.0}, rounds=3)
     assert order == ["a", "b"] * 5 and found["b"].over(found["a"]).values == (2.0, 2.0, 2.0)
+
+
+@pytest.mark.slow
+def test_failures_come_back_from_a_process_of_its_own() -> None:
     with Elsewhere(_counting) as other:
         assert [other("one"), other("one")] == [1.0, 2.0]
         with pytest.raises(RuntimeError, match="ZeroDivisionError"):

@@ -158,6 +158,10 @@ def stray(root: Path, pinned: bool) -> None:
     shutil.copyfile(folder / "seed-9/kernels.npy", folder / "seed-11/kernels.npy")
 
 
+def linked_seed(root: Path, pinned: bool) -> None:
+    (of_study(root, pinned) / "train/base/seed-11").symlink_to("seed-9")
+
+
 def gone(root: Path, pinned: bool) -> None:
     (of_study(root, pinned) / "evaluate/one_column/centre_patch.npz").unlink()
 
@@ -233,8 +237,21 @@ TAMPERED: dict[str, tuple[Callable[[Path, bool], object], str]] = {
     ),
     "no word of the pictures": (
         record("train-one_column", lambda r: r.pop("data_sha256")),
-        "train-one_column saw other pictures",
+        "the record of train-one_column does not say which pictures it saw",
     ),
+    "no word of the pictures that were evaluated": (
+        record("evaluate-one_column", lambda r: r.pop("data_sha256")),
+        "the record of evaluate-one_column does not say which pictures it saw",
+    ),
+    "no word of the weights that were evaluated": (
+        record("evaluate-one_column", lambda r: r.pop("inputs")),
+        "the record of evaluate-one_column does not say which weights it read",
+    ),
+    "no word of one seed's weights": (
+        record("evaluate-one_column", lambda r: r["inputs"].pop(f"{RESULTS}/train/one_column/seed-2/weights.safetensors")),
+        "the record of evaluate-one_column does not say which weights it read",
+    ),
+    "a link in place of a seed": (linked_seed, "train/base/seed-11 was not written by train-base"),
     "other training code": (record("train-one_column", lambda r: r.update(training_code="d" * 64)), "equal training code"),
     "no word of the training code": (record("train-one_column", lambda r: r.pop("training_code")), "equal training code"),
     "another precision on record": (

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from dashboard import charts, sheets
-from study.files import AVERAGED
+from dashboard import charts, drawings, looking
+from dashboard.how import PARTS
 
 BACKGROUNDS = ("#ffffff", "#171614")  # of dashboard/.streamlit/config.toml
 
@@ -29,17 +31,6 @@ def convergence(seeds: tuple[int, ...] = (1, 2)) -> pd.DataFrame:
         for epoch in range(1, 5 + seed)
     ]
     return pd.DataFrame(rows, columns=["curve", "seed", "rate", "epoch", "iteration", "training_loss", "training_error"])
-
-
-def errors() -> pd.DataFrame:
-    rows = [
-        (run, model, view, measure, 20, 100, 0.20, 0.13, 0.29)
-        for run in ("base", "<b>odd</b>")
-        for model in ("seed-1", "seed-2", AVERAGED)
-        for view in ("ten_patches", "centre_patch")
-        for measure in ("top1", "top5")
-    ]
-    return pd.DataFrame(rows, columns=["run", "model", "view", "measure", "wrong", "pictures", "error", "low", "high"])
 
 
 @pytest.mark.parametrize("colour", charts.PALETTE)
@@ -94,48 +85,52 @@ def test_losses_are_in_nats_and_errors_in_per_cent() -> None:
     assert max(charts.training(frame, "training_error", ["relu"]).data[0].y) == pytest.approx(50)
 
 
-def test_errors_show_an_interval_a_model_and_set_averages_apart() -> None:
-    figure = charts.errors(errors(), "top5")
-    ten, centre = figure.data
-    assert (ten.name, centre.name) == ("ten patches", "centre patch")
-    assert list(ten.x) == [20.0] * 6
-    assert list(ten.error_x.array) == pytest.approx([9.0] * 6)
-    assert list(ten.error_x.arrayminus) == pytest.approx([7.0] * 6)
-    assert list(ten.marker.symbol) == ["circle", "circle", "diamond"] * 2
-    assert list(centre.marker.symbol) == ["circle-open", "circle-open", "diamond-open"] * 2
-    assert figure.layout.xaxis.title.text == "top-5 error (%), 95% Wilson interval"
-
-
 def test_names_from_files_are_not_read_as_html() -> None:
-    figure = charts.errors(errors(), "top1")
-    assert "<b>odd" not in json.dumps(figure.to_plotly_json(), default=str)
+    table = pd.DataFrame([("<b>odd</b>", 1.0, 0.5, 1.5, "", "held", 2, [0.9, 1.1])])
+    table.columns = ["run", "difference", "low", "high", "claim", "verdict", "seeds", "values"]
+    drawn = drawings.dots({"<b>odd</b>": [1.0]}, "%", "<i>") + json.dumps(charts.components(table).to_plotly_json(), default=str)
+    assert "<b>odd" not in drawn and "<i>" not in drawn
 
 
-def test_a_sheet_shows_each_kernel_once_with_zero_as_mid_grey_and_gaps_transparent() -> None:
-    kernels = np.zeros((12, 11, 11, 3), dtype=np.float32)
-    kernels[5, 0, 0] = (2.0, -2.0, 0.0)
-    sheet = sheets.kernel_sheet(kernels, largest=2.0, cell=44)
-    assert sheet.shape == (2 * 44 + sheets.GAP, 6 * 44 + 5 * sheets.GAP, 4)
-    assert sheet[0, 5 * (44 + sheets.GAP)].tolist() == [255, 0, 128, 255]
-    assert sheet[20, 20].tolist() == [128, 128, 128, 255]
-    assert sheet[44 + sheets.GAP // 2, 0, 3] == 0
+def test_a_kernel_s_zero_is_mid_grey_and_its_scale_full_colour() -> None:
+    kernel = np.zeros((11, 11, 3), dtype=np.float32)
+    kernel[0, 0] = (2.0, -2.0, 1.0)
+    assert looking.shades(kernel, 2.0)[0, 0].tolist() == [255, 0, 191]
+    assert looking.shades(kernel, 4.0)[0, 0].tolist() == [191, 64, 159]
+    assert looking.shades(kernel)[0, 0].tolist() == [255, 0, 191]
+    assert looking.shades(kernel, 2.0)[5, 5].tolist() == [128] * 3
+    assert looking.grown(looking.shades(kernel), 44).shape == (44, 44, 3)
 
 
-def test_kernels_on_scales_of_their_own_use_the_full_range_each() -> None:
-    kernels = np.ones((8, 2, 2, 3)) * np.arange(8).reshape(8, 1, 1, 1)
-    sheet = sheets.kernel_sheet(kernels, np.abs(kernels).max(axis=(1, 2, 3), keepdims=True), cell=2)
-    assert [int(sheet[0, number * (2 + sheets.GAP), 0]) for number in range(8)] == [128] + [255] * 7
+def test_an_interval_has_zero_in_its_middle_and_the_paper_s_direction_at_the_right() -> None:
+    right, left = (drawings.interval(0.1 * sign, 0.05 * sign, 0.2 * sign, "told", width=100) for sign in (1, -1))
+    at = [float(re.search(r'circle cx="([\d.]+)"', one)[1]) for one in (right, left)]
+    assert at[0] > 50 > at[1] and at[0] + at[1] == pytest.approx(100)
+    assert "nan" not in drawings.interval(0.1, float("nan"), float("inf"), "open")
 
 
-@pytest.mark.parametrize(("count", "across"), [(48, 8), (24, 8), (12, 6), (8, 8), (5, 5), (11, 8)])
-def test_sheets_have_full_rows_where_the_count_allows(count: int, across: int) -> None:
-    width = sheets.kernel_sheet(np.ones((count, 4, 4, 3)), largest=1.0, cell=4).shape[1]
-    assert width == across * 4 + (across - 1) * sheets.GAP
+def test_a_drawing_stands_alone_as_a_file() -> None:
+    whole = drawings.standing_alone(f"<div>{drawings.network(dict.fromkeys(PARTS, 'how?part=x'))}</div>")
+    root = ElementTree.fromstring(whole)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert not any(element.tag.endswith("}a") for element in root.iter())
+
+
+def test_figure_2_links_every_layer_to_a_part_and_crosses_where_the_paper_does() -> None:
+    drawn = drawings.network({part: f"how?part={part}" for part in PARTS})
+    assert drawn.count("data-key") == len(drawings.ROWS) and {row[2] for row in drawings.ROWS} <= set(PARTS)
+    assert "conv1: 48 of 55 x 55" in drawn and "fc8: 1,000" in drawn
+
+
+def test_the_ratio_stands_in_figure_1() -> None:
+    figure = charts.figure1(convergence(), 0.25, {"relu": 2.0, "tanh": 3.6}, "1.80 times")
+    assert "<b>1.80 times</b>" in [note.text for note in figure.layout.annotations]
+    assert any(list(line.x) == [2.0, 3.6] for line in figure.data if len(line.x) == 2)
 
 
 def test_colourfulness_has_a_row_a_seed_and_column() -> None:
     rows = [(1, 1, 0.1, "seed 1, column 1"), (1, 2, 0.5, "seed 1, column 2"), (2, 1, 0.2, "seed 2, column 1")]
-    figure = charts.colourfulness(pd.DataFrame(rows, columns=["seed", "column", "share", "place"]))
+    figure = charts.colourfulness(pd.DataFrame(rows, columns=["seed", "column", "share", "place"]), 1 / 3)
     assert [box.name for box in figure.data] == ["column 1", "column 2"]
     assert list(figure.data[0].x) == [10, 20]
     assert list(figure.layout.yaxis.categoryarray) == ["seed 1, column 1", "seed 1, column 2", "seed 2, column 1"]
@@ -150,7 +145,7 @@ def test_effects_show_ours_alone_with_its_interval_and_the_paper_s_number_in_wor
     (points,) = figure.data
     assert list(points.x) == [2.0, -1.0]
     assert list(points.error_x.array) == pytest.approx([2.0, 2.0])
-    assert list(points.y) == ["&lt;i&gt;Pooling&lt;/i&gt;<br>(paper: 0.4 points)", "Depth<br>(paper: no number)"]
+    assert list(points.y) == ["&lt;i&gt;Pooling&lt;/i&gt;<br>(paper: 0.400 points)", "Depth"]
     assert "points of error" in figure.layout.xaxis.title.text
 
 

@@ -16,6 +16,7 @@ from stages import choose
 from stages.composing import choices, composed, differences, parsed
 from stages.relative import written_out
 from stages.settings import StudySettings, load, read_params, resolve
+from study import storage
 from study.checking import SettingsError, plain
 
 ROOT = Path(__file__).parent.parent
@@ -41,11 +42,21 @@ def _study(data: str, scale: str, table: str, *changes: str) -> StudySettings:
 def test_every_combination_of_data_scale_and_table_is_a_study(scale: str, table: str) -> None:
     for data in DATA:
         if scale == "four_layer" and table != "cifar10":  # footnote 3's network has no columns and no dropout
-            with pytest.raises(SettingsError, match="is no setting; remove it|factors for 4 layers"):
+            sentence = (
+                f"table {table} is for the network alexnet, and scale four_layer has four_layer; use another .*table=cifar10"
+            )
+            with pytest.raises(SettingsError, match=sentence):
                 _study(data, scale, table)
         else:
             settings = _study(data, scale, table)
             assert settings.retrieve.run in settings.runs and len(settings.runs) > 1
+
+
+def test_runs_that_fit_another_network_are_taken_by_name() -> None:
+    base = [f"{block}.run=base" for block in ("retrieve", "halve", "cost")]
+    assert set(_study("cifar10", "four_layer", "components", "only=base,no_crops", *base).runs) == {"base", "no_crops"}
+    with pytest.raises(SettingsError, match="one_column"):
+        _study("cifar10", "four_layer", "components", "only=base,one_column", *base)
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -57,6 +68,11 @@ def test_a_scale_is_complete(scale: str) -> None:
     recipe = {"recipe"} if scale == "whole" else {"epochs", "batch", "rate"}  # which says epochs, batch and rate
     assert {"size", "crop", "kernels", "seeds"} | alexnet | recipe <= stated
     assert {"relu", "tanh"} == set(block["curves"]) and {"network", "seeds", "batch", "epochs"} <= set(block["converge"])
+
+
+def test_a_study_without_figure_1_has_no_curves() -> None:
+    params = composed("imagewoof")
+    assert params["curves"] == {} and resolve(params).curves == {}
 
 
 WHOLE = {  # kernels and neurons that the runs of the whole network have had from the first, those of the author's runs among them
@@ -160,6 +176,28 @@ def test_own_pictures_are_a_study_of_their_own_name() -> None:
     assert load() == pets
 
 
+def test_dvcs_checkout_leaves_results_of_the_study_that_was_chosen_before(project: Path, tmp_path: Path) -> None:
+    """It removes what it put there itself and no stage names any longer: nothing of another study, once one is chosen."""
+    from dvc.fs import LocalFileSystem
+    from dvc_data.hashfile.state import State
+
+    state, fs = State(str(project), str(tmp_path / "state")), LocalFileSystem()
+    for study in ("sketch", "cifar10"):
+        for name in ("train/base/metrics.json", "train/base/seed-0/curve.csv", "provenance/train-base.json"):
+            storage.write_bytes(project / "results" / study / name, b"{}")
+    outputs = [
+        f"results/{study}/{name}" for study in ("sketch", "cifar10") for name in ("train/base", "provenance/train-base.json")
+    ]
+    for path in outputs:
+        state.save_link(str(project / path), fs)
+    assert sorted(state.get_unused_links([], fs)) == sorted(outputs)
+    choose.choose("cifar10", (), discard=False)
+    assert sorted(state.get_unused_links([], fs)) == sorted(outputs[2:])
+    choose.choose("sketch", (), discard=False)
+    assert state.get_unused_links([], fs) == []
+    state.close()
+
+
 def test_a_study_is_a_file_of_five_lines() -> None:
     Path("conf/study/pets.yaml").write_text("data: folder\nscale: quarter\ntable: components\ndownload:\n  place: /pets\n")
     choose.choose("pets", (), discard=False)
@@ -231,7 +269,7 @@ def test_a_file_that_is_not_from_conf_is_not_overwritten() -> None:
         ("pets", ("scale=quarter",), "there is no study 'pets'"),
         ("pets", ("data=folder",), "download.place is missing"),
         ("pets", ("download=7",), "there is no study 'pets'"),
-        ("pets", ("place=/pets", "scale=four_layer"), "is no setting; remove it"),
+        ("pets", ("place=/pets", "scale=four_layer"), "table components is for the network alexnet"),
     ],
 )
 def test_a_wrong_word_is_refused_in_one_sentence_and_changes_nothing(study: str, changes: tuple[str, ...], sentence: str) -> None:
@@ -255,6 +293,7 @@ def test_it_says_what_will_run_and_how_long(project: Path) -> None:
     assert "converge: relu (1 rate, 2 seeds), tanh (1 rate, 2 seeds)" in said
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     assert f"on the {cores} core" in said and "7,000 training and 1,000 test pictures" in said
+    assert "  `uv run dvc repro evaluate@base` alone: about " in said
     for name in ("train/cat", "train/dog", "val/cat", "val/dog"):
         folder = project / "pets" / name
         folder.mkdir(parents=True)

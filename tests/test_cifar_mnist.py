@@ -275,6 +275,7 @@ def test_the_addresses_and_checksums_are_torchvisions() -> None:
     assert dict(MNIST.resources) == mnist.MNIST_MD5 and MNIST.mirrors[0] == mnist.MNIST_URL
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (os.environ.get(VARIABLE) or NEARBY.exists()), reason="CIFAR-10 is not at hand: set STUDY_DATA")
 def test_the_real_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetching, "RAW", tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -11,18 +12,35 @@ from scipy.stats import binomtest
 from streamlit.testing.v1 import AppTest
 
 from dashboard import frames, pictures, query, reading, showing, tables, verdicts
+from dashboard.how import PARTS
 from dashboard.reading import Study
 from study import predictions, storage
 from study.amounts import interval
 from study.judging.staleness import makers
-from study.judging.verdicts import GROUPS, WORDS
+from study.judging.verdicts import GROUPS, NOT_HELD, WORDS
 from study.paper.claims import CLAIMS
 from tests.fabricated import study as fabricated_study
 from tests.test_query import REFUSED, TAKEN
 
 ROOT = Path(__file__).parents[1]
 APP = Path("dashboard/app.py")  # of the current folder: a checkout whose dashboard is the project's
-PAGES = ("claims", "errors", "curves", "kernels", "similar", "dropout", "cost", "report", "provenance")
+VIEWS = {  # by page, the choices that change all of it
+    "start": [{}],
+    "claims": [{"effects": "True"}],
+    "how": [{"part": part} for part in PARTS],
+    "sees": [{"view": view} for view in ("pictures", "confusions", "tables")],
+    "inside": [{"view": view} for view in ("kernels", "layers", "map")],
+    "training": [{"view": view} for view in ("figure1", "components", "curves", "cost")],
+    "compare": [{}],
+}
+PAGES = [(page, choices) for page, all_of_them in VIEWS.items() for choices in all_of_them]
+SLOW = pytest.mark.slow
+OTHERS = (  # what a JSON file could hold in place of what is expected; numbers, words and lists where objects are expected
+    "null", '["text"]', "7", '"words"', "[[1, 2], [3]]", '{"seeds": [1], "pictures": "many", "classes": 24, "eigenvalues": 1}',
+    '{"run": 5, "network": "large", "seeds": {"1": 3}, "inputs": ["a"], "filter": 3, "divergence": {"halved": null}}',
+    '{"claims": {"id": "two-columns"}, "machine": [], "versions": 3, "seconds": "long", "outputs": 5}',
+)  # fmt: skip
+FEET = [("start", {"foot": foot}) for foot in showing.FOOT]
 STAGES = ("download", "prepare", "train", "evaluate", "converge", "retrieve", "halve", "cost", "judge", "provenance")
 SENTENCE = "There are no results yet. Make them with `uv run dvc repro`."
 
@@ -47,11 +65,11 @@ def root(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def opened(page: str, study: str = "") -> AppTest:
+def opened(page: str, **choices: object) -> AppTest:
     app = AppTest.from_file(str(APP.resolve()), default_timeout=60)
-    if study:
-        app.query_params["study"] = study
-    if page != "claims":
+    for name, value in choices.items():
+        app.query_params[name] = str(value)
+    if page != "start":
         app.switch_page(f"app_pages/{page}.py")
     app.run()
     assert not app.exception, app.exception
@@ -60,80 +78,118 @@ def opened(page: str, study: str = "") -> AppTest:
 
 def told(app: AppTest) -> str:
     """All sentences of the page in one text."""
-    return "\n".join(element.value for kind in ("info", "caption", "warning", "markdown") for element in app.get(kind))
+    kinds = ("info", "caption", "warning", "markdown", "title", "header", "subheader")
+    return "\n".join(element.value for kind in kinds for element in app.get(kind))
+
+
+def held(app: AppTest) -> dict[str, str]:
+    """What the page's address holds."""
+    return {name: value if isinstance(value, str) else value[-1] for name, value in app.query_params.items()}
+
+
+def drawn(app: AppTest) -> str:
+    """What is drawn by dashboard/clickable.py, as HTML."""
+    return "\n".join(element.proto.json for element in app.get("bidi_component"))
 
 
 def here(root: Path) -> Study:
     return Study(folder=root / "results/invented", pinned=False)
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_without_results_a_page_says_which_command_makes_them(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("page", "choices"), PAGES)
+def test_without_results_a_page_says_which_command_makes_them(
+    page: str, choices: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _checkout(tmp_path)
     monkeypatch.chdir(tmp_path)
-    app = opened(page)
-    assert [info.value for info in app.info] == [SENTENCE]
+    app = opened(page, **choices)
+    if page != "how":  # which needs no results
+        assert [info.value for info in app.info] == [SENTENCE]
     assert len(app.title) == 1
 
 
-def test_the_paper_s_tables_are_quoted_even_without_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _checkout(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    quoted = [table.value for table in opened("errors").dataframe]
-    assert [list(table["top-1"])[0] for table in quoted] == ["37.5%", ""]
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_with_results_a_page_calls_synthetic_pictures_synthetic(page: str, root: Path) -> None:
-    app = opened(page)
-    assert "synthetic pictures, drawn by a program" in told(app)
+@pytest.mark.parametrize(("page", "choices"), PAGES)
+def test_with_results_a_page_calls_synthetic_pictures_synthetic(page: str, choices: dict[str, str], root: Path) -> None:
+    app = opened(page, **choices)
+    assert "synthetic" in told(app)
     assert SENTENCE not in told(app)
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_link_names_the_study_that_is_shown(page: str, root: Path) -> None:
+@pytest.mark.parametrize(("page", "choices"), PAGES)
+def test_a_link_names_the_study_that_is_shown(page: str, choices: dict[str, str], root: Path) -> None:
     shutil.copytree(root / "results/invented", root / "pinned/kept")
     storage.write_json(root / "pinned/kept/prepare/packed.json", {"title": "other pictures", "synthetic": False})
     storage.write_json(root / "pinned/kept/download/source.json", {"source": "other", "synthetic": False})
-    app = opened(page, study="pinned/kept")
+    app = opened(page, study="pinned/kept", **choices)
     assert app.selectbox(key="study").value == "pinned/kept"
     assert "other pictures" in told(app)
     assert "drawn by a program" not in told(app)
 
 
-def test_a_link_to_a_study_that_is_not_here_shows_one_that_is(root: Path) -> None:
-    assert opened("claims", study="pinned/gone").selectbox(key="study").value == "results/invented"
+@pytest.mark.parametrize(
+    ("page", "choices", "shown"),
+    [
+        ("claims", {"study": "pinned/gone"}, "results/invented"),
+        ("claims", {"claim": "no-such-claim"}, "any-layer"),
+        ("claims", {"show": "some"}, "all"),
+        ("sees", {"run": "two_columns"}, "base"),
+        ("sees", {"query": "test-5000"}, "test-"),
+        ("sees", {"view": "everything"}, "pictures"),
+        ("inside", {"kernel": "1-400"}, "1-0"),
+        ("how", {"part": "magic"}, "convolution"),
+        ("how", {"part": "normalisation", "n": "4000"}, "5"),
+    ],
+)
+def test_an_unknown_value_in_an_address_is_named_in_a_sentence(
+    page: str, choices: dict[str, str], shown: str, root: Path
+) -> None:
+    app = opened(page, **choices)
+    warned = "".join(warning.value for warning in app.warning).replace("\\", "")
+    assert f"“{list(choices.values())[-1]}”" in warned and f"“{shown}" in warned
 
 
-@pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.97])
-def test_half_written_files_leave_every_page_standing(page: str, share: float, root: Path) -> None:
+@pytest.mark.parametrize(("page", "choices"), PAGES)
+def test_an_address_holds_every_choice_and_leads_back_to_it(page: str, choices: dict[str, str], root: Path) -> None:
+    app = opened(page, **choices)
+    address = held(app)
+    assert address["study"] == "results/invented" and address["foot"] == "nothing"
+    chosen = [element.key for kind in ("selectbox", "segmented_control", "button_group", "slider") for element in app.get(kind)]
+    assert set(filter(None, chosen)) - {"stage", "dropped"} <= set(address)
+    again = opened(page, **address)
+    assert held(again) == address and not again.warning
+
+
+@pytest.mark.parametrize(("page", "choices"), PAGES)
+@pytest.mark.parametrize("share", [0.3, pytest.param(0.0, marks=SLOW), pytest.param(0.97, marks=SLOW)])
+def test_half_written_files_leave_every_page_standing(page: str, choices: dict[str, str], share: float, root: Path) -> None:
     for path in (root / "results").rglob("*.*"):
         if path.is_file():
             content = path.read_bytes()
             path.write_bytes(content[: int(share * len(content))])
-    opened(page)
+    opened(page, **choices)
 
 
-@pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("content", ["null", '["text"]', '{"models": 3, "claims": [{"verdict": 7}]}'])
-def test_json_of_another_shape_leaves_every_page_standing(page: str, content: str, root: Path) -> None:
+@pytest.mark.parametrize(("page", "choices"), PAGES)
+@pytest.mark.parametrize(
+    "content", ['{"models": 3, "claims": [{"verdict": 7}]}', *(pytest.param(each, marks=SLOW) for each in OTHERS)]
+)
+def test_json_of_another_shape_leaves_every_page_standing(page: str, choices: dict[str, str], content: str, root: Path) -> None:
     for path in (root / "results").rglob("*.json"):
         path.write_text(content)
-    opened(page)
+    opened(page, **choices)
 
 
-@pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize(
-    "stage", ["download", "prepare", "train", "evaluate", "converge", "retrieve", "halve", "cost", "judge", "provenance"]
-)
-def test_a_missing_stage_leaves_every_page_standing(page: str, stage: str, root: Path) -> None:
+@pytest.mark.parametrize(("page", "choices"), PAGES)
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_missing_stage_leaves_every_page_standing(page: str, choices: dict[str, str], stage: str, root: Path) -> None:
     shutil.rmtree(root / "results/invented" / stage)
-    opened(page)
+    opened(page, **choices)
 
 
 def test_hand_made_features_stand_beside_the_networks(root: Path) -> None:
-    assert "48.5% top-1, 21.2% top-5" in told(opened("errors"))
+    table = opened("sees", view="tables").dataframe[0].value.set_index("row")
+    assert table.loc["hand-made features, linear classifier", ["top-1", "top-5"]].tolist() == pytest.approx([48.5, 21.2])
 
 
 def test_a_verdict_whose_file_has_changed_is_withheld(root: Path) -> None:
@@ -166,15 +222,15 @@ def test_claims_are_counted_and_the_groups_hold_every_verdict(root: Path) -> Non
     assert len(claims) == len(CLAIMS)
     assert set(tables.VERDICTS) == set(GROUPS) == set(WORDS)
     assert sum(tables.answer(claims).values()) == len(claims)
-    app = opened("claims")
-    assert [metric.value for metric in app.metric] == [f"{n} of {len(claims)}" for n in tables.answer(claims).values()]
+    shown = drawn(opened("start"))
+    assert all(f"{count}</b> {group}" in shown for group, count in tables.answer(claims).items())
 
 
-def test_the_claims_table_can_be_narrowed_to_a_verdict(root: Path) -> None:
-    app = opened("claims")
-    app.selectbox(key="verdict").select("undecided").run()
-    assert not app.exception
-    assert set(app.dataframe[0].value["verdict"]) == {"undecided"}
+def test_the_list_of_claims_can_be_narrowed_to_a_group(root: Path) -> None:
+    claims = verdicts.claims(here(root)).set_index("id")["group"]
+    app = opened("claims", show=NOT_HELD)
+    listed = set(re.findall(r'data-key=\\?"([\w-]+)\\?"', drawn(app)))
+    assert listed == set(claims[claims == NOT_HELD].index)
 
 
 def test_the_paper_s_number_and_ours_stand_in_columns_of_their_own(root: Path) -> None:
@@ -187,37 +243,36 @@ def test_the_paper_s_number_and_ours_stand_in_columns_of_their_own(root: Path) -
 
 
 def test_a_claim_says_what_would_decide_it_and_on_which_files_it_rests(root: Path) -> None:
-    app = AppTest.from_file(str(APP.resolve()), default_timeout=60)
-    app.query_params["claim"] = "two-columns"
-    app.run()
-    assert not app.exception
-    assert [heading.value for heading in app.subheader] == ["Two columns err less than one column with half of the kernels"]
+    app = opened("claims", claim="two-columns")
+    assert "Two columns err less than one column with half of the kernels" in [heading.value for heading in app.header]
     assert "7 seeds; then `uv run dvc repro`" in told(app)
+    assert "Rests on evaluate/base/ten_patches.npz" in told(app).replace("\\", "")
     facts = {row[0]: row[1] for table in app.table for row in table.value.itertuples(index=False)}
-    assert facts["files"] == "evaluate/base/ten_patches.npz"
     assert facts["protocol"] == "exploratory"
 
 
-@pytest.mark.parametrize(
-    ("value", "unit", "words"),
-    [
-        (None, "error", ""),
-        (0.375, "error", "37.5%"),
-        (0.014, "error difference", "1.4 points"),
-        (-0.0036, "error difference", "-0.36 points"),
-        (6.0, "times", "6 times"),
-        (60965224.0, "count", "60,965,224"),
-        (0.01, "share", "1%"),
-        (0.25, "nats", "0.25 nats"),
-        (0.25, "", "0.25"),
-    ],
-)
-def test_numbers_have_the_unit_of_their_claim(value: float | None, unit: str, words: str) -> None:
-    assert tables.stated(value, unit) == words
+def test_only_the_paper_s_own_words_stand_in_quotation_marks(root: Path) -> None:
+    claims = {claim.id: claim for claim in verdicts.claims(here(root)).itertuples()}
+    assert tables.words_of(claims["two-columns"]).startswith("“")
+    assert tables.words_of(claims["one-large-gpu"]) == f"asked by readers: {claims['one-large-gpu'].quote}"
+    assert "“" not in tables.words_of(claims["no-communication"])
+
+
+def test_what_a_claim_needs_is_shown(root: Path) -> None:
+    claim = next(claim for claim in verdicts.claims(here(root)).itertuples() if claim.id == "two-gpus-time")
+    assert "GTX 580" in tables.paper_facts(claim)["would need"]
+
+
+def test_the_cheapest_way_to_settle_a_claim_comes_first() -> None:
+    ways = tables.ways_to_settle(
+        "if the effect is about the 2 points seen, 9 seeds (about 2 hours here) to see 2 points; "
+        "for the smallest effect of interest, 5 seeds (about 40 minutes here) to see 1 point; then `uv run dvc repro`"
+    )
+    assert ["40 minutes" in way for way in ways] == [True, False] and ways[-1].endswith("; then `uv run dvc repro`")
 
 
 def test_the_page_refreshes_itself_when_asked_to(root: Path) -> None:
-    app = opened("curves")
+    app = opened("training")
     app.toggle(key="live").set_value(True).run()
     assert not app.exception
     assert "stamp" in app.session_state
@@ -231,16 +286,16 @@ def test_a_curve_is_shown_while_its_run_goes_on(root: Path) -> None:
     shown = table[(table["run"] == "base") & (table["seed"] == 2)]
     assert list(shown["epoch"]) == [1, 2]
     assert "train/base/seed-2/curve.csv is incomplete" in study.notes[0]
-    assert "incomplete" in told(opened("curves"))
+    assert "incomplete" in told(opened("training", view="curves"))
 
 
 def test_a_run_that_begins_while_the_page_is_open_joins_the_others(root: Path) -> None:
     shutil.move(root / "results/invented/train/one_column", root / "later")
-    app = opened("curves")
+    app = opened("training", view="curves")
     shutil.move(root / "later", root / "results/invented/train/one_column")
     app.run()
     assert not app.exception
-    assert set(app.dataframe[-1].value["run"]) == {"base", "one_column"}
+    assert app.get("plotly_chart") and set(frames.curves(here(root))["run"]) == {"base", "one_column"}
 
 
 def test_errors_and_intervals_are_counts_of_the_evaluation(root: Path) -> None:
@@ -260,16 +315,22 @@ def test_the_interval_is_wilson_s(wrong: int, pictures: int) -> None:
 
 def test_the_error_table_has_the_mean_and_the_range_of_the_seeds(root: Path) -> None:
     errors = frames.errors(here(root))
-    table = tables.error_summary(errors, {})
-    assert list(table["models"]) == ["1 network, 2 seeds", "2 networks averaged"] * 2
+    table = tables.ours_beneath(errors, {}, "pictures", "ten_patches")
+    assert list(table["row"]) == ["base", "base, 2 networks averaged", "one_column", "one_column, 2 networks averaged"]
     single = 100 * errors.query("run == 'base' and model != 'averaged' and view == 'ten_patches' and measure == 'top1'")["error"]
-    assert table.iloc[0]["top-1, ten patches"] == f"{single.mean():.1f}% ({single.min():.1f} to {single.max():.1f})"
+    assert table.iloc[0]["top-1"] == pytest.approx(single.mean())
+    assert table.iloc[0]["lowest to highest"] == f"{single.min():.1f} to {single.max():.1f}"
+    assert table.iloc[0]["seeds"] == 2
 
 
-def test_ours_and_the_paper_s_errors_never_share_a_table(root: Path) -> None:
-    for table in (element.value for element in opened("errors").dataframe):
-        assert not ({"top-1", "pictures", "how"} <= set(table.columns) and "run" in table.columns)
-        assert "37.5%" not in table.to_string() or "run" not in table.columns
+def test_our_rows_stand_beneath_the_paper_s_and_each_says_where_it_is_from(root: Path) -> None:
+    for table in [element.value for element in opened("sees", view="tables").dataframe][:2]:
+        source = list(table["from"])
+        assert source == sorted(source, key=["the paper", "here"].index) and set(source) == {"the paper", "here"}
+        assert table["pictures"].str.len().gt(0).all()
+        ours = table[table["from"] == "here"]["pictures"]
+        assert not ours.str.contains("ILSVRC").any()
+    assert table[table["from"] == "the paper"]["top-5"].tolist()[:2] == pytest.approx([26.2, 18.2])
 
 
 def test_a_run_with_seeds_that_diverged_has_no_mean(root: Path) -> None:
@@ -278,26 +339,25 @@ def test_a_run_with_seeds_that_diverged_has_no_mean(root: Path) -> None:
     models = {"seed-2": metrics["models"]["seed-2"]}
     storage.write_json(path, {"run": "base", "pictures": 240, "diverged": [1, 7], "models": models})
     (path.parent / "classes.csv").unlink()
-    app = opened("errors")
-    assert not app.exception
+    app = opened("sees", view="tables")
     assert [warning.value for warning in app.warning] == [
         "The training of base diverged from seed 1 and 7; no mean of the others is shown."
     ]
-    row = app.dataframe[0].value.iloc[0]
-    assert (row["run"], row["models"], row["top-1, ten patches"]) == ("base", "diverged in 2 of 3 seeds", "")
+    table = app.dataframe[0].value.set_index("row")
+    assert np.isnan(table.loc["base: diverged in 2 of 3 seeds", "top-1"])
     storage.write_json(path, {"run": "base", "pictures": 240, "diverged": [1, 2], "models": {}})
-    app = opened("errors")
-    assert not app.exception and set(app.dataframe[0].value["models"]) >= {"diverged in 2 of 2 seeds"}
+    assert "base: diverged in 2 of 2 seeds" in set(opened("sees", view="tables").dataframe[0].value["row"])
 
 
-@pytest.mark.parametrize(("page", "stage"), [("dropout", "halve"), ("similar", "retrieve")])
-def test_what_was_not_computed_because_a_seed_diverged_is_said(root: Path, page: str, stage: str) -> None:
+@pytest.mark.parametrize(("page", "choices", "stage"), [("how", {"part": "dropout"}, "halve"), ("sees", {}, "retrieve")])
+def test_what_was_not_computed_because_a_seed_diverged_is_said(
+    root: Path, page: str, choices: dict[str, str], stage: str
+) -> None:
     folder = root / "results/invented" / stage
     for path in folder.glob("*.*"):
         path.unlink()
     storage.write_json(folder / "metrics.json", {"run": "base", "seed": 1, "diverged": [1]})
-    app = opened(page)
-    assert not app.exception
+    app = opened(page, **choices)
     assert any("diverged" in element.value for element in (*app.info, *app.warning))
     assert here(root).notes == []
 
@@ -308,7 +368,7 @@ def test_a_class_without_test_pictures_has_no_error(root: Path) -> None:
     path.write_text("\n".join([lines[0], "0,none,0,,", *lines[2:]]) + "\n")
     table = tables.class_table(frames.class_errors(here(root), "base"))
     assert len(table) == 24 and table.iloc[-1]["name"] == "none" and table.iloc[-1][["top-1 error", "top-5 error"]].isna().all()
-    assert not opened("errors").exception
+    opened("sees", view="tables")
 
 
 def test_figure_1_shows_the_chosen_rate_alone(root: Path) -> None:
@@ -317,23 +377,27 @@ def test_figure_1_shows_the_chosen_rate_alone(root: Path) -> None:
     reached = frames.epochs_to_threshold(here(root)).set_index(["curve", "seed"])["epochs_to_threshold"]
     assert reached["relu", 1] == pytest.approx(3.848, abs=0.001)
     assert np.isnan(reached["tanh", 1])
-    assert [metric.value for metric in opened("curves").metric] == ["3.8 · 4.0", "> 9 · > 9"]
+    assert "ReLU after 3.8, 4.0 epochs; tanh after more than 9, more than 9 epochs" in told(opened("training"))
 
 
 def test_kernels_are_shown_a_column_and_a_seed_at_a_time(root: Path) -> None:
-    app = opened("kernels")
-    captions = [image.proto.imgs[0].caption for image in app.get("image")]
-    assert captions == ["column 1: 8 kernels of 11 x 11 x 3", "column 2: 8 kernels of 11 x 11 x 3"] * 2
+    app = opened("inside")
+    assert [heading.value for heading in app.subheader][:2] == ["Seed 1, epoch 6", "Seed 2, epoch 6"]
+    assert [caption.value for caption in app.caption if "column" in caption.value][1:5] == [
+        f"column {column}: 8 kernels" for column in (1, 2, 1, 2)
+    ]
     app.selectbox(key="run").select("one_column").run()
     assert not app.exception
-    assert [image.proto.imgs[0].caption for image in app.get("image")] == ["one column: 8 kernels of 11 x 11 x 3"] * 2
+    assert drawn(app).count("kernel 1-") == 2 * 8
 
 
 def test_a_test_picture_stands_with_six_neighbours_by_features_and_six_by_pixels(root: Path) -> None:
-    app = opened("similar")
-    app.selectbox(key="query").select(7).run()
-    assert not app.exception
-    assert len(app.get("image")) == 1 + 6 + 6
+    app = opened("sees", query="test-7")
+    shown = [heading.value for heading in app.subheader]
+    assert any(heading.startswith("Nearest in the last hidden layer") for heading in shown)
+    assert any(heading.startswith("Nearest in pixels") for heading in shown)
+    asked = [part for part in drawn(app).split("\n") if "train-" in part]
+    assert [part.count("data-key") for part in asked] == [6, 6]
 
 
 def test_a_picture_is_the_packed_one_and_is_drawn_again_where_the_packed_set_is_gone(root: Path) -> None:
@@ -360,7 +424,7 @@ def test_pictures_are_found_whatever_the_study_is_called(root: Path) -> None:
     storage.write_json(root / "results/invented/download/source.json", receipt)
     found = pictures.picture_of(here(root), "test", 5)
     assert picture is not None and found is not None and np.array_equal(found, picture)
-    assert "not on this machine" not in told(opened("similar"))
+    assert "not on this machine" not in told(opened("sees"))
 
 
 def test_a_training_that_diverged_is_shown_as_such(root: Path) -> None:
@@ -373,10 +437,9 @@ def test_a_training_that_diverged_is_shown_as_such(root: Path) -> None:
     content["seeds"]["1"]["status"] = "diverged"
     storage.write_json(curve, content)
     assert frames.diverged_trainings(here(root)) == {"base": [2], "converge tanh": [1]}
-    warned = [warning.value for warning in opened("curves").warning]
+    warned = [warning.value for warning in opened("training").warning]
     assert len(warned) == 2 and warned[0].startswith("The training of base diverged from seed 2")
-    kernels = opened("kernels")
-    assert len(kernels.warning) == 1 and not kernels.info
+    assert len(opened("inside").warning) == 1
 
 
 def test_a_folder_that_a_refused_stage_left_empty_is_no_study(root: Path) -> None:
@@ -388,20 +451,20 @@ def test_another_version_of_the_maker_is_remarked(root: Path) -> None:
     shutil.rmtree(root / "data")
     receipt = frames.source(here(root)) | {"maker": "0" * 64}
     storage.write_json(root / "results/invented/download/source.json", receipt)
-    assert "may differ" in told(opened("similar"))
+    assert "may differ" in told(opened("sees"))
 
 
 def test_pictures_that_cannot_be_drawn_are_missed_in_one_sentence(root: Path) -> None:
     shutil.rmtree(root / "data")
     storage.write_json(root / "results/invented/download/source.json", {"source": "cifar10", "title": "CIFAR-10"})
     assert pictures.picture_of(here(root), "test", 0) is None
-    assert "not on this machine" in told(opened("similar"))
+    assert "not on this machine" in told(opened("sees"))
 
 
 def test_changed_code_is_said_aloud(root: Path) -> None:
     path = root / "results/invented/provenance/train-base.json"
     storage.write_json(path, storage.read_json(path) | {"commit": "0123456789abcdef", "dirty": True})
-    app = opened("provenance")
+    app = opened("start", foot="provenance")
     assert "differs from their commit" in told(app)
     table = app.dataframe[0].value.set_index("stage")
     assert table.loc["train-base", ["commit", "code"]].tolist() == ["0123456789", "changed"]
@@ -432,31 +495,48 @@ def test_text_from_files_is_not_read_as_markdown() -> None:
 def test_a_training_picture_finds_itself(root: Path) -> None:
     picture = pictures.picture_of(here(root), "train", 9)
     assert picture is not None
-    found = query.nearest_to(picture, here(root), 6)
+    found = query.answer(picture, here(root), 6)
     assert not isinstance(found, str), found
-    rows, distances = found
-    assert (rows[0], len(rows)) == (9, 6)
-    assert distances[0] == pytest.approx(0, abs=1e-5)
-    assert list(distances) == sorted(distances)
+    assert (found.rows[0], len(found.rows)) == (9, 6)
+    assert found.distances[0] == pytest.approx(0, abs=0.1 * found.distances[-1])
+    assert list(found.distances) == sorted(found.distances)
+    assert found.probabilities.sum() == pytest.approx(1)
 
 
-def test_a_dropped_picture_is_shown_with_its_neighbours(root: Path) -> None:
-    app = opened("similar")
+def test_neighbours_of_a_stored_picture_are_the_stage_s(root: Path) -> None:
+    table = frames.neighbours(here(root))
+    for asked in (0, 5, 17):
+        part = table[table["query"] == asked].sort_values("rank")
+        ours = query.nearest_to_stored(here(root), "test", asked, 6)
+        assert [near for near, _ in ours] == list(part["neighbour"])
+        assert [far for _, far in ours] == pytest.approx(list(part["distance"]), rel=1e-3)
+    near = [row for row, _ in query.nearest_to_stored(here(root), "train", 9, 6)]
+    assert len(near) == 6 and 9 not in near
+
+
+def test_a_neighbour_becomes_the_query(root: Path) -> None:
+    app = opened("sees", query="train-9")
+    assert any(heading.value.startswith("Train picture 9") for heading in app.header)
+    assert any(heading.value.startswith("Nearest in the last hidden layer") for heading in app.subheader)
+
+
+def test_a_dropped_picture_is_named_and_shown_with_its_neighbours(root: Path) -> None:
+    app = opened("sees")
     app.file_uploader[0].set_value(("<img onerror=alert(1)>.png", TAKEN["png"](), "image/png")).run()
     assert not app.exception
-    assert len(app.get("image")) == 1 + 6 + 6 + 1 + 6
-    assert "onerror" not in told(app)
+    assert any("says the network" in heading.value for heading in app.subheader)
+    assert "onerror" not in told(app) + drawn(app)
 
 
 @pytest.mark.parametrize("name", ["empty", "text", "JPEG cut at half", "36 million pixels"])
 def test_a_dropped_file_that_is_no_picture_gets_one_sentence_and_the_page_goes_on(name: str, root: Path) -> None:
-    app = opened("similar")
+    app = opened("sees")
     app.file_uploader[0].set_value((f"{name}.png", REFUSED[name][0](), "image/png")).run()
     assert not app.exception
     assert REFUSED[name][1] in told(app)
     app.file_uploader[0].set_value(("good.png", TAKEN["png"](), "image/png")).run()
     assert not app.exception
-    assert len(app.get("image")) == 1 + 6 + 6 + 1 + 6
+    assert any("says the network" in heading.value for heading in app.subheader)
 
 
 @pytest.mark.parametrize(
@@ -469,7 +549,7 @@ def test_a_dropped_file_that_is_no_picture_gets_one_sentence_and_the_page_goes_o
 )
 def test_what_a_dropped_picture_needs_is_named_where_it_is_missing(gone: str, words: str, root: Path) -> None:
     (root / gone).unlink()
-    answer = query.nearest_to(np.zeros((64, 64, 3), dtype=np.uint8), here(root), 6)
+    answer = query.answer(np.zeros((64, 64, 3), dtype=np.uint8), here(root), 6)
     assert isinstance(answer, str)
     assert words in answer
 
@@ -477,20 +557,13 @@ def test_what_a_dropped_picture_needs_is_named_where_it_is_missing(gone: str, wo
 def test_weights_other_than_those_that_made_the_features_are_not_used(root: Path) -> None:
     other = root / "results/invented/train/base/seed-2/weights.safetensors"
     shutil.copy(other, root / "results/invented/train/base/seed-1/weights.safetensors")
-    answer = query.nearest_to(np.zeros((64, 64, 3), dtype=np.uint8), here(root), 6)
+    answer = query.answer(np.zeros((64, 64, 3), dtype=np.uint8), here(root), 6)
     assert isinstance(answer, str)
     assert "not those that made the features" in answer
 
 
 def test_what_is_lacking_is_said_before_a_picture_is_dropped(root: Path) -> None:
     (root / "results/invented/retrieve/features-train.npy").unlink()
-    app = opened("similar")
+    app = opened("sees")
     assert "features of the training pictures are not here" in told(app)
     assert len(app.file_uploader) == 0
-
-
-def test_without_torch_a_dropped_picture_gets_one_sentence(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(query, "find_spec", lambda name: None)
-    answer = query.nearest_to(np.zeros((64, 64, 3), dtype=np.uint8), here(root), 6)
-    assert isinstance(answer, str)
-    assert "needs torch" in answer

@@ -3,10 +3,8 @@
 import dataclasses
 import hashlib
 import os
-import signal
 from collections import namedtuple
 from collections.abc import Iterator
-from multiprocessing import parent_process
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +22,7 @@ from study.sources.items import Item, Part
 from study.sources.pictures import CLASSES, PictureSettings, index_of, picture
 from study.training.replicas import Replicas
 from tests.ilsvrc_shaped import photograph
+from tests.test_packing_faults import Here
 
 CPU = torch.device("cpu")
 PICTURES = PictureSettings(seed=1, size=32, train=50, validation=24, test=26)
@@ -77,7 +76,13 @@ def test_packed_pictures_are_the_pictures(packed: Path) -> None:
         assert np.array_equal(pixels, drawn) and split.labels[row] == label
 
 
-def test_a_damaged_shard_is_found_and_made_again(tmp_path: Path) -> None:
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packing in this process: to start another takes longer than these pictures do."""
+    monkeypatch.setattr(packing, "ProcessPoolExecutor", Here)
+
+
+def test_a_damaged_shard_is_found_and_made_again(here: None, tmp_path: Path) -> None:
     index = pack(SOURCE, PACKING, tmp_path, 1, lambda _: None)
     shard = tmp_path / "train-00001.npy"
     content = bytearray(shard.read_bytes())
@@ -95,23 +100,14 @@ def test_an_interrupted_packing_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(KeyboardInterrupt):
         pack(SOURCE, PACKING, tmp_path, 1, made.append)
     assert [one for one in made if isinstance(one, int)] == [20, 20]
-    monkeypatch.undo()
+    monkeypatch.setattr(packing, "ProcessPoolExecutor", Here)
     before = (tmp_path / "train-00000.npy").stat().st_mtime_ns
     assert pack(SOURCE, PACKING, tmp_path, 1, lambda _: None)["pictures"]["train"] == 50
     assert (tmp_path / "train-00000.npy").stat().st_mtime_ns == before
 
 
-class _Breaking:
+class _Breaking(Here):
     """Stands for a pool whose user presses Ctrl-C after two shards."""
-
-    def __init__(self, *_: object, **__: object) -> None:
-        pass
-
-    def __enter__(self) -> "_Breaking":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
     def map(self, work, names, parts):
         for name, part in list(zip(names, parts, strict=True))[:2]:
@@ -152,7 +148,7 @@ def test_down_sampling_filters(kind: str, antialias: bool) -> None:
     assert (contrast < 60) == how.smooths
 
 
-def test_another_filter_for_the_test_pictures(tmp_path: Path) -> None:
+def test_another_filter_for_the_test_pictures(here: None, tmp_path: Path) -> None:
     """Two sets stand side by side, alike but for the split with a filter of its own."""
     same, other = tmp_path / "same", tmp_path / "other"
     big = BuiltIn(BuiltInSettings(source="sketch", pictures=dataclasses.replace(PICTURES, size=40)))
@@ -182,10 +178,9 @@ def test_two_preparations_at_once(tmp_path: Path) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Bytes:
-    """A source of the given files, all of one class; `killer` ends the process that reads it."""
+    """A source of the given files, all of one class."""
 
     contents: tuple[bytes, ...]
-    killer: bool = False
     classes: tuple[str, ...] = ("one",)
 
     @property
@@ -196,17 +191,15 @@ class _Bytes:
         return Part(self.load, split, start, stop)
 
     def load(self, split: str, start: int, stop: int) -> Iterator[Item]:
-        if self.killer and parent_process() is not None:
-            os.kill(os.getpid(), signal.SIGKILL)
         contents = self.contents if split == "train" else self.contents[:1]
         for number, content in enumerate(contents[start:stop], start):
             yield Item(f"{split}/{number}.jpg", content, 0)
 
     def receipt(self) -> dict:
-        return {"killer": self.killer, "sha256": [hashlib.sha256(content).hexdigest() for content in self.contents]}
+        return {"sha256": [hashlib.sha256(content).hexdigest() for content in self.contents]}
 
 
-def test_pictures_that_cannot_be_read_are_named_and_counted(tmp_path: Path) -> None:
+def test_pictures_that_cannot_be_read_are_named_and_counted(here: None, tmp_path: Path) -> None:
     good = photograph(1, 1)
     source = _Bytes((good, b"", good[: len(good) // 2], good))
     with pytest.raises(ValueError, match=r"2 picture\(s\) cannot be read \(train/1.jpg: .*; train/2.jpg: .*prepare.rejects is 1"):
@@ -215,11 +208,6 @@ def test_pictures_that_cannot_be_read_are_named_and_counted(tmp_path: Path) -> N
     assert index["pictures"] == {"train": 2, "validation": 1, "test": 1}
     assert [row[1] for row in index["report"] if row[3] == "refused"] == ["train/1.jpg", "train/2.jpg"]
     assert np.array_equal(*PackedSplit(tmp_path, "train").take(np.array([0, 1])))
-
-
-def test_a_worker_that_is_killed(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="a packing process was killed"):
-        pack(_Bytes((photograph(1, 1),), killer=True), PACKING, tmp_path, 1, lambda _: None)
 
 
 def test_central_patch_minus_the_mean(packed: Path) -> None:

@@ -254,11 +254,19 @@ def project(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_command_writes_and_says_what_came_out(
-    project: Path, plain: dict[str, np.ndarray], weights: Path, packed: Path
+    project: Path,
+    plain: dict[str, np.ndarray],
+    weights: Path,
+    packed: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     written = project / "results" / "stripes" / "foreign"
     storage.write_json(written / "provenance.json", {"of": "an earlier evaluation"})
-    said = run(sys.executable, "-m", "stages.foreign", str(weights), cwd=project).stdout.splitlines()
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(sys, "argv", ["foreign", str(weights)])
+    command.main()
+    said = capsys.readouterr().out.splitlines()
     labels = PackedSplit(packed, "test").labels
     expected = {view: (probabilities.argmax(axis=1) != labels).mean() for view, probabilities in plain.items()}
     metrics = storage.read_json(written / "metrics.json")
@@ -335,6 +343,7 @@ def test_weights_that_do_not_fit_the_study_get_one_sentence(
         command.main()
 
 
+@pytest.mark.slow
 def test_a_mistake_gets_a_status(project: Path) -> None:
     failed = run(sys.executable, "-m", "stages.foreign", "nowhere.pth", cwd=project, check=False)
     assert failed.returncode == 1 and failed.stderr.startswith("foreign: nowhere.pth is not there; fetch https")

@@ -543,7 +543,7 @@ def test_where_the_code_differs_is_what_its_recipe_does():
     cited = set(re.findall(r"\bA\d+\b", text.split("CODE145 = ")[1]))
     rows = {number for one in DIFFERENCES for number in one.assumption.split(", ")}
     assert cited <= rows and rows - cited == {"A1"}, "the geometry is the code's in both recipes"
-    register = Path("LOG.md").read_text()
+    register = Path("ASSUMPTIONS.md").read_text()
     assert all(f"| {number} |" in register for number in rows)
 
 

@@ -325,6 +325,17 @@ def test_a_list_of_labels_covers_the_pictures(end: str, tmp_path: Path) -> None:
     assert_accounted(root, source)
 
 
+def test_a_list_that_names_more_pictures_than_are_there_is_told(tmp_path: Path) -> None:
+    """A folder that was copied by half: nothing else shows it."""
+    root = labelled(tmp_path / "mine", "\n".join(ROWS).encode())
+    assert "more" not in obtain(root).told
+    for number in (4, 5):
+        (root / f"val/images/v{number}.JPEG").unlink()
+    source = obtain(root)
+    assert "val/val_annotations.txt names 2 more, such as v4.JPEG, which are not there" in source.told
+    assert source.receipt()["splits"] == source.told and source.counts["test"] == 4
+
+
 def test_lists_of_labels_with_other_columns_or_gaps(tmp_path: Path) -> None:
     spaces = "\n".join(row.replace("\t", " ") for row in ROWS[1:]).encode()
     root = labelled(tmp_path / "spaces", spaces)

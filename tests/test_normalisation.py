@@ -66,6 +66,7 @@ def test_its_constant_is_divided_by_the_positions_of_its_window() -> None:
     assert middle == pytest.approx(10 / (1 + 1e-3 / 25 * 25 * 100) ** 0.75)
 
 
+@pytest.mark.slow  # the compiler takes ten seconds
 @pytest.mark.filterwarnings("ignore")  # torch's compiler warns when it is imported
 @pytest.mark.parametrize(("dtype", "close"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

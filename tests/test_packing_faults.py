@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -118,8 +119,14 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return contents(folder)
 
 
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packing in this process: to start another takes longer than these pictures do."""
+    monkeypatch.setattr(packing, "ProcessPoolExecutor", Here)
+
+
 @pytest.mark.parametrize("content", ["", '{"pictures": {', "[]", "{}"])
-def test_a_damaged_index_is_said_and_made_again(content: str, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
+def test_a_damaged_index_is_said_and_made_again(content: str, undisturbed: dict[str, bytes], here: None, tmp_path: Path) -> None:
     for name, whole in undisturbed.items():
         (tmp_path / name).write_bytes(whole)
     (tmp_path / "index.json").write_text(content)
@@ -154,7 +161,7 @@ def forbid_large_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_worker_that_may_write_no_large_file(undisturbed: dict[str, bytes], tmp_path: Path, workers: int) -> None:
     """The system itself ends the second shard after 20,000 bytes."""
     pytest.importorskip("resource")
@@ -166,6 +173,15 @@ def test_a_worker_that_may_write_no_large_file(undisturbed: dict[str, bytes], tm
     assert_unfinished(tmp_path, undisturbed)
     pack(Faulty(), PACKING, tmp_path, workers, lambda _: None)
     assert contents(tmp_path) == undisturbed
+
+
+def be_killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_is_killed(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="a packing process was killed"):
+        pack(Faulty(be_killed), PACKING, tmp_path, 1, lambda _: None)
 
 
 def fill(folder: Path) -> None:
@@ -209,7 +225,9 @@ def test_a_disk_that_is_really_full(undisturbed: dict[str, bytes], tmp_path: Pat
     assert hashes == str({name: hashlib.sha256(content).hexdigest() for name, content in sorted(undisturbed.items())})
 
 
-def test_what_killed_processes_and_other_settings_left_is_cleared(undisturbed: dict[str, bytes], tmp_path: Path) -> None:
+def test_what_killed_processes_and_other_settings_left_is_cleared(
+    undisturbed: dict[str, bytes], here: None, tmp_path: Path
+) -> None:
     """Files half written by a process that could not clear up, and the shards of a packing in smaller ones that did not end."""
     for name in (".train-00000.npy.4711", "..train-00000.npy.json.4711", ".index.json.4711", "train-00003.npy"):
         (tmp_path / name).write_bytes(bytes(100))

@@ -304,6 +304,7 @@ def test_what_cannot_be_a_study_is_refused(
         obtain_folder(FolderSettings(source="folder", **{"validation": 6, **settings}))
 
 
+@pytest.mark.slow
 def test_a_thousand_classes_are_packed_and_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """ILSVRC's shape at full breadth: tars in a tar, 1,000 classes, odd files; the report names every one of them."""
     monkeypatch.setenv(VARIABLE, str(make(tmp_path / "ilsvrc", classes=1000, train=2, val=1)))

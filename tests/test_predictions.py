@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from study import predictions
@@ -51,6 +51,7 @@ def test_the_same_predictions_have_the_same_bytes(written: Path, tmp_path: Path)
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.integers(0, 10_000), bit=st.integers(0, 7), cut=st.integers(0, 10_000) | st.none())
+@example(place=818, bit=0, cut=824)  # a member before the beginning of the file, which the system refuses to look for
 def test_damage_is_refused_or_harmless(written: Path, tmp_path: Path, place: int, bit: int, cut: int | None) -> None:
     """Every array has its checksum: what is read is what was written."""
     content = bytearray((written / "ten_patches.npz").read_bytes())
@@ -93,3 +94,19 @@ def test_what_is_not_whole_is_refused(tmp_path: Path, arrays: dict[str, np.ndarr
         np.savez(file, **arrays)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="it is not whole"):
         predictions.read(tmp_path, "ten_patches")
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.integers(0, 10_000), bit=st.integers(0, 7), cut=st.integers(0, 10_000) | st.none())
+@example(place=818, bit=0, cut=824)
+def test_damaged_arrays_are_a_valueerror_for_the_judgement(written: Path, place: int, bit: int, cut: int | None) -> None:
+    content = bytearray((written / "ten_patches.npz").read_bytes())
+    content[place % len(content)] ^= 1 << bit
+    path = written / "kernels-by-epoch.npz"
+    path.write_bytes(content[:cut])
+    try:
+        arrays = predictions.read_arrays(path)
+    except ValueError as refused:
+        assert "damaged" in str(refused)
+    else:
+        assert all(isinstance(array, np.ndarray) for array in arrays.values())

@@ -61,7 +61,7 @@ def test_every_statement_of_a_stage_runs_inside_the_handler(stage: str) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (None, "params.yaml: params.yaml is missing; run from the project's folder"),
+        (None, "params.yaml is missing; run from the project's folder"),
         ({"runs": {"base": {"lerning": {}}}}, "params.yaml: runs.base.lerning is no setting; remove it, or use one of: recipe"),
         ({"runs": {1: {}}}, "params.yaml: runs.1 names a folder, so begin with a letter"),
         ({"curves": {2: {}}}, "params.yaml: curves.2 names a folder, so begin with a letter"),
@@ -119,6 +119,10 @@ def _too_large(*_: object) -> None:
     torch.empty(2**56, dtype=torch.uint8)
 
 
+def _larger_than_can_be_counted(*_: object) -> None:
+    torch.empty(2**40, 2**40)
+
+
 def _on_the_gpu(*_: object) -> None:
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 1 GiB")
 
@@ -142,6 +146,10 @@ def _not_on_mps(*_: object) -> None:
             "download: [Errno 28] No space left on device while packing; make room and run again",
         ),
         (_too_large, "download: this machine has too little memory (72,057,594.0 GB were asked for at once); close"),
+        (
+            _larger_than_can_be_counted,
+            "download: this machine has too little memory; close other programs, or use smaller batches",
+        ),
         (_on_the_gpu, "download: the memory of the GPU is too small (CUDA out of memory); make batches smaller"),
         (_not_on_mps, "download: params.yaml: machine.devices names mps, which lacks what this needs"),
     ],
@@ -228,3 +236,20 @@ def _alive(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_the_time_that_is_left_is_reckoned_from_the_first_step(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Loading, and going on from a checkpoint, take as long as many steps; none of it is a step."""
+    now = [0.0]
+    monkeypatch.setattr(running.time, "monotonic", lambda: now[0])
+    with running.Bar("training", 100) as bar:
+        now[0] = 500.0
+        bar.tell("goes on")
+        bar.tell(10)
+        bar.tell("one step")
+        now[0] = 505.0
+        bar.tell(10)
+        bar.tell("two steps")
+    assert capsys.readouterr().out.splitlines() == ["goes on", "one step", "two steps, 40 s left"]

@@ -75,7 +75,7 @@ import numpy as np
 from dashboard import query
 from dashboard.reading import Study
 from study.machine import peak_memory
-found = query.nearest_to(np.zeros((64, 64, 3), dtype=np.uint8), Study(folder=Path(sys.argv[1]), pinned=False), 6)
+found = query.answer(np.zeros((64, 64, 3), dtype=np.uint8), Study(folder=Path(sys.argv[1]), pinned=False), 6)
 assert not isinstance(found, str), found
 print(peak_memory())
 """

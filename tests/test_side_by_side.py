@@ -62,14 +62,14 @@ def test_a_task_of_an_array_loses_its_place_and_goes_on(untrained: Path, tmp_pat
     while "epoch 3/60" not in (line := task.stdout.readline()):
         assert task.poll() is None or line, "it ended too soon"
     os.killpg(task.pid, signal.SIGTERM)  # as srun does: every process of the task
-    task.communicate(timeout=60)
+    task.communicate(timeout=180)
     assert task.returncode != 0
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while running_in(untrained) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert running_in(untrained) == []
-    saved = sorted((untrained / storage.WORK).rglob("*.state"))
-    assert len(saved) == 2, "a state a seed, though none was due: saving comes every minute and a half"
+    saved = {path.parent for path in (untrained / storage.WORK).rglob("*.state")}
+    assert len(saved) == 2, "every seed has a state, though on a quiet machine none was due: saving comes every minute and a half"
     done = subprocess.run(command, cwd=untrained, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert "epoch 1/60" not in done.stdout and "epoch 60/60" in done.stdout

@@ -257,6 +257,31 @@ def test_a_zip_with_a_password_or_cut_short(tmp_path: Path) -> None:
     assert "cannot be read as an archive (File is not a zip file); get it anew" in refusal(place)
 
 
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("train/a", "holds 'train/a' as a file and as a folder, which cannot both be; get it anew"),
+        ("train/a/a0.jpg/x.jpg", "holds 'train/a/a0.jpg/x.jpg' as a file and as a folder, which"),
+        (f"train/a/{'x' * 300}.jpg", "a name that this disk does not take; get it anew, or unpack it yourself"),
+    ],
+)
+def test_members_that_cannot_have_their_names_are_the_archives_fault(kind: str, name: str, said: str, tmp_path: Path) -> None:
+    place = tmp_path / f"mine.{kind}"
+    root = tree(tmp_path / "mine")
+    if kind == "zip":
+        with zipfile.ZipFile(archive(place, root), "a") as zipped:
+            zipped.writestr(name, JPEG)
+    else:
+        with tarfile.open(place, "w:gz") as tar:
+            tar.add(root, ".")
+            info = tarfile.TarInfo(name)
+            info.size = len(JPEG)
+            tar.addfile(info, io.BytesIO(JPEG))
+    assert said in refusal(place)
+    assert not any(path.is_dir() for path in (tmp_path / "raw/folder").iterdir()), "nothing is left of it"
+
+
 def test_what_is_unpacked_is_all_listed(tmp_path: Path) -> None:
     """As macOS makes a zip: a shadow beside every file, which is left out and counted."""
     root = tree(tmp_path / "mine")

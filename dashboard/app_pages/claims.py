@@ -1,85 +1,139 @@
-"""The first page: which of the paper's claims were reproduced, at what scale."""
+"""Claims: a list by section, and beside it the claim that is chosen, with all that its verdict rests on."""
 
 from __future__ import annotations
+
+from html import escape
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, showing, tables, verdicts
-from study.paper.misread import misreadings
-from study.paper.numbers import parameters
+from dashboard import address, clickable, drawings, frames, reading, showing, summary, tables, verdicts
+from dashboard.reading import Study
+from study.judging.verdicts import NOT_JUDGED
+from study.paper.claim import SECTIONS
 
-ALL = "all verdicts"
-
-study = showing.chosen_or_stop("Which of the paper's claims were reproduced, at what scale?")
+study = showing.begin("Claims")
 claims = verdicts.claims(study)
 if claims.empty:
-    showing.stop(study, "No verdicts yet: `judge`, the last stage of `uv run dvc repro`, gives them.")
-
-scales = [scale for scale in claims["scale"].dropna().unique() if scale]
-st.markdown(f"**The paper:** ImageNet, 1,000 classes, 1.2 million training pictures, {parameters():,} parameters.")
-st.markdown(f"**Here:** {showing.plain(max(scales, key=len, default='nothing is measured yet'))}.")
-
+    showing.stop("No verdicts yet: `judge`, the last stage of `uv run dvc repro`, gives them.")
 if stale := verdicts.outdated(study):
     st.warning(
         f"{showing.plain(stale)}. What was measured is withheld until `uv run dvc repro` has brought "
         "it up to date (where that finds nothing to do: `uv run dvc repro -sf judge`)."
     )
 
-with st.container(horizontal=True):
-    for group, count in tables.answer(claims).items():
-        st.metric(group, f"{count} of {len(claims)}", border=True, width="content")
 
-counts = tables.verdict_counts(claims)
-wanted = st.selectbox("Show", [ALL, *counts], key="verdict", bind="query-params", width=360)
-shown = (claims if wanted == ALL else claims[claims["verdict"] == wanted]).reset_index(drop=True)
-
-
-def follow_the_table() -> None:
-    """A row that is clicked becomes the claim that is shown below, and part of the page's address."""
-    if rows := st.session_state["claims-table"]["selection"]["rows"]:
-        st.session_state["claim"] = shown["id"][rows[0]]
-
-
-st.dataframe(
-    tables.claim_table(shown),
-    hide_index=True,
-    key="claims-table",
-    on_select=follow_the_table,
-    selection_mode="single-row",
-    column_config={"section": st.column_config.Column("§", width=50), "claim": st.column_config.Column(width=290)},
-    placeholder="",
-    alt="A row a claim: section, claim, verdict, the paper's number, ours with its interval, seeds and pictures",
-)
-showing.download(claims, "claims")
-
-st.header("One claim")
-first = int(claims["ours"].notna().to_numpy().argmax())
-chosen = st.selectbox("Claim (or click a row above)", list(claims["id"]), first, key="claim", bind="query-params")
-claim = next(claims[claims["id"] == chosen].itertuples())
-st.subheader(showing.plain(claim.title))
-st.badge(claim.verdict, color=tables.VERDICTS.get(claim.verdict, "gray"))
-st.markdown(showing.with_code(claim.why or ""))
-if claim.decide:
-    st.markdown(f"**What would decide it:** {showing.with_code(claim.decide)}")
-paper, ours = st.columns(2, border=True)
-for place, title, facts in (
-    (paper, "In the paper", tables.paper_facts(claim)),
-    (ours, "Here", tables.our_facts(claim)),
-):
-    place.markdown(f"**{title}**")
-    place.table(pd.DataFrame(facts.items()), hide_index=True, hide_header=True, border="horizontal")
-
-effects = claims[(claims["unit"] == "error difference") & (claims["kind"] == "effect") & claims["ours"].notna()]
-if len(effects):
-    st.header("Effects on the error")
-    st.caption("Right of 0, the paper is right. Its own number stands in words: data and scale differ.")
-    table = tables.claim_table(effects)
-    showing.chart(
-        charts.claim_effects(effects), table, "effects", "Effects measured here in points of error with their intervals"
+def item(study: Study, claim: Any, current: bool) -> str:
+    """A claim in the list: its verdict's sign, its sentence, a small interval, the verdict's word."""
+    shade, mark = summary.MARKS[claim.group]
+    drawn = ""
+    if claim.ours == claim.ours and claim.kind in ("effect", "absence", "figure") and claim.unit != "times":
+        drawn = drawings.interval(claim.ours, claim.low, claim.high, tables.here(claim))
+    found = tables.here(claim)
+    told = escape(f"{claim.verdict}; here {found}" if found else claim.verdict)
+    return (
+        f'<a href="{clickable.link("claims", study=study.address, claim=claim.id)}" data-key="{escape(claim.id, quote=True)}" '
+        f'data-to="claim"{" aria-current=true" if current else ""}><b class="{shade}" aria-hidden="true">{mark}</b>'
+        f'<span>{escape(claim.title)}</span><span>{drawn}</span><span class="word {shade}">{told}</span></a>'
     )
 
-with st.expander("Often misread"):
-    rows = [(row.said, row.right, row.section) for row in misreadings()]
-    st.table(pd.DataFrame(rows, columns=["said", "right", "section"]), hide_index=True)
-showing.notes(study)
+
+def listed(study: Study, shown: pd.DataFrame, chosen: str) -> str:
+    """By section, what was measured or counted first; the rest of a section is folded."""
+    whole = []
+    for section, part in shown.groupby("section", sort=False):
+        rows = list(part.itertuples())
+        first = [claim for claim in rows if claim.group != NOT_JUDGED]
+        rest = [claim for claim in rows if claim.group == NOT_JUDGED]
+        lines = "".join(item(study, claim, claim.id == chosen) for claim in first)
+        if rest:
+            inside = "".join(item(study, claim, claim.id == chosen) for claim in rest)
+            unfolded = " open" if not first or chosen in {claim.id for claim in rest} else ""
+            lines += f"<details{unfolded}><summary>{len(rest)} not judged</summary>{inside}</details>"
+        whole.append(f"<h2>{escape(str(section))} {escape(SECTIONS.get(str(section), ''))}</h2>{lines}")
+    return f'<div class="scroll list" tabindex="0" role="region" aria-label="Claims by section">{"".join(whole)}</div>'
+
+
+def one_claim(study: Study, claim: Any) -> None:
+    """The claim that is chosen: what was said, what was found, how sure it is, what made it, what would settle it."""
+    st.header(claim.title, anchor="claim")
+    showing.verdict_badge(claim)
+    st.markdown(showing.with_code(claim.why or ""))
+    if rows := frames.arms(study, reading.dictionary(claim.artifacts)):
+        errors = any(name.startswith("evaluate/") for name in reading.dictionary(claim.artifacts))
+        unit, what = ("%", "top-1 error") if errors else (" epochs", "epochs to the threshold")
+        means = [f"{name} {sum(values) / len(values):.3g}{unit}" for name, values in rows.items() if values]
+        if means:
+            table = pd.DataFrame([(name, value) for name, values in rows.items() for value in values], columns=["run", what])
+            alt = f"{what} of each seed, a row a run"
+            showing.figure(
+                drawings.dots(rows, unit, alt),
+                f"{what.capitalize()} by seed: {', '.join(means)}",
+                table,
+                f"seeds-{claim.id}",
+                alt,
+            )
+    if ways := tables.ways_to_settle(claim.decide):
+        st.markdown("**What would settle it**" + (", the cheapest first" if len(ways) > 1 else ""))
+        st.markdown("\n".join(f"1. {showing.with_code(way)}" for way in ways))
+    paper, ours = st.columns(2, border=True)
+    for place, title, facts in ((paper, "In the paper", tables.paper_facts(claim)), (ours, "Here", tables.our_facts(claim))):
+        with place:
+            st.markdown(f"**{title}**")
+            st.table(pd.DataFrame(facts.items()), hide_index=True, hide_header=True, border="horizontal")
+    if made := verdicts.made_by(study, claim):
+        seconds = sum(float(one.get("seconds") or 0) for one in made)
+        commits = showing.listed(dict.fromkeys(str(one.get("commit") or "no commit")[:10] for one in made))
+        machines = showing.listed(dict.fromkeys(str(one.get("processor") or "an unknown machine") for one in made))
+        stages = showing.listed(one["stage"] for one in made)
+        st.caption(showing.plain(f"Made by {stages} at {commits}, {tables.duration(seconds)} on {machines}."))
+        files = ", ".join(reading.dictionary(claim.artifacts))
+        st.caption(showing.plain(f"Rests on {files}."))
+
+
+counts = {"all": len(claims)} | {group: int((claims["group"] == group).sum()) for group in summary.EVERY}
+wanted = address.segmented(
+    "Show", list(counts), "show", "all", names=lambda group: f"{group} ({counts[group]})", label_visibility="collapsed"
+)
+shown = claims if wanted == "all" else claims[claims["group"] == wanted]
+measured = shown[shown["ours"].notna() & (shown["kind"] != "arithmetic")]
+first = str((measured if len(measured) else shown if len(shown) else claims)["id"].iloc[0])
+chosen = address.chosen("claim", list(claims["id"]), first, "claim")
+if chosen not in set(shown["id"]) and len(shown):
+    chosen = first
+    address.keep("claim", chosen)
+    chosen = address.chosen("claim", list(claims["id"]), first, "claim")
+with st.container(key="claims-layout"):
+    left, right = st.columns([5, 7], gap="large")
+with left:
+    if shown.empty:
+        st.info("No claim of this study is among these.")
+    else:
+        clickable.draw(listed(study, shown, chosen), key="claim-list", scroll=chosen, keeps="claim")
+with right:
+    one_claim(study, next(claims[claims["id"] == chosen].itertuples()))
+
+
+def all_effects(effects: pd.DataFrame) -> None:
+    """Every effect on the error with its interval, in one figure."""
+    from dashboard import charts  # Plotly takes a second to import
+
+    seen = effects[(effects["low"] > 0) | (effects["high"] < 0)]
+    largest = effects.loc[effects["ours"].abs().idxmax()]
+    finding = (
+        f"Of {len(effects)} effects on the error {len(seen)} have an interval that leaves out 0; "
+        f"the largest is {tables.here(largest)}: {largest['title'][0].lower()}{largest['title'][1:]}"
+    )
+    showing.figure(
+        charts.claim_effects(effects), finding, tables.claim_table(effects), "effects",
+        "Effects measured here in points of error with their intervals",
+        source="Right of 0 is the paper's direction; its own number stands in words, since data and scale differ. The verdict "
+        "decides, not the interval alone: it asks for enough seeds, and for an effect that matters.", first=True,
+    )  # fmt: skip
+
+
+effects = verdicts.effects_on_the_error(claims)
+if len(effects) and address.switch(f"All {len(effects)} effects on the error in one figure", "effects"):
+    all_effects(effects)
+showing.download(claims, "claims", "All claims as CSV")

@@ -17,6 +17,8 @@ from study.training.recipes import RECIPES
 
 ALWAYS = ("download", "prepare")  # the pictures, on which every measurement rests
 COMPARED = {"train": "run", "converge": "curve"}  # stages that train, and where their records keep the settings
+MEASURED = ("evaluate", "retrieve", "halve")  # stages that read trained weights, and whose records say which
+WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,7 +94,7 @@ class Chain:
         if gone := sorted(needed - set(there)):
             return Withheld(why=f"{gone[0]}, which {stage} wrote, is gone", locked=True)
         for name, path in there.items():
-            if files.lasts(path) and storage.sha256(path) != outputs[name]:
+            if files.lasts(path) and not (path.is_file() and storage.sha256(path) == outputs[name]):
                 return Withheld(why=f"{name} is not what {stage} wrote", locked=True)
         return None
 
@@ -111,20 +113,31 @@ class Chain:
 
     def _of_pictures(self, stage: str, record: Mapping[str, Any]) -> Withheld | None:
         data = record.get("data_sha256")
-        if stage in ALWAYS or (data is None and _kind(stage) not in COMPARED):
+        if stage in ALWAYS or (data and data == self.pictures):
             return None
-        return None if data and data == self.pictures else Withheld(why=f"{stage} saw other pictures than those that are packed")
+        if not data:
+            return Withheld(why=f"the record of {stage} does not say which pictures it saw")
+        return Withheld(why=f"{stage} saw other pictures than those that are packed")
 
     def _of_inputs(self, stages: Iterable[str]) -> Withheld | None:
         """What a stage read of another is what that one wrote, record against record: weights are too large to hash again."""
         for stage in stages:
-            for path, sha in _mapping(self.records.get(stage, {}).get("inputs")).items():
-                name = path.split(f"results/{self.study}/")[-1]
+            read = _mapping(self.records.get(stage, {}).get("inputs"))
+            known = {path.split(f"results/{self.study}/")[-1]: sha for path, sha in read.items()}
+            if _kind(stage) in MEASURED and not (known and self._trained(stage) <= set(known)):
+                return Withheld(why=f"the record of {stage} does not say which weights it read")
+            for name, sha in known.items():
                 writer = "-".join(Path(name).parts[:2])
                 wrote = _mapping(self.records.get(writer, {}).get("outputs"))
                 if wrote.get(name) != sha:
                     return Withheld(why=f"{stage} read another {name} than {writer} wrote", locked=True)
         return None
+
+    def _trained(self, stage: str) -> set[str]:
+        """The weights that an evaluation has to have read: those of all seeds of its run. Others read some seeds of a run."""
+        kind, _, run = stage.partition("-")
+        wrote = _mapping(self.records.get(f"train-{run}", {}).get("outputs")) if kind == "evaluate" else {}
+        return {name for name in wrote if name.endswith(WEIGHTS)}
 
     def _of_trainings(self, stages: list[str]) -> Withheld | None:
         """Trainings that are compared: equal pictures, code and machine, and no difference but the lines of their blocks."""
@@ -158,8 +171,8 @@ def _kind(stage: str) -> str:
 
 
 def _written(folder: Path) -> list[Path]:
-    """Files of a stage's folder; DVC's and hidden ones apart."""
-    found = (path for path in folder.rglob("*") if path.is_file())
+    """Files of a stage's folder, and links, which no stage makes; DVC's and hidden ones apart."""
+    found = (path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
     return sorted(path for path in found if not path.name.startswith(".") and path.suffix not in (".dvc", ".tmp"))
 
 

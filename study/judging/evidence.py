@@ -114,7 +114,7 @@ class Evidence:
 
     def arrays(self, name: str, stage: str) -> dict[str, np.ndarray]:
         """The arrays of an .npz file, by name."""
-        arrays: dict[str, np.ndarray] = self.load(name, stage, strict.arrays)
+        arrays: dict[str, np.ndarray] = self.load(name, stage, predictions.read_arrays)
         return arrays
 
     def metrics(self, name: str, stage: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Difference:
-    """`section` of the NIPS 2012 edition; `assumption`: the number in LOG.md's register that says what is done about it."""
+    """`section` of the NIPS 2012 edition; `assumption`: the number in ASSUMPTIONS.md that says what is done about it."""
 
     what: str
     paper: str

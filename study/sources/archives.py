@@ -6,6 +6,7 @@ several is read to the end of the last.
 
 from __future__ import annotations
 
+import errno
 import lzma
 import os
 import shutil
@@ -17,6 +18,7 @@ import zipfile
 import zlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PureWindowsPath
 from typing import BinaryIO, Literal
@@ -30,6 +32,8 @@ HOPS = 40  # links that one may lead through, as in Linux
 TARS = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError)
 ZIPS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, UnicodeDecodeError)
 ANEW = "get it anew, or unpack it yourself and name the folder"
+NOT_BOTH = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST)
+NO_NAMES = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
 EXTENSIONS = (b"L", b"K", b"x", b"g", b"X")  # types of headers that say more about the next member
 
 
@@ -352,13 +356,28 @@ def unpack(
             if isinstance(content, Link):
                 links[name] = content
             else:
-                (partial / name).parent.mkdir(parents=True, exist_ok=True)
-                (partial / name).write_bytes(content)
+                with _named(archive, name):
+                    (partial / name).parent.mkdir(parents=True, exist_ok=True)
+                    (partial / name).write_bytes(content)
         for name in links:
-            _link(archive, partial, name, links)
+            with _named(archive, name):
+                _link(archive, partial, name, links)
         return partial.rename(folder)
     except BaseException:
         shutil.rmtree(partial)
+        raise
+
+
+@contextmanager
+def _named(archive: Path, name: str) -> Iterator[None]:
+    """A member that cannot have its name here is the archive's fault, and not that of the folder it is unpacked into."""
+    try:
+        yield
+    except OSError as problem:
+        if problem.errno in NOT_BOTH:
+            raise ValueError(f"{archive} holds {name!r} as a file and as a folder, which cannot both be; {ANEW}") from problem
+        if problem.errno in NO_NAMES:
+            raise ValueError(f"{archive} holds {name[:80]!r}, a name that this disk does not take; {ANEW}") from problem
         raise
 
 

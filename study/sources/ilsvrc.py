@@ -166,7 +166,7 @@ def _flat_validation(settings: IlsvrcSettings, root: Path, val: Listing) -> tupl
         mapping = root / MAPPING
         lines = mapping.read_text(encoding="utf-8", errors="replace").splitlines() if mapping.is_file() else []
         words = dict(line.split(" ", 1) for line in lines if " " in line)
-        return by_list(val.pictures, _kaggles_labels(root / SOLUTION), SOLUTION), words
+        return by_list(val, val.pictures, _kaggles_labels(root / SOLUTION), SOLUTION), words
     if (root / names.devkit).is_file():
         _, words, truth = _devkit(root / names.devkit, names)
         return _labelled(val.pictures, truth, "val"), words

@@ -178,7 +178,7 @@ def _labelled(listing: Listing, folder: str, pictures: Sequence[File], known: se
     if named & known:
         return with_classes(listing, pictures, depth)
     if lists := [file for file in listing.lists(LABELS) if file.name.startswith(f"{folder}/")]:
-        return by_list(pictures, read_labels(lists[0]), lists[0].name)
+        return by_list(listing, pictures, read_labels(lists[0]), lists[0].name)
     if len(named) > 1 or {name.casefold() for name in named} & {name.casefold() for name in known}:
         return with_classes(listing, pictures, depth)  # classes of other names, which are refused below
     if folder.rpartition("/")[2].casefold() in TEST:
@@ -257,14 +257,19 @@ def read_labels(file: File) -> dict[str, str]:
     return labels
 
 
-def by_list(pictures: Iterable[File], labels: Mapping[str, str], called: str) -> Pairs:
-    """Each picture with its class of a list by file name. Raises ValueError where the list does not cover them all."""
+def by_list(listing: Listing, pictures: Iterable[File], labels: Mapping[str, str], called: str) -> Pairs:
+    """Each picture with its class of a list by file name. Raises ValueError where the list does not cover them all.
+
+    Where it names further ones, as where a folder was copied by half, `listing.missing` says so.
+    """
     named = [(file, labels.get(file.name.rpartition("/")[2])) for file in pictures]
     if missing := [file.name for file, label in named if label is None]:
         raise ValueError(
             f"{called} lacks {len(missing):,} of {len(named):,} pictures, such as {missing[0]}; get the whole list, or move "
             f"these pictures elsewhere"
         )
+    if further := sorted(labels.keys() - {file.name.rpartition("/")[2] for file, _ in named}):
+        listing.missing.append(f"{called} names {len(further):,} more, such as {further[0]}, which are not there")
     return [(file, label) for file, label in named if label is not None]
 
 

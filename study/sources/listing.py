@@ -101,7 +101,7 @@ class Listing:
     """What a place holds. `pictures` are in the order of their names, folder by folder.
 
     `others` are visible files that are no pictures, with the reason; `left` is all else that is left out; `folders` has the
-    names of visible folders.
+    names of visible folders; `missing` says in words what a list in the place names and the place does not hold.
     """
 
     root: Path
@@ -109,6 +109,7 @@ class Listing:
     others: list[tuple[File, str]] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
     left: list[tuple[File, str]] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
 
     def lists(self, name: str) -> list[File]:
         """The files of that name, such as a list of labels, the nearest first."""

@@ -119,7 +119,7 @@ def photographs(
     kept: dict[str, Pairs] = {split: [pair for pair in pairs if pair[1] in chosen] for split, pairs in splits.items()}
     for file in (file for pairs in splits.values() for file, name in pairs if name not in chosen):
         listings[0].leave(file, NOT_CHOSEN)
-    said = list(told)
+    said = [*told, *(missing for listing in listings for missing in listing.missing)]
     training, test = _with_test(kept, wanted, said)
     training, validation = _with_validation(training, kept, wanted, said)
     if lost := sorted(chosen - {name for _, name in training}):

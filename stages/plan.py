@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
@@ -34,12 +35,12 @@ KNOWN = {  # training and test pictures of a source before anything is packed
     "ilsvrc2012": (1_281_167, 45_000),
 }
 KNOWN_FOLDERS = {"imagewoof2-320": (10, 9_025, 3_929), "tiny-imagenet-200": (200, 100_000, 10_000)}  # as _counted_in says
-EVALUATION = 3  # ten patches of a picture take as long as training on three
-STARTING = 5  # seconds that a stage takes before it works
-FILES = 200_000  # pictures of a folder that are counted, at most: more would take longer than choosing should
+PATCH_FACTOR = 3  # ten patches of a picture take as long as training on three
+STARTUP_SECONDS = 5  # of a stage, before it works
+MOST_FILES = 200_000  # pictures of a folder that are counted, at most: more would take longer than choosing should
 
 
-def outlook(settings: StudySettings) -> list[str]:
+def plan(settings: StudySettings) -> list[str]:
     """Lines that say what `dvc repro` runs for a study, what is there of it already, and about how long all of it takes."""
     seeds = sorted(settings.runs.items(), key=lambda pair: -len(pair[1].seeds))
     groups = [(count, [name for name, _ in same]) for count, same in groupby(seeds, key=lambda pair: len(pair[1].seeds))]
@@ -56,7 +57,7 @@ def outlook(settings: StudySettings) -> list[str]:
         f"  converge: {', '.join(curves)}",
         "  retrieve, halve, cost, hand_made, judge",
         *([f"there already, and not run again where nothing has changed: {', '.join(there)}"] if there else []),
-        _how_long(settings),
+        *_how_long(settings),
         *_missing(settings),
     ]
 
@@ -76,27 +77,39 @@ def _counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _how_long(settings: StudySettings) -> str:
+def _how_long(settings: StudySettings) -> list[str]:
+    """Lines: everything, and the run that is looked into alone, which is where people begin."""
     counts = _pictures(settings)
     if counts is None:
-        return "how long: not known before the pictures are counted; `uv run dvc repro prepare`, then choose again"
-    rates = [(pictures, _rate(network, settings.machine)) for network, pictures in _workload(settings, *counts)]
+        return ["how long: not known before the pictures are counted; `uv run dvc repro prepare`, then choose again"]
+    first = settings.retrieve.run
+    alone = replace(settings, runs={first: settings.runs[first]}, curves={})
+    whole, begun = _seconds(settings, *counts), _seconds(alone, *counts)
+    if whole is None:
+        return ["how long: no rate was measured for such a network on such a machine"]
+    cores, (training, test) = allotted_cores(), counts
+    begin = f"  `uv run dvc repro evaluate@{first}` alone: about {lasting(begun)}" if begun and begun < 0.9 * whole else None
+    return [
+        f"about {lasting(whole)} on the {_counted(cores, 'core')} here, if all is run: reckoned for {training:,} training and "
+        f"{test:,} test pictures from rates measured on {CORES} cores of an AMD EPYC with AVX-512, so other processors differ",
+        *([begin] if begin else []),
+    ]
+
+
+def _seconds(settings: StudySettings, training: int, test: int) -> float | None:
+    """How long everything takes on the cores here, for so many training and test pictures; None where no rate was measured."""
+    rates = [(pictures, _rate(network, settings.machine)) for network, pictures in _workload(settings, training, test)]
     if any(rate is None for _, rate in rates):
-        return "how long: no rate was measured for such a network on such a machine"
-    cores = allotted_cores()
-    stages = 7 + 2 * len(settings.runs) + len(settings.curves)
-    seconds = STARTING * stages + sum(pictures / rate for pictures, rate in rates if rate) * CORES / cores
-    training, test = counts
-    return (
-        f"about {lasting(seconds)} on the {_counted(cores, 'core')} here, if all is run: reckoned for {training:,} training and "
-        f"{test:,} test pictures from rates measured on {CORES} cores of an AMD EPYC with AVX-512, so other processors differ"
-    )
+        return None
+    others = 7 if settings.curves else 2
+    stages = others + 2 * len(settings.runs) + len(settings.curves)
+    return STARTUP_SECONDS * stages + sum(pictures / rate for pictures, rate in rates if rate) * CORES / allotted_cores()
 
 
 def _workload(settings: StudySettings, training: int, test: int) -> Iterator[tuple[NetworkSettings, float]]:
     """Networks, and the pictures that each is trained on, an evaluation counted as training on so many."""
     for run in settings.runs.values():
-        yield run.network, len(run.seeds) * (run.learning.epochs * run.share * training + EVALUATION * test)
+        yield run.network, len(run.seeds) * (run.learning.epochs * run.share * training + PATCH_FACTOR * test)
     for curve in settings.curves.values():
         trainings = len(curve.seeds) + (len(curve.rates) if len(curve.rates) > 1 else 0)
         yield curve.network, trainings * curve.epochs * min(curve.pictures or training, training)
@@ -122,11 +135,11 @@ def _pictures(settings: StudySettings) -> tuple[int, int] | None:
         return source.pictures.train, source.pictures.test
     if isinstance(source, FolderSettings):
         found = _counted_in(Path(source.place)) or KNOWN_FOLDERS.get(source.place)
-        return _divided(source, *found) if found else None
+        return _split_counts(source, *found) if found else None
     return KNOWN.get(source.source)
 
 
-def _divided(source: FolderSettings, classes: int, training: int, others: int) -> tuple[int, int]:
+def _split_counts(source: FolderSettings, classes: int, training: int, others: int) -> tuple[int, int]:
     """Training and test pictures that a source makes of so many classes and pictures."""
     chosen = min(source.classes_drawn or len(source.classes) or classes, classes)
     training, others, moved = training * chosen // classes, others * chosen // classes, source.test_per_class * chosen
@@ -144,7 +157,7 @@ def _counted_in(root: Path) -> tuple[int, int, int] | None:
             classes = sum(1 for path in part.iterdir() if path.is_dir())
         for _, _, names in os.walk(part):
             counts[training] += len(names)
-            if sum(counts.values()) > FILES:
+            if sum(counts.values()) > MOST_FILES:
                 return None
     if not classes or not sum(counts.values()):
         return None

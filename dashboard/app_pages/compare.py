@@ -1,0 +1,251 @@
+"""Compare: two studies, or two runs of one, side by side: errors, curves, kernels, pictures, settings, verdicts."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard import address, charts, clickable, frames, galleries, looking, pictures, reading, showing, tables, verdicts
+from dashboard.galleries import Shown
+from dashboard.reading import Study
+from study import amounts, files
+from study.judging.verdicts import HELD, NOT_HELD
+
+MOST = 24
+
+st.title("Compare")
+found = {study.address: study for study in reading.studies(Path())}
+if not found:
+    showing.stop(showing.NOTHING)
+names = list(found)
+shown = showing.chosen()
+default_a = shown.address if shown else names[0]
+default_b = next((name for name in names if name != default_a), default_a)
+
+
+def choose(side: str, default: str) -> tuple[Study, str]:
+    """A study and one of its runs; empty where it has none."""
+    name = address.select(f"Study {side}", names, side.lower(), default)
+    runs = frames.runs(found[name], "evaluate")
+    first = runs[0] if runs else ""
+    if side == "B" and name == st.session_state["kept"].get("a", default_a) and len(runs) > 1:
+        first = runs[1]
+    run = address.select(f"Run {side}", runs or [""], f"run-{side.lower()}", first)
+    return found[name], run
+
+
+left, right = st.columns(2, gap="large")
+with left:
+    a, run_a = choose("A", default_a)
+    st.caption(showing.plain(f"{frames.description(a)}. {showing.freshness(a)[0]}."))
+with right:
+    b, run_b = choose("B", default_b)
+    st.caption(showing.plain(f"{frames.description(b)}. {showing.freshness(b)[0]}."))
+with st.expander("A study of another repository"):
+    st.markdown(
+        "`uv run dvc get <address of the repository> pinned/<study> -o pinned/<a name>` brings a pinned study beside yours, "
+        "`results/<study>` in place of `pinned/<study>` one from its DVC remote. It then stands in both lists."
+    )
+same_study = a.address == b.address
+titles = (f"A: {run_a}", f"B: {run_b}") if same_study else (f"A: {a.address}, {run_a}", f"B: {b.address}, {run_b}")
+
+
+def errors() -> None:
+    """Both errors, and their difference: paired by pictures where both saw the same test set."""
+    st.header("Errors")
+    one, other = frames.predictions(a, run_a), frames.predictions(b, run_b)
+    rows: list[tuple[Any, ...]] = []
+    for measure, words in frames.MEASURES.items():
+        means = [list(frames.seed_errors(study, run, measure).values()) for study, run in ((a, run_a), (b, run_b))]
+        if not all(means):
+            continue
+        first, second = (float(np.mean(of)) for of in means)
+        low, high, how = _interval(one, other, measure)
+        rows.append((words, 100 * first, 100 * second, 100 * (second - first), 100 * low, 100 * high, how))
+    if not rows:
+        st.info("One of the two is not evaluated yet, so their errors cannot be laid side by side.")
+        return
+    table = pd.DataFrame(rows, columns=["error", titles[0], titles[1], "B - A, points", "from", "to", "interval"])
+    top1 = rows[0]
+    size = amounts.amount(abs(top1[3]) / 100, "error difference")
+    explained = top1[4] <= 0 <= top1[5]  # false where nothing is known of the interval
+    st.subheader(
+        f"B errs {size} {'more' if top1[3] > 0 else 'less'} than A"
+        + (", which the choice of test pictures alone could explain" if explained else "")
+    )
+    number = st.column_config.NumberColumn(format="%.2f")
+    st.dataframe(table, hide_index=True, column_config=dict.fromkeys(table.columns[1:6], number), alt="Errors of A and B")
+    st.caption(
+        "Means over seeds, ten patches. The interval holds at 95% for these trained networks on new pictures of the kind; what "
+        "other "
+        "seeds would do is for the claims to say, which compare runs of one study."
+    )
+    showing.download(table, "compare-errors")
+
+
+def _interval(one: Any, other: Any, measure: str) -> tuple[float, float, str]:
+    """Of the difference B - A: by pairs of pictures where the test sets are the same, else of two independent sets."""
+    if one is None or other is None:
+        return math.nan, math.nan, "no predictions"
+    wrong = [_mean_wrong(predictions, measure) for predictions in (one, other)]
+    if _same_pictures() and np.array_equal(one.labels, other.labels):
+        each = wrong[1] - wrong[0]
+        middle, error, how = each.mean(), each.std(ddof=1) / math.sqrt(len(each)), f"{len(each):,} pictures in pairs"
+    else:
+        middle = wrong[1].mean() - wrong[0].mean()
+        error = math.sqrt(sum(of.var(ddof=1) / len(of) for of in wrong))
+        how = f"{len(wrong[0]):,} and {len(wrong[1]):,} other pictures"
+    return float(middle - 1.96 * error), float(middle + 1.96 * error), how
+
+
+def _mean_wrong(predictions: Any, measure: str) -> np.ndarray:
+    """By picture the share of the seeds that misjudge it."""
+    by_model = {model: wrong for model, wrong in predictions.wrong(measure).items() if model != files.AVERAGED}
+    return np.mean(list((by_model or predictions.wrong(measure)).values()), axis=0)
+
+
+def _same_pictures() -> bool:
+    wanted = frames.packed(a).get("sha256")
+    return bool(wanted) and wanted == frames.packed(b).get("sha256")
+
+
+def curves() -> None:
+    tables_of = []
+    for title, study, run in ((titles[0], a, run_a), (titles[1], b, run_b)):
+        table = frames.curves(study)
+        tables_of.append(table[table["run"] == run].assign(run=title))
+    both = pd.concat([table for table in tables_of if len(table)]) if any(map(len, tables_of)) else pd.DataFrame()
+    if both.empty:
+        return
+    st.header("Curves")
+    quantity = address.segmented(
+        "Show", list(charts.QUANTITIES), "quantity", "validation_error", names=lambda name: charts.QUANTITIES[name][0]
+    )
+    words, unit = charts.QUANTITIES[quantity]
+    ends = both.dropna(subset=[quantity]).groupby(["run", "seed"])[quantity].last().groupby("run").mean()
+    factor = 100 if unit == "%" else 1
+    told = ", ".join(f"{name} {factor * value:.3g}{'' if unit == '%' else ' '}{unit}" for name, value in ends.items())
+    showing.figure(
+        charts.training(both, quantity, list(dict.fromkeys(both["run"]))), f"{words.capitalize()} at the end: {told}", both,
+        "compare-curves", f"{words} over epochs of A and B", source="Thin lines: one seed each; thick: their mean.",
+    )  # fmt: skip
+
+
+def kernels() -> None:
+    sets = []
+    for study, run in ((a, run_a), (b, run_b)):
+        seeds = frames.seeds(study, run)
+        by_epoch = next((made for seed in seeds if (made := frames.kernels_by_epoch(study, run, seed))), {})
+        sets.append(by_epoch[max(by_epoch)] if by_epoch else None)
+    if all(one is None for one in sets):
+        return
+    st.header("First-layer kernels")
+    for place, title, one, name in zip(st.columns(2, gap="large"), titles, sets, "ab", strict=True):
+        with place:
+            if one is None:
+                st.caption(f"{showing.plain(title)}: no kernels")
+                continue
+            largest = float(np.abs(one).max())
+            st.caption(f"{showing.plain(title)}: {len(one)} kernels of the first seed, full colour at ±{largest:.2g}")
+            tiles = {str(number): looking.kernel_tile(kernel, largest) for number, kernel in enumerate(one)}
+            clickable.draw(galleries.tiles(tiles, columns=12), key=f"compare-kernels-{name}")
+
+
+def disagreements() -> None:
+    """Pictures on which the two differ, where they saw the same ones."""
+    one, other = frames.predictions(a, run_a), frames.predictions(b, run_b)
+    if one is None or other is None or not _same_pictures() or not np.array_equal(one.labels, other.labels):
+        return
+    first, second = (_first(predictions) for predictions in (one, other))
+    better, worse = (first != one.labels) & (second == one.labels), (first == one.labels) & (second != one.labels)
+    st.header("Pictures on which they disagree")
+    st.subheader(f"B alone is right about {int(better.sum())} of {len(first):,} pictures, A alone about {int(worse.sum())}")
+    if remark := pictures.remark(a):
+        st.info(remark)
+    names_of = frames.class_names(a, max(frames.labels_in(one), frames.labels_in(other)))
+    for words, kept in (("B alone is right", better), ("A alone is right", worse)):
+        rows = np.flatnonzero(kept)[:MOST]
+        if not len(rows):
+            continue
+        st.caption(words)
+        cells = [
+            Shown(
+                split="test", row=int(row),
+                caption=f"{names_of[one.labels[row]]}; A: {names_of[first[row]]}, B: {names_of[second[row]]}",
+            )
+            for row in rows
+        ]  # fmt: skip
+        if clicked := clickable.draw(galleries.gallery(a, cells), key=f"differ-{words[0]}"):
+            showing.go_to("sees", study=a.address, view="pictures", query=clicked)
+
+
+def _first(predictions: Any) -> np.ndarray:
+    """The first label of the averaged networks, or of the only one."""
+    best = predictions.best
+    return best[files.AVERAGED if files.AVERAGED in best else next(iter(best))][:, 0]
+
+
+def settings() -> None:
+    """The settings in which the two trainings differ, as their records say."""
+    one, other = (_flat(frames.record(study, f"train-{run}").get("run", {})) for study, run in ((a, run_a), (b, run_b)))
+    if not one or not other:
+        return
+    differing = [key for key in dict.fromkeys([*one, *other]) if one.get(key) != other.get(key)]
+    st.header("Settings that differ")
+    if not differing:
+        st.info("The two were trained with the same settings.")
+        return
+    rows = [(key, str(one.get(key, "")), str(other.get(key, ""))) for key in differing]
+    st.table(pd.DataFrame(rows, columns=["setting", *titles]), hide_index=True)
+
+
+def _flat(content: Any, above: str = "") -> dict[str, Any]:
+    if not isinstance(content, dict):
+        return {above: content} if above else {}
+    return {
+        line: value for key, inner in content.items() for line, value in _flat(inner, f"{above}.{key}" if above else key).items()
+    }
+
+
+def claims() -> None:
+    """The claims on which two studies say different things, opposite ones first and under one another."""
+    if same_study:
+        return
+    one, other = verdicts.claims(a), verdicts.claims(b)
+    both = one.merge(other, on="id", suffixes=("_a", "_b"))
+    differ = both[both["verdict_a"] != both["verdict_b"]]
+    if both.empty:
+        return
+    ends = {frozenset((HELD, NOT_HELD))}
+    opposite = (
+        differ[[frozenset(both) in ends for both in zip(differ["group_a"], differ["group_b"], strict=True)]]
+        if len(differ)
+        else differ
+    )
+    st.header("Claims that differ")
+    st.subheader(f"Of {len(both)} claims {len(differ)} have another verdict, {len(opposite)} an opposite one")
+    rows = []
+    order = [*opposite["id"], *[name for name in differ["id"] if name not in set(opposite["id"])]]
+    by_id = [{claim.id: claim for claim in of.itertuples()} for of in (one, other)]
+    for name in order:
+        for study, of in zip((a, b), by_id, strict=True):
+            claim = of[name]
+            rows.append(
+                (claim.title, study.address, claim.verdict, tables.here(claim), "" if claim.sample == "–" else claim.sample)
+            )
+    table = pd.DataFrame(rows, columns=["claim", "study", "verdict", "here", "rests on"])
+    st.dataframe(table, hide_index=True, alt="A claim's verdicts in both studies under one another, opposite ones first")
+    showing.download(table, "compare-claims")
+
+
+errors()
+curves()
+kernels()
+disagreements()
+settings()
+claims()

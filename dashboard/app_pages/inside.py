@@ -1,0 +1,193 @@
+"""Inside (Figure 3): the first layer's kernels over epochs and seeds, what excites them, their colours; the layers; a map."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard import address, charts, clickable, frames, galleries, looking, pictures, showing
+from dashboard.galleries import Shown
+from dashboard.reading import Study
+from study.measuring.kernels import COLOURED
+
+VIEWS = {"kernels": "Kernels", "layers": "Layers over epochs", "map": "Map of the last hidden layer"}
+SCALES = {"shared": "one scale for all", "own": "each its own scale"}
+BEST = 9
+
+study = showing.begin("Inside")
+view = address.segmented("View", list(VIEWS), "view", "kernels", names=VIEWS.__getitem__, label_visibility="collapsed")
+
+
+def show_kernels(study: Study) -> None:
+    names = [run for run in frames.runs(study, "train") if frames.seeds(study, run)]
+    if not names:
+        showing.stop("No kernels yet. `uv run dvc repro` trains the runs of the study.")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        run = address.select("Run", names, "run", names[0], width=200)
+        scale = address.segmented("Scale", list(SCALES), "scale", "shared", names=SCALES.__getitem__)
+    showing.warn_of_diverged(study, run)
+    by_seed = {seed: found for seed in frames.seeds(study, run) if (found := frames.kernels_by_epoch(study, run, seed))}
+    if not by_seed:
+        showing.stop("The kernels of this run are not there yet.")
+    st.header("First-layer kernels")
+    epochs = sorted({epoch for found in by_seed.values() for epoch in found})
+    epoch = address.steps("Epoch", epochs, "epoch", epochs[-1]) if len(epochs) > 1 else epochs[-1]
+    columns = frames.columns(study, run)
+    every = [f"{seed}-{number}" for seed, found in by_seed.items() for number in range(len(next(iter(found.values()))))]
+    chosen = address.chosen("kernel", every, every[0], "kernel")
+    largest = max(float(np.abs(kernels).max()) for found in by_seed.values() for kernels in found.values())
+    told = (
+        f"full colour at a weight of ±{largest:.2g}" if scale == "shared" else "each kernel stretched to its own largest weight"
+    )
+    st.caption(
+        f"Mid-grey is weight 0; {told}. In the paper column 1 became grey, column 2 coloured; "
+        "a click shows what excites a kernel."
+    )
+    places = st.columns(min(3, len(by_seed)), gap="large")
+    for number, (seed, found) in enumerate(by_seed.items()):
+        kernels = found.get(epoch, found[max(found)])
+        with places[number % len(places)]:
+            st.subheader(f"Seed {seed}, epoch {epoch if epoch in found else max(found)}")
+            for column, half in enumerate(np.array_split(np.arange(len(kernels)), columns), start=1):
+                if columns > 1:
+                    st.caption(f"column {column}: {len(half)} kernels")
+                shown = {f"{seed}-{at}": looking.kernel_tile(kernels[at], largest if scale == "shared" else None) for at in half}
+                key = f"kernels-{seed}-{column}"
+                clickable.draw(galleries.tiles(shown, chosen, columns=8), key=key, keeps="kernel")
+    one_kernel(study, run, by_seed, epoch, chosen)
+    colours(study, run, columns)
+    with st.container(horizontal=True):
+        for seed in by_seed:
+            path = study.folder / f"train/{run}/seed-{seed}/kernels.npy"
+            if path.is_file():
+                name = f"kernels-{run}-{seed}.npy"
+                st.download_button(f"Kernels of seed {seed} (.npy)", path.read_bytes, name, key=name, on_click="ignore")
+    showing.leads_to(study, "kernels-specialise", "kernels-every-run", "specialisation-cause", "kernels-variety")
+
+
+def one_kernel(study: Study, run: str, by_seed: dict[int, dict[int, np.ndarray]], epoch: int, chosen: str) -> None:
+    """The patches of test pictures that excite a kernel most, one a picture, found while you wait."""
+    seed, number = (int(part) for part in chosen.split("-"))
+    found = by_seed[seed]
+    kernel = found.get(epoch, found[max(found)])[number]
+    st.header(f"Kernel {number} of seed {seed}: the patches that excite it most", anchor="kernel")
+    if remark := pictures.remark(study):
+        st.info(remark)
+    patches = looking.exciting(study, run, kernel, BEST)
+    if not patches:
+        return
+    left, right = st.columns([1, 6])
+    left.image(looking.enlarged(kernel), width=150, alt=f"Kernel {number} of seed {seed}")
+    with right:
+        cells = {f"test-{row}": galleries.encoded(looking.grown(patch), exact=True) for row, _, patch in patches}
+        if clicked := clickable.draw(galleries.tiles(cells, label="patch of", columns=BEST), key="patches"):
+            showing.go_to("sees", view="pictures", query=clicked)
+    first = patches[0]
+    st.caption(
+        f"Strongest answers {first[1]:.3g} to {patches[-1][1]:.3g}, of the first {looking.SEARCHED} test pictures. "
+        "A click shows the whole picture."
+    )
+
+
+def colours(study: Study, run: str, columns: int) -> None:
+    """Whether colour tells the columns apart, beside what counts as coloured."""
+    scores = frames.colourfulness(study, run) if columns == 2 else pd.DataFrame()
+    if scores.empty:
+        return
+    learned = bool(scores["learned"].all())
+    threshold = COLOURED if learned else None
+    if learned:
+        coloured = (
+            scores.assign(coloured=scores["share"] >= COLOURED).groupby(["seed", "column"])["coloured"].agg(["sum", "count"])
+        )
+        said = [
+            f"seed {seed}: {' and '.join(str(int(n)) for n in of['sum'])} of {int(of['count'].iloc[0])}"
+            for seed, of in coloured.groupby(level="seed")
+        ]
+        finding = f"Coloured kernels in column 1 and 2: {'; '.join(said)}"
+        source = (
+            "What was learned: a kernel's start is taken out, so that noise has no colour here. Dotted: from here on a kernel "
+            "counts as coloured. The columns are numbered by where they stand: which of them becomes the coloured one is chance."
+        )
+    else:
+        means = scores.groupby("column")["share"].mean()
+        finding = f"Colour in the kernels' energy: {means[1]:.0%} in column 1, {means[2]:.0%} in column 2 on average"
+        source = "Of the whole kernel, the start was not kept: noise has two thirds off the grey axis too."
+    alt = "Share of each first-layer kernel's energy that is colour, a row a seed and column"
+    showing.figure(charts.colourfulness(scores, threshold), finding, scores, f"colourfulness-{run}", alt, source=source)
+
+
+def show_layers(study: Study) -> None:
+    table = frames.layers(study)
+    if table.empty:
+        showing.stop("Nothing was measured of the layers in this study: trainings of today's code write layers.csv.")
+    names = list(table["run"].unique())
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        run = address.select("Run", names, "run", names[0], width=200)
+        words = {name: told for name, (told, _, _) in charts.LAYER_QUANTITIES.items()}
+        quantity = address.segmented("Show", list(words), "quantity", "dead", names=words.__getitem__)
+    part = table[table["run"] == run]
+    last = part[part["epoch"] == part["epoch"].max()].groupby("layer", sort=False)[quantity].mean().dropna()
+    if last.empty:
+        showing.stop(f"{run} has no {words[quantity]}: nothing of the kind stands in its network.")
+    told, unit, factor = charts.LAYER_QUANTITIES[quantity]
+    ends = f"most in {last.idxmax()}, {factor * last.max():.3g}{unit}, least in {last.idxmin()}, {factor * last.min():.3g}{unit}"
+    showing.figure(
+        charts.layers(part, quantity), f"{told.capitalize()} at the end: {ends}", part, f"layers-{run}-{quantity}",
+        f"{told} by layer over epochs, the mean of the seeds",
+        first=True,
+        source=f"{study.address}, {run}: measured after every epoch on one batch of validation pictures; epoch 0 is the start.",
+    )  # fmt: skip
+    showing.leads_to(study, "relu-faster", "biases-of-one", "no-input-normalisation")
+
+
+def show_map(study: Study) -> None:
+    places, share = frames.hidden_map(study)
+    if not len(places):
+        showing.stop("The features of the test pictures are not here; `uv run dvc pull` or `uv run dvc repro` brings them.")
+    labels = [frames.label_of(study, "test", row) for row in range(len(places))]
+    names = frames.class_names(study, 1 + max((label for label in labels if label is not None), default=0))
+    run = str(frames.retrieved(study).get("run", "base"))
+    found = frames.predictions(study, run)
+    model = f"seed-{frames.retrieved(study).get('seed', 0)}"
+    first = found.best[model][:, 0] if found is not None and model in found.best else None
+    answers = ["not known" if first is None or row >= len(first) else "right" if first[row] == label else "wrong"
+               for row, label in enumerate(labels)]  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "picture": range(len(places)),
+            "across": places[:, 0],
+            "down": places[:, 1],
+            "class": ["not known" if label is None else names[label] for label in labels],
+            "answer": answers,
+        }
+    )
+    by = address.segmented(
+        "Colour", ["class", "answer"], "colour", "class", names={"class": "class", "answer": "right or wrong"}.__getitem__
+    )
+    wrong = answers.count("wrong")
+    finding = f"{len(places):,} test pictures by the two main axes of the last hidden layer, {share:.0%} of its variance" + (
+        f"; {wrong:,} are misjudged" if wrong else ""
+    )
+    chosen = showing.figure(
+        charts.hidden_map(frame, by), finding, frame, "map", "A point a test picture, coloured by class or by right and wrong",
+        first=True,
+        source=f"{study.address}, {run}, {model}. A click shows the picture and its neighbours.", select=True,
+    )  # fmt: skip
+    points = chosen["selection"]["points"] if chosen else []
+    if points:
+        row = int(points[0]["customdata"][0])
+        st.header(f"Test picture {row}: {frame['class'][row]}, {answers[row]}")
+        table = frames.neighbours(study)
+        part = table[table["query"] == row].sort_values("rank")
+        shown = [Shown(split="test", row=row, caption="the picture", current=True)]
+        shown += [
+            Shown(split="train", row=int(near), caption=names[int(of)])
+            for near, of in zip(part["neighbour"], part["neighbour_label"], strict=True)
+        ]
+        if clicked := clickable.draw(galleries.gallery(study, shown), key="of-map"):
+            showing.go_to("sees", view="pictures", query=clicked)
+
+
+{"kernels": show_kernels, "layers": show_layers, "map": show_map}[view](study)

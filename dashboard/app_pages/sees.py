@@ -1,0 +1,286 @@
+"""What it sees (Figure 4): pictures with their labels and neighbours, one's own first; confusions; the error tables."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard import address, clickable, frames, galleries, pictures, query, showing, tables
+from dashboard.galleries import Shown
+from dashboard.reading import Study
+from study import files
+from study.paper import results
+
+VIEWS = {"pictures": "Pictures", "confusions": "Confusions", "tables": "Error tables"}
+EACH = 24  # pictures of a kind that are shown
+NEIGHBOURS = 6
+
+study = showing.begin("What it sees")
+view = address.segmented("View", list(VIEWS), "view", "pictures", names=VIEWS.__getitem__, label_visibility="collapsed")
+names = frames.class_names(study)
+
+
+def class_of(label: float | None) -> str:
+    if label is None:
+        return "not known"
+    return names[int(label)] if 0 <= label < len(names) else f"class {int(label)}"
+
+
+def five(labels: np.ndarray, shares: np.ndarray | None, right: float | None, key: str) -> None:
+    told = [class_of(label) for label in labels]
+    clickable.draw(
+        galleries.labels(told, None if shares is None else list(shares), None if right is None else class_of(right)), key=key
+    )
+
+
+def own_picture(study: Study) -> None:
+    """A picture that the visitor drops: its five labels, and its nearest training pictures."""
+    st.header("Your own picture")
+    if lacking := query.lacking(study):
+        st.info(lacking)
+        return
+    dropped = st.file_uploader(f"Drop a picture: {query.LIMITS}.", type=list(query.SUFFIXES), key="dropped")
+    if dropped is None:
+        return
+    own = query.decode_query(dropped.getvalue())
+    if isinstance(own, str):
+        st.info(own)
+        return
+    with st.spinner("Looking at your picture: the network's weights are loaded the first time …"):
+        found = query.answer(own, study, NEIGHBOURS)
+    if isinstance(found, str):
+        st.info(found)
+        return
+    left, middle, right = st.columns([2, 5, 7])
+    left.image(own, caption="your picture", width=170, alt="Your picture")
+    likeliest = np.argsort(-found.probabilities, kind="stable")[:5]
+    with middle:
+        st.subheader(f"{class_of(likeliest[0])}, says the network, with {found.probabilities[likeliest[0]]:.0%}")
+        five(likeliest, found.probabilities[likeliest], None, "own-labels")
+    with right:
+        st.subheader("The most similar training pictures")
+        known = [pictures.label_of(study, "train", int(row)) for row in found.rows]
+        shown = [
+            Shown(split="train", row=int(row), caption=f"{class_of(label)} ({distance:.3g})")
+            for row, label, distance in zip(found.rows, known, found.distances, strict=True)
+        ]
+        clickable.draw(galleries.gallery(study, shown), key="own-neighbours", keeps="query")
+        st.caption("In brackets: Euclidean distance in the last hidden layer. A click makes a picture the query below.")
+
+
+def one_picture(study: Study, run: str, model: str, options: list[str]) -> None:
+    """The picture that is chosen: its five labels as in Figure 4, and its neighbours, each of which can become the query."""
+    default = options[0] if options else "test-0"
+    counts, found = frames.counts(study), frames.predictions(study, run)
+    if found is not None:
+        counts["test"] = max(counts.get("test", 0), len(found.labels))
+    every = [f"{split}-{row}" for split in ("test", "train") for row in range(counts.get(split, 0))]
+    chosen = address.chosen("query", every or [default], default, "picture")
+    split, _, text = chosen.partition("-")
+    row = int(text)
+    label = frames.label_of(study, split, row)
+    st.header(f"{split.capitalize()} picture {row}" + (f": {class_of(label)}" if label is not None else ""), anchor="picture")
+    left, middle, right = st.columns([2, 5, 7])
+    picture = pictures.picture_of(study, split, row)
+    if picture is not None:
+        left.image(picture, width=170, alt=f"{split} picture {row}")
+    with middle:
+        if split == "test" and found is not None and model in found.best and row < len(found.labels):
+            best, shares = found.best[model][row], frames.probabilities(study, run).get(model)
+            place = np.flatnonzero(best == found.labels[row])
+            told = f"right, as number {place[0] + 1}" if len(place) else "not the right one"
+            st.subheader(f"Its {len(best)} likeliest labels: {told}")
+            five(best, None if shares is None or row >= len(shares) else shares[row].astype(float), found.labels[row], "labels")
+        else:
+            st.caption("Labels are predicted of test pictures.")
+    with right:
+        neighbours(study, split, row, label)
+
+
+def neighbours(study: Study, split: str, row: int, label: int | None) -> None:
+    """By features, from the stage's table or, of other pictures, from the stored features; by pixels where the stage has them."""
+    table = frames.neighbours(study)
+    part = table[(table["query"] == row)].sort_values("rank") if split == "test" else table.iloc[:0]
+    if len(part):
+        by_features = list(zip(part["neighbour"], part["neighbour_label"], part["distance"], strict=True))
+    else:
+        by_features = [
+            (near, frames.label_of(study, "train", near), far)
+            for near, far in query.nearest_to_stored(study, split, row, NEIGHBOURS)
+        ]
+    if not by_features:
+        st.caption(f"The stored features are not here, so only the queries of the stage have neighbours; {query.BRING}")
+        return
+    own = sum(known == label for _, known, _ in by_features)
+    st.subheader(f"Nearest in the last hidden layer: {own} of {len(by_features)} of its class")
+    shown = [
+        Shown(split="train", row=int(near), caption=f"{'✓ ' if known == label else ''}{class_of(known)} ({far:.3g})")
+        for near, known, far in by_features
+        if known is not None
+    ]
+    clickable.draw(galleries.gallery(study, shown), key="neighbours", keeps="query")
+    if len(part):
+        own = int((part["pixel_label"] == label).sum())
+        st.subheader(f"Nearest in pixels: {own} of {len(part)} of its class")
+        shown = [
+            Shown(split="train", row=int(near), caption=f"{'✓ ' if known == label else ''}{class_of(known)}")
+            for near, known in zip(part["pixel_neighbour"], part["pixel_label"], strict=True)
+        ]
+        clickable.draw(galleries.gallery(study, shown), key="pixel-neighbours", keeps="query")
+
+
+def choose_model(found: frames.Predictions) -> str:
+    models = sorted(found.best, key=lambda name: (name == files.AVERAGED, name))
+    default = files.AVERAGED if files.AVERAGED in models else models[0]
+    return address.segmented("Network", models, "model", default, names=lambda name: name.replace("-", " "))
+
+
+def show_pictures(study: Study) -> None:
+    if remark := pictures.remark(study):
+        st.info(remark)
+    if diverged := frames.diverged_in(study, "retrieve"):
+        seeds = ", ".join(map(str, diverged))
+        st.warning(f"Trainings diverged (seed {seeds}); nothing was searched with their networks.")
+    own_picture(study)
+    st.header("Test pictures")
+    choices = st.container(horizontal=True, vertical_alignment="bottom")
+    with choices:
+        run = showing.choose_run(study, width=200)
+    found = frames.predictions(study, run) if run else None
+    if run is None or found is None:
+        st.info("What each network predicts is not here; `uv run dvc repro` evaluates each run after its training.")
+        run, model = "base", files.AVERAGED
+        asked = [int(number) for number in frames.neighbours(study)["query"].unique()[:EACH]]
+    else:
+        with choices:
+            model = choose_model(found)
+        kind = address.segmented("Pictures", list(frames.KINDS), "kind", "surely wrong")
+        of_kind = frames.pictures_of_kind(study, run, model, kind)
+        asked = [int(number) for number in of_kind[:EACH]]
+        st.caption(f"{len(of_kind):,} of {len(found.labels):,}: {frames.KINDS[kind]}. A click shows the picture below.")
+    options = [f"test-{number}" for number in asked]
+    current = address.chosen("query", [*options, st.session_state.get("kept", {}).get("query", "test-0")], "test-0")
+    shown = []
+    for number in asked:
+        caption = class_of(frames.label_of(study, "test", number))
+        if found is not None:
+            right, first = int(found.labels[number]), found.best[model][number, 0]
+            caption = class_of(right) if first == right else f"{class_of(right)}, said: {class_of(first)}"
+        shown.append(Shown(split="test", row=number, caption=caption, current=f"test-{number}" == current))
+    if shown:
+        clickable.draw(galleries.gallery(study, shown), key="of-kind", keeps="query")
+    one_picture(study, run, model, options)
+    rates = frames.match_rates(study)
+    if rates:
+        st.subheader(f"Of the neighbours of all queries {rates.get('by features', float('nan')):.1%} are of the query's class")
+        st.caption(", ".join(f"{name} {share:.1%}" for name, share in rates.items()) + ".")
+    showing.leads_to(study, "neighbours", "neighbours-far-in-pixels", "reasonable-labels", "off-centre")
+
+
+def show_confusions(study: Study) -> None:
+    choices = st.container(horizontal=True, vertical_alignment="bottom")
+    with choices:
+        run = showing.choose_run(study, width=200)
+    found = frames.predictions(study, run) if run else None
+    if run is None or found is None:
+        showing.stop("What each network predicts is not here; `uv run dvc repro` evaluates each run after its training.")
+    with choices:
+        model = choose_model(found)
+    first = found.best[model][:, 0]
+    pairs = frames.confusions(found.labels, first)
+    names = frames.class_names(study, frames.labels_in(found))
+    if pairs.empty:
+        showing.stop(f"No test picture is misjudged by {run}, {model}.")
+    cells = [f"{true}-{predicted}" for true, predicted in zip(pairs["true"], pairs["predicted"], strict=True)]
+    chosen = address.chosen("cell", cells, cells[0], "pair of classes")
+    true, predicted = (int(number) for number in chosen.split("-"))
+    wrong = int((first != found.labels).sum())
+    top = pairs.iloc[0]
+    finding = (
+        f"{wrong:,} of {len(first):,} test pictures are misjudged; most often {class_of(top['true'])} is taken for "
+        f"{class_of(top['predicted'])}, {int(top['pictures'])} times"
+    )
+    wide = len(names) <= galleries.MOST_CLASSES
+    left, right = st.columns([7, 5], gap="large")
+    drawn = (galleries.square if wide else galleries.most_confused)(study, pairs, names, chosen)
+    table = pairs.assign(true=pairs["true"].map(class_of), predicted=pairs["predicted"].map(class_of))
+    with left:
+        showing.figure(
+            drawn, finding, table, "confusions", "Confusions: true classes down, predicted ones across",
+            first=True,
+            source=f"{study.address}, {run}, {model}: true classes down, predicted ones across. A click shows the pictures.",
+            keeps="cell",
+        )  # fmt: skip
+    with right:
+        of_cell = np.flatnonzero((found.labels == true) & (first == predicted))
+        total = int((found.labels == true).sum())
+        st.subheader(f"{class_of(true)}, taken for {class_of(predicted)}: {len(of_cell)} of {total} pictures")
+        known = frames.probabilities(study, run).get(model)
+        sure = known[of_cell, 0].astype(float) if known is not None else np.zeros(len(of_cell))
+        order = np.argsort(-sure, kind="stable")[:EACH]
+        shown = [
+            Shown(split="test", row=int(of_cell[n]), caption=f"{sure[n]:.0%} sure" if known is not None else "") for n in order
+        ]
+        if clicked := clickable.draw(galleries.gallery(study, shown), key="of-cell"):
+            showing.go_to("sees", view="pictures", query=clicked)
+        st.caption("The surest first. A click shows a picture with its labels and neighbours.")
+        if remark := pictures.remark(study):
+            st.info(remark)
+
+
+def show_tables(study: Study) -> None:
+    """The paper's Tables 1 and 2 with our rows beneath, and the errors by class."""
+    table, diverged = frames.errors(study), frames.diverged(study)
+    for run, seeds in diverged.items():
+        st.warning(f"The training of {run} diverged from seed {' and '.join(map(str, seeds))}; no mean of the others is shown.")
+    about = frames.description(study).split(" · ")[0] or study.address
+    seen = f"{about}, {int(table['pictures'].max()):,} test pictures" if len(table) else about
+    made = frames.hand_made(study)
+    for title, rows, view in (
+        ("Table 1: ILSVRC-2010 in the paper, ours beneath", results.TABLE_1, "ten_patches"),
+        ("Table 2: ILSVRC-2012 in the paper, ours beneath", results.TABLE_2, "ten_patches"),
+    ):
+        st.header(title)
+        ours = tables.ours_beneath(table, diverged, seen, view)
+        if title.startswith("Table 1"):
+            base = table[table["run"] == "base"]
+            one_patch = tables.ours_beneath(base, {}, seen, "centre_patch").head(1)
+            ours = pd.concat([ours, one_patch.assign(row="base, from one patch"), tables.hand_made_row(made, seen)])
+        whole = pd.concat([tables.printed(rows), ours], ignore_index=True)
+        st.dataframe(
+            whole,
+            hide_index=True,
+            placeholder="",
+            column_config={name: st.column_config.NumberColumn(name, format="%.1f%%") for name in ("top-1", "top-5")}
+            | {"row": st.column_config.Column("row", width=310), "from": st.column_config.Column("from", width=80)},
+            alt=f"{title}: both errors, seeds, interval and pictures",
+        )
+        showing.download(whole, "table-1" if title.startswith("Table 1") else "table-2")
+    st.caption(
+        "Ours: the mean of the seeds from ten patches, with their lowest and highest, and the 95% Wilson interval of that "
+        "mean on as many test pictures. The paper's numbers are of other pictures and another scale: compare within a source."
+    )
+    if table.empty:
+        showing.stop("No run is evaluated yet. `uv run dvc repro` evaluates each run after its training.")
+    st.header("By class")
+    by_class = showing.choose_run(study, width=200)
+    if by_class is None:
+        return
+    classes = frames.class_errors(study, by_class)
+    if len(classes) and classes["top1_error"].notna().any():
+        worst = classes.loc[classes["top1_error"].idxmax()]
+        st.subheader(f"{by_class} errs most on {worst['name']}: {worst['top1_error']:.1%} of {int(worst['pictures'])} pictures")
+    st.dataframe(
+        tables.class_table(classes),
+        hide_index=True,
+        column_config={
+            name: st.column_config.ProgressColumn(name, format="%.1f%%", min_value=0, max_value=100)
+            for name in ("top-1 error", "top-5 error")
+        },
+        alt=f"Error of {by_class} by class",
+    )
+    showing.download(classes, "classes")
+
+
+{"pictures": show_pictures, "confusions": show_confusions, "tables": show_tables}[view](study)

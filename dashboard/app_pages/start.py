@@ -1,0 +1,82 @@
+"""Start: what the paper is, its network as a map, how its claims fared here, and five of them as small figures."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from dashboard import clickable, drawings, frames, showing, summary, tables, verdicts
+from dashboard.how import PARTS
+from dashboard.reading import Study
+from study.paper.numbers import neurons, parameters
+
+PAPER = "https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks"
+TILES = (  # claim, part of "How it works" behind it
+    "relu-faster",
+    "two-columns",
+    "response-normalisation",
+    "dropout-error",
+    "ten-patches",
+)
+
+
+def tile(study: Study, claim: Any) -> str:
+    """A small figure with a sentence and a verdict, which leads to the claim."""
+    drawn = ""
+    if claim.id == "relu-faster":
+        drawn = _curves(study)
+    elif claim.ours == claim.ours:
+        drawn = drawings.interval(claim.ours, claim.low, claim.high, tables.here(claim), width=210, height=44)
+    found = tables.here(claim) or "not measured in this study"
+    to = clickable.link("claims", study=study.address, claim=claim.id)
+    return (
+        f'<a href="{to}" data-key="{escape(claim.id)}"><span class="title">{escape(claim.title)}</span>{drawn}'
+        f"<p>Here: {escape(found)}</p>{summary.word(claim)}</a>"
+    )
+
+
+def _curves(study: Study) -> str:
+    """Figure 1 in small: mean training errors."""
+    series: dict[str, list[tuple[float, float]]] = {}
+    for curve, part in frames.convergence(study).groupby("curve", sort=True):
+        mean = part.groupby("epoch")["training_error"].mean()
+        series[str(curve)] = list(zip(mean.index, mean, strict=True))
+    few = {word: series[name] for name, word in (("relu", "ReLU"), ("tanh", "tanh")) if name in series}
+    return drawings.lines(few, frames.threshold(study), "Training error over epochs") if few else ""
+
+
+study = showing.chosen()
+st.title("ImageNet Classification with Deep Convolutional Neural Networks")
+st.markdown(
+    f"**AlexNet, reproduced claim by claim.** Alex Krizhevsky, Ilya Sutskever and Geoffrey E. Hinton, NIPS 2012 "
+    f"([the paper]({PAPER})): five convolutional and three fully connected layers, {parameters():,} parameters, {neurons():,} "
+    "neurons, trained on 1.2 million photographs of 1,000 classes on two GPUs. Here each of its statements is measured, and told "
+    "with how sure it is."
+)
+if study is None:
+    showing.stop(showing.NOTHING)
+claims = verdicts.claims(study)
+left, right = st.columns([5, 6], gap="large")
+with left:
+    st.header("The network: click a part to see it work")
+    href = {part: clickable.link("how", study=study.address, part=part) for part in PARTS}
+    if part := clickable.draw(drawings.network(href), key="map"):
+        showing.go_to("how", part=part)
+with right:
+    st.header("What became of its claims here")
+    if claims.empty:
+        st.info("No verdicts yet: `judge`, the last stage of `uv run dvc repro`, gives them.")
+    else:
+        if group := clickable.draw(summary.bar(study, claims), key="bar"):
+            showing.go_to("claims", show=group)
+        st.markdown(summary.scale(claims))
+        by_id = {claim.id: claim for claim in claims.itertuples()}
+        tiles = "".join(tile(study, by_id[name]) for name in TILES if name in by_id)
+        if name := clickable.draw(f'<div class="tiles">{tiles}</div>', key="tiles"):
+            showing.go_to("claims", claim=name, show="all")
+with st.container(horizontal=True):
+    showing.link("The error tables: the paper's Tables 1 and 2, and ours", "sees", icon=":material/table:", view="tables")
+    showing.link("Try your own picture", "sees", icon=":material/image_search:", view="pictures")
+    showing.link("What is often misread", "how", icon=":material/menu_book:", part="misread")

@@ -1,0 +1,175 @@
+"""Training (Figure 1): ReLU against tanh, what each component is worth, the curves, runs that go on, what a step costs."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import address, charts, frames, showing, verdicts
+from dashboard.reading import Study
+from study import amounts
+
+VIEWS = {"figure1": "Figure 1", "components": "Components", "curves": "Curves", "cost": "A step's cost"}
+GTX_580 = 3  # GiB
+
+study = showing.begin("Training")
+view = address.segmented("View", list(VIEWS), "view", "figure1", names=VIEWS.__getitem__, label_visibility="collapsed")
+live = address.switch("Draw anew while runs go on", "live")
+if live:
+    showing.refresh_when_changed()
+going_on = frames.going_on(study)
+for row in going_on.itertuples(index=False):
+    done, planned, minutes = row[1:]
+    of = f" of {planned:.0f}" if planned == planned else ""
+    left = f", about {max(minutes, 1):.0f} minutes left" if minutes == minutes else ""
+    st.info(f"{showing.plain(row.run)} is being trained: {done} epochs{of} done{left}.", icon=":material/timer:")
+showing.warn_of_diverged(study)
+
+
+def about_rates(study: Study) -> str:
+    """How each curve came by its learning rate, as its race says."""
+    tried = frames.rates_tried(study)
+    said = []
+    for curve, rate, at_edge in frames.rates_chosen(study):
+        name = charts.FIGURE1.get(curve, (curve,))[0]
+        count = int((tried["curve"] == curve).sum())
+        how = "the only one tried" if count < 2 else f"the fastest of {count} tried"
+        edge = ", at the edge of what was tried" if at_edge and count > 1 else ""
+        said.append(f"{name} learns at {rate:g}, {how}{edge}")
+    return "; ".join(said)
+
+
+def show_figure1(study: Study) -> None:
+    curves = frames.convergence(study)
+    if curves.empty:
+        showing.stop("No curve yet. `uv run dvc repro converge` makes them.")
+    threshold = frames.threshold(study)
+    reached = frames.epochs_to_threshold(study)
+    told, means = [], {}
+    for curve, part in reached.groupby("curve"):
+        if part["epochs_to_threshold"].notna().all():
+            means[str(curve)] = float(part["epochs_to_threshold"].mean())
+        name = charts.FIGURE1.get(str(curve), (str(curve),))[0]
+        times = ", ".join(
+            f"{row.epochs_to_threshold:.1f}" if row.epochs_to_threshold > 0 else f"more than {row.epochs}"
+            for row in part.itertuples()
+        )
+        told.append(f"{name} after {times} epochs")
+    ratio = ""
+    if {"relu", "tanh"} <= set(means):
+        ratio = amounts.amount(means["tanh"] / means["relu"], "times")
+    finding = f"{threshold:.0%} training error: {'; '.join(told)}" + (f": ReLU is {ratio} as fast" if ratio else "")
+    showing.figure(
+        charts.figure1(curves, threshold, means, ratio), finding, curves, "figure1",
+        "Training error over epochs for ReLU (solid) and tanh (dashed), a thin line a seed, and the threshold",
+        first=True,
+        source=f"{study.address}. Thin lines: one seed each; thick: their mean. {about_rates(study)}.",
+    )  # fmt: skip
+    tried = frames.rates_tried(study)
+    if len(tried):
+        st.subheader(f"Learning rates tried: {len(tried)}")
+        st.dataframe(tried, hide_index=True, alt="Learning rates tried, epochs to the threshold, and which was chosen")
+    showing.leads_to(study, "relu-faster", "relu-six-times", "relu-varies")
+
+
+def show_components(study: Study) -> None:
+    claims = verdicts.claims(study)
+    table = frames.components(study, claims)
+    if table.empty:
+        showing.stop("No run besides base is evaluated yet. `uv run dvc repro` evaluates each run after its training.")
+    largest = table.loc[table["difference"].abs().idxmax()]
+    more = "more" if largest["difference"] > 0 else "less"
+    size = amounts.amount(abs(largest["difference"]) / 100, "error difference")
+    finding = f"The largest difference from base: {largest['run']} errs {size} {more}"
+    shown = table.drop(columns="values")
+    showing.figure(
+        charts.components(table), finding, shown, "components", "Each run's difference from base in points of top-1 error",
+        first=True,
+        source="Ten patches, means over seeds. Right of 0 a run errs more than base. Intervals are those of the claims, which "
+        "hold for all comparisons of a study at once; a run without one is compared by no claim, or has a single seed.",
+    )  # fmt: skip
+    unfinished = [run for run in ("base", *table["run"]) if frames.still_learning(study, run)]
+    if unfinished:
+        every = len(unfinished) == len(table) + 1
+        names = "every run" if every else showing.listed(unfinished)
+        st.info(
+            f"The validation loss of {showing.plain(names)} was still falling when training ended: what only slows learning, "
+            "as dropout does, costs error here, and overfitting cannot be seen yet."
+        )
+    showing.leads_to(study, *[name for name in table["claim"] if name])
+
+
+def show_curves(study: Study) -> None:
+    training = frames.curves(study)
+    if training.empty:
+        showing.stop("No training has finished an epoch yet. `uv run dvc repro` trains the runs of the study.")
+    names = list(training["run"].unique())
+    quantity = address.segmented(
+        "Show", list(charts.QUANTITIES), "quantity", "validation_error", names=lambda name: charts.QUANTITIES[name][0]
+    )
+    chosen = address.pills("Only these runs", names, "runs")
+    part = training[training["run"].isin(chosen)] if chosen else training
+    words, unit = charts.QUANTITIES[quantity]
+    ends = part.dropna(subset=[quantity]).groupby(["run", "seed"])[quantity].last().groupby("run").mean()
+    if ends.empty:
+        showing.stop(f"{words.capitalize()} was not measured in these runs.")
+    factor = 100 if unit == "%" else 1
+    least, most = (
+        f"{name} {factor * ends[name]:.3g}{'' if unit == '%' else ' '}{unit}" for name in (ends.idxmin(), ends.idxmax())
+    )
+    finding = f"{words.capitalize()} at the end: lowest {least}" + (f", highest {most}" if len(ends) > 1 else "")
+    showing.figure(
+        charts.training(part, quantity, names), finding, part, "training", f"{words} over epochs, one colour a run",
+        first=True,
+        source=f"{study.address}. Thin lines: one seed each; thick: their mean.",
+    )  # fmt: skip
+    showing.leads_to(
+        study, "dropout-overfitting", "dropout-iterations", "weight-decay", "normalisation-generalises", "trained-longer"
+    )
+
+
+def show_cost(study: Study) -> None:
+    rounds = frames.step_times(study)
+    if rounds.empty:
+        showing.stop("Nothing is measured yet. `uv run dvc repro cost` does.")
+    st.header("Augmentation: computationally free?")
+    by_way = rounds.pivot_table(index="round", columns="way", values="seconds")
+    finding = "A step's time by where its pictures come from"
+    if {"one batch again", "read", "augmented"} <= set(by_way.columns):
+        read, augmented = ((1 - by_way["one batch again"] / by_way[way]).mean() for way in ("read", "augmented"))
+        finding = f"Reading takes {read:.1%} of a step, reading and augmenting {augmented:.1%}"
+    showing.figure(
+        charts.step_times(rounds), finding, rounds, "step-times", "Milliseconds a training step, by where its pictures come from",
+        source="A point a round of steps: on one batch again and again, on pictures that are only read (from memory), and on "
+        "pictures that are cropped, reflected and recoloured.",
+    )  # fmt: skip
+    showing.leads_to(study, "augmentation-free")
+    st.header("Memory: did the network need two GPUs?")
+    memory = frames.step_memory(study)
+    if memory.empty:
+        st.info("The network of this study has no columns to divide.")
+    else:
+        paper = memory[memory["network"] == "the paper's"]
+        if len(paper):
+            one = float(paper["GiB on one device"].iloc[0])
+            fits = "less" if one < GTX_580 else "more"
+            st.subheader(f"A step of the paper's network takes {one:.2f} GiB on one device, {fits} than a GTX 580's {GTX_580}")
+        st.dataframe(
+            memory,
+            hide_index=True,
+            placeholder="",
+            column_config={name: st.column_config.NumberColumn(name, format="%.2f") for name in memory.columns[2:]},
+            alt="GiB at the peak of a step, on one device and on each of two",
+        )
+        st.caption(
+            "Tensors alive at the peak of a step of today's code, counted without running it; a kernel's own workspace is not."
+        )
+        showing.download(memory, "memory")
+    crossing = frames.crossing(study)
+    if crossing:
+        st.subheader(f"{crossing['share']:.1%} of a step is spent on what crosses: {crossing['numbers']:,.0f} numbers")
+    else:
+        st.caption("All columns of this study share a device, so nothing crossed between two and no time was measured.")
+    showing.leads_to(study, "three-gigabytes", "communication", "two-gpus-time")
+
+
+{"figure1": show_figure1, "components": show_components, "curves": show_curves, "cost": show_cost}[view](study)

@@ -1,0 +1,165 @@
+"""Small figures as SVG, drawn here: they cost the page nothing to load, take its colours, and their parts can be clicked.
+
+Each is a function from values to a text of SVG. Texts from files are escaped. No Streamlit here, and no file is read.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from study.paper import numbers
+
+INK = "var(--st-text-color, currentColor)"
+ACCENT = "var(--st-primary-color, #0063a0)"
+SECOND = "#D55E00"
+
+
+def interval(ours: float, low: float, high: float, word: str, width: int = 92, height: int = 18) -> str:
+    """A number with its interval and zero in the middle: right of it is the paper's direction. `word` is for those who listen."""
+    ends = [abs(end) for end in (ours, low, high) if math.isfinite(end)]
+    most = 1.15 * max(*ends, 1e-9)
+
+    def at(value: float, otherwise: float) -> float:
+        shown = value if math.isfinite(value) else otherwise
+        return width / 2 * (1 + max(-1.0, min(1.0, shown / most)))
+
+    left, right, middle = at(low, -most), at(high, most), height / 2
+    return (
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(word, quote=True)}" style="width:{width}px">'
+        f'<line x1="{width / 2}" x2="{width / 2}" y1="1" y2="{height - 1}" stroke="{INK}" stroke-opacity="0.55"/>'
+        f'<line x1="{left:.1f}" x2="{right:.1f}" y1="{middle}" y2="{middle}" stroke="{ACCENT}" stroke-width="2.5"/>'
+        f'<circle cx="{at(ours, 0):.1f}" cy="{middle}" r="3.6" fill="{ACCENT}"/></svg>'
+    )
+
+
+def lines(series: Mapping[str, Sequence[tuple[float, float]]], level: float | None, label: str) -> str:
+    """Curves from the origin, the first solid, the second dashed, each with its name at its end; `level` is a dotted line."""
+    width, height, right, low = 230, 104, 46, 92
+    points = [point for one in series.values() for point in one]
+    if not points:
+        return ""
+    far, high = max(x for x, _ in points) or 1, max(y for _, y in points) or 1
+    parts = []
+    taken: list[float] = []
+    for number, (name, one) in enumerate(series.items()):
+        colour, dash = ((ACCENT, ""), (SECOND, "5 3"))[number % 2]
+        placed = [((width - right) * x / far, low - (low - 8) * y / high) for x, y in one]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
+        end = placed[-1][1]
+        while any(abs(end - other) < 13 for other in taken):
+            end += 13 if end < 50 else -13
+        taken.append(end)
+        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2.5" stroke-dasharray="{dash}"/>')
+        parts.append(f'<text x="{placed[-1][0] + 4:.1f}" y="{end + 4:.1f}" font-size="12">{escape(name)}</text>')
+    if level is not None:
+        at = low - (low - 8) * level / high
+        parts.append(f'<line x1="0" x2="{width - right}" y1="{at:.1f}" y2="{at:.1f}" stroke="{INK}" stroke-dasharray="2 3"/>')
+    parts.append(f'<line x1="0" x2="{width - right}" y1="{low}" y2="{low}" stroke="{INK}" stroke-opacity="0.4"/>')
+    return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label, quote=True)}">{"".join(parts)}</svg>'
+
+
+def dots(rows: Mapping[str, Sequence[float]], unit: str, label: str, width: int = 420) -> str:
+    """A dot a seed and a bar at the mean, a row an arm, on an axis that begins at 0 and has its ends written."""
+    if not rows or not any(rows.values()):
+        return ""
+    most = 1.08 * max((abs(value) for one in rows.values() for value in one), default=1) or 1
+    left, step = 8, 40
+    height = step * len(rows) + 22
+
+    def at(value: float) -> float:
+        return left + (width - 2 * left) * value / most
+
+    parts = []
+    for number, (name, values) in enumerate(rows.items()):
+        y = step * number + 30
+        colour = (ACCENT, SECOND)[number % 2]
+        parts.append(f'<text x="{left}" y="{y - 14}" font-size="13">{escape(name)}</text>')
+        parts.append(f'<line x1="{left}" x2="{width - left}" y1="{y}" y2="{y}" stroke="{INK}" stroke-opacity="0.25"/>')
+        for value in values:
+            told = f"<title>{value:.4g}{escape(unit)}</title>"
+            parts.append(f'<circle cx="{at(value):.1f}" cy="{y}" r="5" fill="{colour}" fill-opacity="0.65">{told}</circle>')
+        if values:
+            mean = sum(values) / len(values)
+            parts.append(
+                f'<line x1="{at(mean):.1f}" x2="{at(mean):.1f}" y1="{y - 9}" y2="{y + 9}" stroke="{INK}" stroke-width="2"/>'
+            )
+    low = step * len(rows) + 16
+    parts.append(f'<text x="{left}" y="{low}" font-size="12">0</text>')
+    parts.append(f'<text x="{width - left}" y="{low}" font-size="12" text-anchor="end">{most:.3g}{escape(unit)}</text>')
+    return (
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label, quote=True)}" '
+        f'style="max-width:{width}px">{"".join(parts)}</svg>'
+    )
+
+
+# Figure 2: a row a layer, what stands in each of the two columns, the part of "How it works" it leads to, and what is told of it
+ROWS = (
+    ("input", "pictures of 224 x 224 x 3", "augmentation", "crops, flips and colour changes (4.1)"),
+    ("conv1", "", "convolution", "kernels of 11 x 11 at stride 4, ReLU"),
+    ("normalise", "response normalisation", "normalisation", "loud neighbours turn a map down (3.3)"),
+    ("pool", "overlapping pooling", "pooling", "windows of 3 at stride 2 (3.4)"),
+    ("conv2", "", "convolution", "kernels of 5 x 5, each of its own column"),
+    ("conv3", "", "columns", "reads both columns: here they talk (3.2)"),
+    ("conv4", "", "columns", "reads its own column alone"),
+    ("conv5", "", "columns", "reads its own column alone"),
+    ("fc6", "", "dropout", "half of the neurons are off in training (4.2)"),
+    ("fc7", "", "dropout", "what Figure 4 compares pictures by"),
+    ("fc8", "", "patches", "1,000 classes, ten patches averaged (4.1)"),
+)
+
+
+def network(href: Mapping[str, str]) -> str:
+    """Figure 2 from top to bottom: both columns, what crosses, sizes; each layer is a link to its part.
+
+    `href`: by part of "How it works", an address that is ready for an attribute.
+    """
+    layers = {layer.name: layer for layer in numbers.LAYERS}
+    width, step, high = 430, 35, 27
+    parts = []
+    for number, (name, words, part, told) in enumerate(ROWS):
+        y = number * step + 2
+        whole = name in ("input", "fc8")
+        if layer := layers.get(name):
+            per = layer.outputs // (1 if whole else numbers.COLUMNS)
+            words = f"{name}: {per:,}" + (f" of {layer.side} x {layer.side}" if layer.side > 1 else "")
+        boxes = [(2, width - 4)] if whole else [(2, width / 2 - 9), (width / 2 + 7, width / 2 - 9)]
+        thin = name in ("normalise", "pool")
+        top, tall = (y + 3, high - 6) if thin else (y, high)
+        whole_row = (
+            f'<rect x="0" y="{y}" width="{width}" height="{high}" fill="#fff" fill-opacity="0"/>'  # a click anywhere counts
+        )
+        drawn = whole_row + "".join(
+            f'<rect class="block" x="{x:.0f}" y="{top}" width="{wide:.0f}" height="{tall}" '
+            f'rx="{11 if thin else 4}" stroke-dasharray="{"3 2" if thin else "none"}"/>'
+            f'<text class="name" x="{x + wide / 2:.0f}" y="{y + 18}" text-anchor="middle" font-size="13">{words}</text>'
+            for x, wide in boxes
+        )
+        label = escape(f"{words}: {told}", quote=True)
+        parts.append(f'<a href="{href[part]}" data-key="{part}" aria-label="{label}"><title>{label}</title>{drawn}</a>')
+        if number:
+            parts.append(_arrows(width, y, step - high, crosses=name in ("conv3", "fc6", "fc7", "fc8")))
+    height = step * len(ROWS)
+    frame = f'viewBox="0 0 {width} {height}" style="max-width:{width}px" role="group" aria-label="Figure 2"'
+    return f"<svg {frame}>{''.join(parts)}</svg>"
+
+
+def _arrows(width: int, y: float, gap: int, crosses: bool) -> str:
+    """From the row above to the one at `y`: straight down in each column, and across where the columns communicate."""
+    left, right = width / 4, 3 * width / 4
+    ways = [(left, left), (right, right)] + ([(left, right), (right, left)] if crosses else [])
+    return "".join(
+        f'<line x1="{a:.0f}" x2="{b:.0f}" y1="{y - gap}" y2="{y}" stroke="{ACCENT if a != b else INK}" '
+        f'stroke-width="{2 if a != b else 1.2}"/>'
+        for a, b in ways
+    )
+
+
+def standing_alone(svg: str) -> str:
+    """A drawing as a file: with its namespace, black on white, its links taken out."""
+    whole = re.sub(r"</?a\b[^>]*>", "", svg[svg.index("<svg") : svg.rindex("</svg>") + 6])
+    style = "<style>svg{background:#fff;--st-text-color:#111;--st-primary-color:#0063a0;font-family:sans-serif}</style>"
+    head, _, rest = whole.partition(">")
+    return f'{head} xmlns="http://www.w3.org/2000/svg">{style}{rest}'

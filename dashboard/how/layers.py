@@ -1,0 +1,340 @@
+"""Sections 3.1 to 3.4 at work on one picture: convolution and ReLU, response normalisation, pooling, two columns."""
+
+from __future__ import annotations
+
+from html import escape
+
+import numpy as np
+import pandas as pd
+import plotly.express as px
+import streamlit as st
+
+from dashboard import address, charts, clickable, frames, galleries, looking, showing
+from dashboard.how import counting
+from dashboard.how.subject import Subject, asked, effect
+from study import in_numpy
+from study.paper import numbers
+
+CELLS = 24  # positions along a side that can be clicked
+
+
+def convolution(subject: Subject) -> None:
+    st.header("Convolution and ReLU: what a kernel looks for, and where it finds it")
+    answers = subject.answers
+    lit = np.maximum(answers, 0)
+    strongest = int(lit.reshape(len(lit), -1).max(axis=1).argmax())
+    number = address.chosen("at-kernel", range(len(lit)), strongest, "kernel")
+    most, largest = float(lit.max()), float(np.abs(subject.kernels).max())
+    left, right = st.columns(2, gap="medium")
+    across = 8 if len(lit) <= 32 else 12
+    with left:
+        size = "x".join(map(str, subject.kernels.shape[1:]))
+        st.subheader(f"{len(lit)} kernels of {size} slide over the picture {subject.stride} pixels at a time")
+        tiles = {str(n): looking.kernel_tile(kernel, largest) for n, kernel in enumerate(subject.kernels)}
+        clickable.draw(galleries.tiles(tiles, str(number), columns=across), key="conv-kernels", keeps="at-kernel")
+        st.caption("Mid-grey is weight 0. Click a kernel, or its answer.")
+    with right:
+        st.subheader(f"After ReLU {(lit == 0).mean():.0%} of their answers are 0")
+        tiles = {str(n): galleries.encoded(looking.map_tile(one, most), exact=True) for n, one in enumerate(lit)}
+        clickable.draw(galleries.tiles(tiles, str(number), "answer of kernel", across), key="conv-maps", keeps="at-kernel")
+        st.caption(f"Black: 0; white: {most:.3g}, the largest answer. Each map has {lit.shape[1]} x {lit.shape[2]} places.")
+    st.subheader(f"Kernel {number}: {(answers[number] > 0).mean():.0%} of its places receive something positive and pass it on")
+    places = st.columns(4)
+    span = float(np.abs(answers[number]).max()) or 1.0
+    signed = np.clip(np.rint(127.5 + 127.5 * answers[number] / span), 0, 255).astype(np.uint8)
+    shown = (
+        (looking.enlarged(subject.kernels[number]), "the kernel"),
+        (looking.grown(np.clip(subject.picture, 0, 255), 176), "the picture"),
+        (looking.grown(signed, 176), "its answers: grey is 0, white positive, black negative"),
+        (looking.grown(looking.map_tile(lit[number], float(lit[number].max())), 176), "after ReLU"),
+    )
+    for place, (picture, caption) in zip(places, shown, strict=True):
+        place.image(picture, caption=caption, width=230, alt=caption)
+    activations(subject, answers)
+    first = numbers.LAYERS[0]
+    asked(
+        "CNNs have fewer connections and parameters: what does sharing save?",
+        f"The paper's conv1 uses one set of {first.parameters:,} numbers at all of its {first.side} x {first.side} places. "
+        "With its own "
+        f"kernel at each place it would have {counting.unshared():,}; fully connected, {numbers.fully_connected_parameters():,}.",
+    )
+    showing.leads_to(subject.study, "relu-faster", "relu-six-times", "no-input-normalisation", "fewer-connections")
+
+
+def activations(subject: Subject, answers: np.ndarray) -> None:
+    """What ReLU is beside tanh, the sigmoid and a threshold: values, slopes, how many answers lie where it is flat."""
+    x = np.linspace(-4, 4, 161)
+    values = {
+        "ReLU": (np.maximum(x, 0), (x > 0).astype(float)),
+        "tanh": (np.tanh(x), 1 - np.tanh(x) ** 2),
+        "sigmoid": (1 / (1 + np.exp(-x)), np.exp(-x) / (1 + np.exp(-x)) ** 2),
+        "threshold": ((x > 0).astype(float), np.zeros_like(x)),
+    }
+    table = pd.concat(
+        [
+            pd.DataFrame({"weighted sum": x, "value": of, "function": name, "shown": shown})
+            for name, both in values.items()
+            for of, shown in zip(both, ("f(x)", "its slope, which is what learning gets"), strict=True)
+        ]
+    )
+    flat = float((np.abs(np.tanh(answers)) > 0.95).mean())
+    figure = px.line(
+        table, x="weighted sum", y="value", color="function", facet_col="shown", line_dash="function",
+        color_discrete_sequence=list(charts.PALETTE), height=330,
+    )  # fmt: skip
+    figure.for_each_annotation(lambda note: note.update(text=note.text.partition("=")[2]))
+    off = float((answers <= 0).mean())
+    showing.figure(
+        figure,
+        f"Of conv1's answers to this picture tanh would be flat at {flat:.0%}, in both directions; ReLU is off at {off:.0%}",
+        table, "activations", "ReLU, tanh, sigmoid and threshold: values and slopes",
+        source="Flat: tanh beyond ±0.95, where its slope is below a tenth.",
+    )  # fmt: skip
+    asked(
+        "What is ReLU and why does it perform better?",
+        "f(x) = max(0, x): what is positive passes unchanged, the rest becomes 0. Where it passes its slope is 1 however large "
+        "x is, "
+        "so learning does not slow down as tanh's does where it is flat. "
+        + effect(subject.study, "relu-faster", "Here tanh's epochs to the threshold over ReLU's: {0}."),
+    )
+    asked(
+        "Why ReLU over a threshold function?",
+        "A threshold's slope is 0 everywhere: no gradient reaches the layers below it, and they learn nothing. "
+        "(Straight-through training "
+        "pretends a slope of 1; `activation: threshold` and `straight_through` are variants of a run.)",
+    )
+    asked(
+        "Can be evaluated quickly?",
+        "A ReLU is one comparison a number, tanh an exponential; beside the convolutions both are small. What counts is epochs.",
+    )
+    asked(
+        "ReLUs do not require input normalization: why?",
+        f"ReLU(c x) = c ReLU(x) for every c above 0: a scaled picture gives scaled answers, and {(answers > 0).mean():.0%} of "
+        "conv1's units "
+        "here receive something positive at every scale. The same pictures drive tanh into its flat part, as the figure says.",
+    )
+
+
+def normalisation(subject: Subject) -> None:
+    st.header("Local response normalisation: a loud neighbour turns you down")
+    a = np.maximum(subject.answers, 0)
+    own = subject.settings.get("response") or numbers.RESPONSE
+    columns = st.columns(4)
+    with columns[0]:
+        power = address.slider("alpha, as a power of ten", -6.0, 0.0, "alpha", round(float(np.log10(own["alpha"])), 1), step=0.5)
+    with columns[1]:
+        beta = address.slider("beta", 0.0, 2.0, "beta", float(own["beta"]), step=0.05)
+    with columns[2]:
+        n = int(address.steps("n, neighbouring maps", [1, 3, 5, 7, 9, 11], "n", int(own["n"])))
+    with columns[3]:
+        k = address.slider("k", 0.5, 8.0, "k", float(own["k"]), step=0.5)
+    b = in_numpy.response_normalisation(a, k=k, n=n, alpha=10**power, beta=beta, columns=subject.columns)
+    loudest = np.unravel_index(int(a.sum(axis=0).argmax()), a.shape[1:])
+    step = max(1, -(-a.shape[1] // CELLS))
+    cells = [f"{y}-{x}" for y in range(0, a.shape[1], step) for x in range(0, a.shape[2], step)]
+    default = f"{int(loudest[0]) // step * step}-{int(loudest[1]) // step * step}"
+    at = address.chosen("at", cells, default, "place")
+    y, x = (int(part) for part in at.split("-"))
+    left, right = st.columns([2, 5], gap="large")
+    with left:
+        st.subheader("Where?")
+        clickable.draw(_places(a.sum(axis=0), step, at), key="lrn-place", keeps="at")
+        st.caption("White: all maps together answer strongly. Click a place.")
+    before, after = a[:, y, x], b[:, y, x]
+    loud = int(before.argmax())
+    table = pd.DataFrame(
+        {
+            "map": np.tile(np.arange(len(a)), 2),
+            "answer, largest = 1": np.concatenate([one / max(float(one.max()), 1e-12) for one in (before, after)]),
+            "when": ["before"] * len(a) + ["after"] * len(a),
+        }
+    )
+    figure = px.bar(table, x="map", y="answer, largest = 1", color="when", barmode="group", height=330,
+                    color_discrete_sequence=[charts.GREY, charts.BLUE])  # fmt: skip
+    strong = [int((one > 0.1 * max(float(one.max()), 1e-12)).sum()) for one in (before, after)]
+    divisor = float(before[loud] / max(float(after[loud]), 1e-12)) if before[loud] > 0 else k**beta
+    with right:
+        showing.figure(
+            figure,
+            f"Map {loud}, the loudest here, is divided by {divisor:.3g}; {strong[1]} maps stay above a tenth of the largest, "
+            f"{strong[0]} before",
+            table, "normalisation", "Answers of all maps at one place before and after response normalisation",
+            source=f"Divisor: ({k:g} + {10**power:.2g} x the sum of squares over {n} neighbouring maps) ^ {beta:g}.",
+        )  # fmt: skip
+    asked(
+        "What is local response normalisation, intuitively?",
+        "Each answer is divided by how loud its neighbouring maps are at the same place, itself included. A map that is alone is "
+        "divided by little, one beside a loud map by much: maps compete, and none can shout. It makes nobody more sensitive.",
+    )
+    layers = frames.layers(subject.study)
+    if len(layers):
+        of_run = layers[(layers["run"] == subject.run) & layers["divisor"].notna()]
+        ends = of_run[of_run["epoch"] == of_run["epoch"].max()].groupby("layer", sort=False)["divisor"].mean()
+        if len(ends):
+            told = showing.listed(f"{value:.3g} after {layer}" for layer, value in ends.items())
+            asked("Does it make activities sparse, or keep them from saturating?",
+                  f"At the end of training its mean divisor is {told} ({subject.run}): 1.68 would be k alone, which scales all "
+                  "maps alike. "
+                  "How it grows over the epochs is under Inside.")  # fmt: skip
+            showing.link("Divisors and saturated units over the epochs", "inside", view="layers", quantity="divisor")
+    asked(
+        "Batch normalisation is better and more robust to hyperparameters?",
+        "It divides by the spread of each map over the batch instead of over neighbouring maps, and learns its scale. "
+        + effect(subject.study, "batch-normalisation", "Here, response minus batch normalisation: {0} of error."),
+    )
+    showing.leads_to(
+        subject.study, "response-normalisation", "normalisation-generalises", "batch-normalisation", "cifar-normalisation"
+    )
+
+
+def _places(total: np.ndarray, step: int, chosen: str) -> str:
+    """The places of a map as squares that can be clicked, as bright as all maps together are there."""
+    side, most = len(range(0, total.shape[0], step)), max(float(total.max()), 1e-12)
+    parts = []
+    for y in range(0, total.shape[0], step):
+        for x in range(0, total.shape[1], step):
+            shade = int(255 * float(total[y : y + step, x : x + step].max()) / most)
+            key, edge = f"{y}-{x}", ""
+            if key == chosen:
+                edge = ' stroke="#D55E00" stroke-width="1.6"'
+            parts.append(
+                f'<rect data-key="{key}" x="{10 * x // step}" y="{10 * y // step}" width="10" height="10" '
+                f'fill="rgb({shade},{shade},{shade})"{edge} style="cursor:pointer"><title>place {key}</title></rect>'
+            )
+    parts.sort(key=lambda part: "stroke" in part)
+    frame = f'viewBox="-1 -1 {10 * side + 2} {10 * side + 2}" style="max-width:280px" role="img" aria-label="Places"'
+    return f"<svg {frame}>{''.join(parts)}</svg>"
+
+
+def pooling(subject: Subject) -> None:
+    st.header("Pooling: the largest of each window stands for it")
+    size = int(address.segmented("Size of a window, at stride 2", [2, 3], "window", 3))
+    a = np.maximum(subject.answers, 0)
+    normalised = in_numpy.response_normalisation(a, columns=subject.columns)
+    number = address.chosen("at-kernel", range(len(a)), int(a.reshape(len(a), -1).max(axis=1).argmax()), "kernel")
+    one, made = normalised[number], in_numpy.pool(normalised, size=size)[number]
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader(f"Windows of {size} x {size}, 2 apart: {'they overlap' if size > 2 else 'none overlaps another'}")
+        clickable.draw(_windows(one, size), key="pool-windows")
+    with right:
+        st.subheader(f"{one.shape[0]} x {one.shape[1]} become {made.shape[0]} x {made.shape[1]}")
+        st.image(looking.grown(looking.map_tile(made, float(one.max())), 330), width=330, alt="The map after pooling")
+    st.caption(f"Map {number}; choose another under Convolution, ReLU.")
+    asked(
+        "Local or overlapping pooling?",
+        "Both halve the maps. With windows of 3 at stride 2 each edge row is seen by two windows, with 2 at stride 2 by one. "
+        + effect(subject.study, "overlapping-pooling", "Here overlapping windows changed the error by {0}."),
+    )
+    counted = counting.pooled_parameters()
+    asked(
+        "Pooling reduces parameters?",
+        f"It has none itself. It makes fc6 smaller: fc6 of the paper reads maps of {counted[3][0]} x {counted[3][0]} and has "
+        f"{counted[3][1]:,} parameters with windows of 3, {counted[2][1]:,} with windows of 2 (maps of {counted[2][0]} x "
+        f"{counted[2][0]}), "
+        f"and would have {counted[0][1]:,} without the last pooling.",
+    )
+    showing.leads_to(subject.study, "overlapping-pooling", "overlapping-overfit")
+
+
+def _windows(values: np.ndarray, size: int, shown: int = 12) -> str:
+    """The middle of a map as squares, with the windows over it; the place that each window takes is ringed."""
+    begin = max(0, (len(values) - shown) // 2 // 2 * 2)
+    part = values[begin : begin + shown, begin : begin + shown]
+    most, cell = max(float(values.max()), 1e-12), 26
+    parts = []
+    for y in range(len(part)):
+        for x in range(part.shape[1]):
+            shade = int(255 * float(part[y, x]) / most)
+            parts.append(
+                f'<rect x="{cell * x}" y="{cell * y}" width="{cell}" height="{cell}" fill="rgb({shade},{shade},{shade})"/>'
+            )
+    colours = ("#56B4E9", "#E69F00", "#F0E442", "#CC79A7")
+    for number, y in enumerate(range(0, len(part) - size + 1, 2)):
+        for other, x in enumerate(range(0, part.shape[1] - size + 1, 2)):
+            colour, inset = colours[2 * (number % 2) + other % 2], 2 + 2 * ((number + other) % 2)
+            window = part[y : y + size, x : x + size]
+            top, left = np.unravel_index(int(window.argmax()), window.shape)
+            parts.append(
+                f'<rect x="{cell * x + inset}" y="{cell * y + inset}" width="{cell * size - 2 * inset}" '
+                f'height="{cell * size - 2 * inset}" fill="none" stroke="{colour}" stroke-width="1.6"/>'
+            )
+            if window.max() > 0:
+                cx, cy = cell * (x + int(left) + 0.5), cell * (y + int(top) + 0.5)
+                parts.append(f'<circle cx="{cx}" cy="{cy}" r="5" fill="none" stroke="{colour}" stroke-width="2"/>')
+    whole = cell * len(part)
+    label = escape(f"Windows of {size} over the middle of the map; a ring marks what each takes", quote=True)
+    frame = f'viewBox="-2 -2 {whole + 4} {whole + 4}" style="max-width:340px" role="img" aria-label="{label}"'
+    return f"<svg {frame}>{''.join(parts)}</svg>"
+
+
+def columns(subject: Subject) -> None:
+    st.header("Two GPUs: two columns of kernels that talk in a few places")
+    st.markdown(
+        "Half of the kernels and neurons of every layer live on either GPU. conv2, conv4 and conv5 read the maps of their own "
+        "GPU; conv3 "
+        f"and the fully connected layers read both. Forward, one GPU of the paper sends the other {numbers.exchanged():,} "
+        "numbers a picture."
+    )
+    rows = counting.networks()
+    table = pd.DataFrame(rows, columns=["network", "parameters", "share of the paper's"])
+    figure = px.bar(table, x="parameters", y="network", orientation="h", height=250, color_discrete_sequence=[charts.BLUE])
+    figure.update_yaxes(autorange="reversed", title="")
+    showing.figure(
+        figure, f"Without groups, on one large GPU, the network has {rows[1][1]:,} parameters; in columns {rows[0][1]:,}", table,
+        "networks", "Parameters of the paper's network and of its variants", source="Counted from section 3.5.",
+    )  # fmt: skip
+    if subject.columns == 2 and subject.network is not None and subject.settings.get("communication", True):
+        whole = subject.network.probabilities(subject.patch)
+        apart = counting.without_crossing(subject.network).probabilities(subject.patch)
+        st.subheader(
+            f"This network says {subject.name(int(whole.argmax()))} ({whole.max():.0%}); when nothing crosses it says "
+            f"{subject.name(int(apart.argmax()))} ({apart.max():.0%})"
+        )
+        left, right = st.columns(2)
+        for place, words, answer in ((left, "as trained", whole), (right, "columns cut apart after training", apart)):
+            likeliest = np.argsort(-answer, kind="stable")[:5]
+            with place:
+                st.caption(words)
+                told = [subject.name(int(label)) for label in likeliest]
+                clickable.draw(galleries.labels(told, list(answer[likeliest]), None), key=f"columns-{words[:2]}")
+        st.caption(
+            "A network that is cut after training is worse than one trained without communication, which is the claim below."
+        )
+    memory = frames.step_memory(subject.study)
+    asked(
+        "How does splitting the training into two different GPUs work, and is a single powerful GPU different?",
+        "Each GPU computes its half of every layer at the same time; they wait for each other only where arrows cross. One GPU "
+        "that holds "
+        "everything computes the same function if groups stay; without groups its kernels read all maps, so it is another, "
+        "larger network. "
+        + effect(subject.study, "two-columns", "Two columns against one with half of the kernels: {0} of error.") + " "
+        + effect(subject.study, "one-large-gpu", "Two columns minus one large GPU: {0}."),
+    )  # fmt: skip
+    paper = memory[memory["network"] == "the paper's"] if len(memory) else memory
+    needs = (
+        f"A step of the paper's network at 128 pictures takes {paper['GiB on one device'].iloc[0]:.2f} GiB on one device and "
+        f"{paper['GiB on the first of two'].iloc[0]:.2f} on the first of two, as counted in this study's code; a GTX 580 had 3."
+        if len(paper)
+        else "What a step takes was not counted in this study."
+    )
+    weights = numbers.weight_memory() / 2**30
+    asked(
+        "1.2 million training examples are too big to fit in one GPU?",
+        f"It was the network that was too big: pictures pass in batches of {numbers.BATCH}. Weights, velocities and gradients "
+        "alone are "
+        f"{weights:.2f} GiB. {needs}",
+    )
+    crossing = frames.crossing(subject.study)
+    asked(
+        "Is the ratio of communication over computation acceptable? Did the GPUs wait?",
+        f"Here {crossing['share']:.1%} of a step is communication, {crossing['numbers']:,.0f} numbers."
+        if crossing
+        else "In this study all columns share a device, so nothing crosses and no time was measured; with `devices: [cuda:0, "
+        "cuda:1]` "
+        "the stage `cost` measures it.",
+    )
+    showing.leads_to(
+        subject.study, "two-columns", "one-large-gpu", "no-communication", "three-gigabytes", "communication", "two-gpus-time",
+        "connectivity-chosen",
+    )  # fmt: skip

@@ -1,0 +1,237 @@
+"""Sections 5, 1 and 7, the three equations, and what is often misread."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import plotly.express as px
+import streamlit as st
+
+from dashboard import address, charts, frames, showing
+from dashboard.how import counting
+from dashboard.how.subject import asked, claim_of, effect
+from dashboard.reading import Study
+from study.paper import numbers
+from study.paper.claims import claim
+from study.paper.misread import misreadings
+from study.paper.released import DIFFERENCES
+
+ROOT = Path(numbers.__file__).parents[2]
+STEPS = 60
+DIVIDED_AT = 30
+
+
+EQUATIONS = (
+    (
+        "Response normalisation (section 3.3)",
+        r"b^i_{x,y} = a^i_{x,y} \Big/ "
+        r"\left( k + \alpha \sum_{j=\max(0,\,i-n/2)}^{\min(N-1,\,i+n/2)} (a^j_{x,y})^2 \right)^{\beta}",
+        (
+            ("a, i, x, y", "a kernel map's answer after ReLU: map i, place x, y", "`a[:, i]`", ""),
+            ("N", "maps in the layer, of one column", "`maps = a.shape[1]`", ""),
+            ("n", "neighbouring maps that count, 5", "`constants.n`, `reach = n // 2`", "size=5"),
+            ("k, beta", "2 and 0.75", "`constants.k`, `constants.beta`", "the same"),
+            ("alpha", "1e-4, on the sum of squares", "`constants.alpha`", "alpha-145"),
+        ),
+        ("study/network/normalisation.py", "response_normalisation"),
+        "3.3",
+    ),
+    (
+        "Colour augmentation (section 4.1)",
+        r"[I^R_{xy}, I^G_{xy}, I^B_{xy}]^T \mathrel{+}= [\mathbf p_1, \mathbf p_2, \mathbf p_3]\,"
+        r"[\alpha_1\lambda_1, \alpha_2\lambda_2, \alpha_3\lambda_3]^T",
+        (
+            ("I", "the red, green and blue of a pixel", "the picture, 0 to 255", ""),
+            (
+                "p, lambda",
+                "eigenvectors and eigenvalues of the colours' covariance",
+                "prepare/packed.json",
+                "square roots of lambda",
+            ),
+            ("alpha", "drawn once for each use of a picture, deviation 0.1", "`colour_deviation`", "the same"),
+        ),
+        ("study/data/feeding.py", "colour_axes"),
+        "4.1",
+    ),
+    (
+        "The update (section 5)",
+        r"\begin{aligned} v_{i+1} &= 0.9\, v_i - 0.0005\, \epsilon\, w_i - \epsilon "
+        r"\left\langle \tfrac{\partial L}{\partial w} \big|_{w_i}"
+        r"\right\rangle_{D_i} \\ w_{i+1} &= w_i + v_{i+1} \end{aligned}",
+        (
+            ("i", "the step, a batch D of 128 pictures each", "`batch`", "128"),
+            ("v", "the velocity (momentum 0.9)", "`velocity`", "momW=0.9"),
+            ("epsilon", "the learning rate, inside the velocity", "`rate`", "epsW=0.01, epsB=0.02"),
+            ("0.0005", "weight decay", "`decay`", "wc=0.0005, none for biases"),
+            ("dL/dw", "the loss's gradient, the mean over the batch", "`slope`", ""),
+        ),
+        ("study/training/update.py", "printed_update"),
+        "5",
+    ),
+)
+
+
+def learning(study: Study | None) -> None:
+    st.header("The update rule: a velocity that remembers")
+    st.latex(EQUATIONS[2][1])
+    columns = st.columns(3)
+    with columns[0]:
+        momentum = address.slider("Momentum", 0.0, 0.99, "momentum", numbers.MOMENTUM, step=0.01)
+    with columns[1]:
+        rate = address.slider("Rate", 0.01, 1.0, "rate", 0.1, step=0.01)
+    with columns[2]:
+        decay = address.slider("Weight decay", 0.0, 0.5, "decay", 0.0, step=0.05)
+    rows = _descent(momentum, rate, decay)
+    table = pd.DataFrame(rows, columns=["step", "weight", "velocity", "rate"])
+    figure = px.line(
+        table.melt("step", ["weight", "velocity"]), x="step", y="value", color="variable", line_dash="variable", height=330,
+        color_discrete_sequence=[charts.BLUE, charts.VERMILION],
+    )  # fmt: skip
+    figure.add_vline(x=DIVIDED_AT, line={"color": charts.GREY, "dash": "dot"})
+    around = table[table["step"] >= DIVIDED_AT]["velocity"].abs()
+    start = float(around.iloc[0])
+    above = np.flatnonzero(around > 0.1 * start)
+    fades = int(above[-1]) + 1 if len(above) and start > 1e-9 else 0
+    overshoots = int((np.diff(np.sign(table["weight"] - 0)) != 0).sum())
+    showing.figure(
+        figure,
+        f"From 1 towards the minimum at 0 the weight passes it {overshoots} times; {fades} steps after the rate is divided the "
+        "velocity is below a tenth of what it was",
+        table, "update", "Weight and velocity over steps on a parabola; the rate is divided by ten at the dotted line",
+        source=f"On L(w) = w² / 2, from w = 1; the rate is divided by ten at step {DIVIDED_AT}. The rate stands inside the "
+        "velocity, as "
+        "printed (assumption A6).",
+    )  # fmt: skip
+    first = claim("three-divisions")
+    asked(
+        "Does the rate automatically decrease, or was it adjusted manually, equal for all layers?",
+        f"The paper divided it by ten by hand when the validation error stopped improving, {numbers.RATE_DIVISIONS} times; its "
+        "author "
+        f"recorded the epochs ({first.author_run}). “Equal for all layers” is contradicted by the released code: biases learn "
+        "at twice the "
+        "rate, and conv1 is slowed and frozen at the end. `rule: validation` divides by rule instead of by hand, `rule: "
+        "epochs` at given "
+        "ones.",
+    )
+    if study is not None:
+        curves = frames.curves(study)
+        if len(curves):
+            base = curves[curves["run"] == curves["run"].iloc[0]]
+            changes = base.groupby("rate", sort=False)["epoch"].min()
+            told = showing.listed(f"{value:g} from epoch {epoch}" for value, epoch in changes.items())
+            st.markdown(f"Here the rate of {showing.plain(curves['run'].iloc[0])} was {told}.")
+        showing.leads_to(
+            study, "weight-decay", "decay-important", "biases-of-one", "three-divisions", "equal-rates", "weights-of-deviation",
+            "ninety-cycles",
+        )  # fmt: skip
+
+
+def _descent(momentum: float, rate: float, decay: float) -> list[tuple[int, float, float, float]]:
+    """Steps of section 5's rule on L(w) = w^2 / 2, from w = 1: step, weight, velocity, rate."""
+    weight, velocity, rows = 1.0, 0.0, []
+    for step in range(STEPS + 1):
+        now = rate / numbers.RATE_DIVISOR if step >= DIVIDED_AT else rate
+        rows.append((step, weight, velocity, now))
+        velocity = momentum * velocity - decay * now * weight - now * weight
+        weight += velocity
+    return rows
+
+
+def size(study: Study | None) -> None:
+    st.header("Size: depth, width, and how many pictures")
+    layers = pd.DataFrame(
+        [(one.name, one.parameters, one.neurons, f"{one.size} x {one.size}") for one in numbers.LAYERS],
+        columns=["layer", "parameters", "neurons", "windows"],
+    )
+    connected = layers[layers["layer"].str.startswith("fc")]["parameters"].sum() / numbers.parameters()
+    figure = px.bar(layers, x="layer", y="parameters", height=330, color_discrete_sequence=[charts.BLUE], hover_data=["neurons"])
+    showing.figure(
+        figure,
+        f"The three fully connected layers hold {connected:.0%} of {numbers.parameters():,} parameters; conv1 to conv5 "
+        f"{1 - connected:.0%}",
+        layers, "sizes", "Parameters of the paper's eight layers", source="Counted from section 3.5.",
+    )  # fmt: skip
+    asked(
+        "Capacity is controlled by varying depth and breadth: what does each do?",
+        effect(study, "larger-networks", "Half the width costs {0} of error here.") + " "
+        + effect(study, "middle-layers", "The middle layer that matters least costs {0} when it is taken out."),
+    )  # fmt: skip
+    asked(
+        "Is a convolution much smaller than what it replaces?",
+        f"conv1 has {numbers.LAYERS[0].parameters:,} shared parameters; locally connected, without sharing, it would have "
+        f"{counting.unshared():,}, and fully connected {numbers.fully_connected_parameters():,}.",
+    )
+    asked(
+        "Hand-crafted features: considerably better than the previous state of the art?",
+        _hand_made(study) + effect(study, "margin-over-hand-made", " The margin: {0}."),
+    )
+    asked(
+        "Time kept the authors from unsupervised pre-training; would faster GPUs and more data help?",
+        "Unsupervised pre-training is not run here. "
+        "" + effect(study, "more-data", "Half of the pictures instead of all cost {0} of error, "
+        "after equally many updates.") + " " + effect(study, "trained-longer", "Twice the epochs at one rate gained {0}."),
+    )  # fmt: skip
+    if study is not None:
+        showing.leads_to(
+            study, "larger-networks", "any-layer", "middle-layers", "more-data", "trained-longer", "margin-over-hand-made",
+            "pre-training", "parameters", "neurons", "layers-below-1-percent", "fewer-connections",
+        )  # fmt: skip
+
+
+def _hand_made(study: Study | None) -> str:
+    if study is None:
+        return ""
+    errors = frames.hand_made(study)
+    if not errors:
+        return "A simple hand-made baseline was not measured in this study."
+    base = list(frames.seed_errors(study, "base").values())
+    network = f", the network {np.mean(base):.1%}" if base else ""
+    return (
+        f"Oriented gradients and colours with a linear classifier err {errors['top1']:.1%} on this study's pictures{network}; "
+        "they are "
+        "simpler than Table 1's Fisher vectors."
+    )
+
+
+def equations(study: Study | None) -> None:
+    st.header("The paper's three equations, symbol by symbol")
+    for title, formula, symbols, (file, function), section in EQUATIONS:
+        st.subheader(title)
+        st.latex(formula)
+        left, right = st.columns([6, 5], gap="large")
+        with left:
+            table = pd.DataFrame(symbols, columns=["symbol", "means", "our code", "released code"])
+            table.loc[table["released code"] == "alpha-145", "released code"] = _released("alpha of response normalisation")
+            st.table(table, hide_index=True)
+        with right:
+            st.caption(f"Our lines, {file}:")
+            st.code(source_of(Path(file), function), language=None, wrap_lines=True)
+        told = [f"{one.what}: the paper {one.paper}, the code {one.code}" for one in DIFFERENCES if one.section == section]
+        if told:
+            st.caption("Where the released code differs: " + showing.plain("; ".join(told)) + ".")
+    asked("Mathematical equations in the paper are confusing?", "Each symbol stands above beside the line that computes it.")
+    if study is not None:
+        showing.leads_to(study, "response-normalisation", "colour-pca", "weight-decay")
+
+
+def _released(what: str) -> str:
+    return next((one.code for one in DIFFERENCES if one.what == what), "")
+
+
+def source_of(file: Path, function: str) -> str:
+    """The lines of a function as they stand in its file, without importing it; the file's name where it has none of that name."""
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    begin = next((number for number, line in enumerate(lines) if line.lstrip().startswith(f"def {function}(")), None)
+    return str(file) if begin is None else "".join(inspect.getblock([line + "\n" for line in lines[begin:]])).rstrip()
+
+
+def misread(study: Study | None) -> None:
+    st.header("Often misread")
+    rows = [(row.said, row.right, row.section) for row in misreadings()]
+    st.table(pd.DataFrame(rows, columns=["said", "right", "section"]), hide_index=True)
+    st.caption("The right numbers come from the paper, its released code, or a count of its own sizes.")
+    if study is not None and claim_of(study, "neurons") is not None:
+        showing.leads_to(study, "neurons", "factor-2048", "validation-equals-test", "winning-margin")

@@ -1,0 +1,176 @@
+"""What all parts of "How it works" look at: one picture, a run's first kernels, its whole network where that is here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from dashboard import address, frames, looking, pictures, query, showing, tables, verdicts
+from dashboard.reading import Study
+from study import in_numpy
+from study.data.rescaling import FilterSettings, rescale
+from study.sources import pictures as maker
+
+MOST = 200  # test pictures on the slider
+STAND_IN = maker.PictureSettings(seed=2012, size=64, train=24, validation=24, test=24)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Subject:
+    """`picture` uint8 (size, size, RGB), `row` its number in the test set (None: the visitor's own, or a stand-in); `patch`
+    float32 (crop, crop, RGB), its centre minus the mean; `kernels` (n, h, w, RGB) of the first layer, column 1 first;
+    `network` the whole one, None where its weights are not here; `settings` the network's, as its training recorded them."""
+
+    study: Study
+    run: str
+    seed: int
+    picture: np.ndarray
+    row: int | None
+    patch: np.ndarray
+    kernels: np.ndarray
+    settings: dict[str, Any]
+    network: in_numpy.Network | None
+
+    @property
+    def columns(self) -> int:
+        return int(self.settings.get("columns", frames.columns(self.study, self.run)))
+
+    @property
+    def stride(self) -> int:
+        return int(self.settings.get("stride", 2 if self.picture.shape[0] < 128 else 4))
+
+    @property
+    def answers(self) -> np.ndarray:
+        """What conv1 makes of the patch, before its ReLU: (n, h, w)."""
+        if self.network is not None:
+            return self.network.layers(self.patch)["conv1"]
+        scale = np.float32(self.settings.get("input_scale", 1.0))
+        return in_numpy.convolve(scale * self.patch.transpose(2, 0, 1), self.kernels, stride=self.stride)
+
+    def name(self, label: int) -> str:
+        names = frames.class_names(self.study)
+        return names[label] if label < len(names) else f"class {label}"
+
+
+def choose(study: Study) -> Subject:
+    """Ask which picture and which run, and read both. Ends the page where there are no kernels."""
+    names = [run for run in frames.runs(study, "train") if frames.seeds(study, run)]
+    if not names:
+        showing.stop("No kernels yet. `uv run dvc repro` trains the runs of the study.")
+    left, right = st.columns([1, 5], vertical_alignment="center", gap="medium")
+    with right, st.container(horizontal=True, vertical_alignment="bottom"):
+        run = address.select("Run", names, "run", names[0], width=190)
+        seeds = [seed for seed in frames.seeds(study, run) if frames.kernels_by_epoch(study, run, seed)]
+        if not seeds:
+            showing.stop("The kernels of this run are not there yet.")
+        seed = address.select("Seed", seeds, "seed", seeds[0], width=90)
+        count = min(MOST, frames.counts(study).get("test", 1))
+        row = int(address.slider("Test picture", 0, max(count - 1, 1), "picture", 4 if count > 4 else 0, width=260))
+        with st.popover("Use your own picture", icon=":material/upload:"):
+            dropped = st.file_uploader(f"{query.LIMITS}.", type=list(query.SUFFIXES), key="how-dropped")
+    own = query.decode_query(dropped.getvalue()) if dropped is not None else None
+    if isinstance(own, str):
+        st.info(own)
+        own = None
+    by_epoch = frames.kernels_by_epoch(study, run, seed)
+    subject = Subject(
+        study=study, run=run, seed=seed, picture=np.zeros((64, 64, 3), np.uint8), row=row, patch=np.zeros((1, 1, 3), np.float32),
+        kernels=by_epoch[max(by_epoch)], settings=looking.network_settings(study, run), network=network(study, run, seed),
+    )  # fmt: skip
+    subject = with_picture(subject, own)
+    left.image(subject.picture, width=150, alt="The picture that all parts look at")
+    if subject.row is None and own is None:
+        st.info(
+            "The pictures of this study are not on this machine, so a drawn one stands in; `uv run dvc repro prepare` brings "
+            "them."
+        )
+    return subject
+
+
+def with_picture(subject: Subject, own: np.ndarray | None) -> Subject:
+    """The subject with the visitor's picture, the test picture of its row, or a drawn one where neither is here."""
+    found, row = own, None
+    if own is None:
+        found = pictures.picture_of(subject.study, "test", subject.row or 0)
+        row = subject.row if found is not None else None
+    if found is None:
+        found = maker.picture(STAND_IN, subject.row or 0)[0]
+    size = int(frames.packed(subject.study).get("size") or len(found))
+    picture = rescale(found, size, FilterSettings())
+    return replace(subject, picture=picture, row=row, patch=centre(subject, picture))
+
+
+def centre(subject: Subject, picture: np.ndarray, top: int | None = None, left: int | None = None) -> np.ndarray:
+    """A patch of a picture minus the mean at its place, float32 (crop, crop, RGB); the central one where none is given."""
+    size = len(picture)
+    crop = min(int(subject.settings.get("crop", size - size // 7)), size)
+    edge = (size - crop) // 2
+    y, x = edge if top is None else top, edge if left is None else left
+    whole = picture - mean_of(subject.study, size)
+    return np.asarray(whole[y : y + crop, x : x + crop], dtype=np.float32)
+
+
+def mean_of(study: Study, size: int) -> np.ndarray:
+    """The mean picture (size, size, RGB) where the packed set is here, else its mean colour, else mid-grey."""
+    packed = pictures.packed_folder(study)
+    if packed is not None:
+        try:
+            mean = np.load(packed / "mean.npy", allow_pickle=False)
+            if mean.shape == (size, size, 3):
+                return np.asarray(mean, dtype=np.float32)
+        except (OSError, ValueError):
+            pass
+    colour = frames.packed(study).get("mean_rgb")
+    known = isinstance(colour, list) and len(colour) == 3 and all(isinstance(one, int | float) for one in colour)
+    return np.asarray(colour if known else [127.5] * 3, dtype=np.float32)
+
+
+def network(study: Study, run: str, seed: int) -> in_numpy.Network | None:
+    """The whole network of a run's seed; None where its weights are not here, or are of no network that is known here."""
+    path = study.folder / f"train/{run}/seed-{seed}/weights.safetensors"
+    settings = looking.network_settings(study, run)
+    try:
+        seen = path.stat()
+        return _network(path.resolve(), seen.st_mtime_ns, json.dumps(settings)) if settings else None
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+@lru_cache(maxsize=4)
+def _network(path: Path, changed: int, settings: str) -> in_numpy.Network:
+    """Shared by all visitors, so nobody changes it."""
+    try:
+        return in_numpy.Network(settings=json.loads(settings), weights=load_file(path))
+    except SafetensorError as problem:
+        raise ValueError(f"{path} is damaged") from problem
+
+
+def asked(question: str, answer: str) -> None:
+    """A question of a reader of the paper, in the reader's words, and its answer."""
+    st.markdown(f"**“{question}”** {answer}")
+
+
+def claim_of(study: Study | None, name: str) -> Any:
+    """A claim's row; None where the study has no verdicts."""
+    if study is None:
+        return None
+    claims = verdicts.claims(study)
+    found = claims[claims["id"] == name]
+    return next(found.itertuples()) if len(found) else None
+
+
+def effect(study: Study | None, name: str, words: str) -> str:
+    """`words` filled with what was measured here, or a sentence that it was not; empty where nothing is judged yet."""
+    claim = claim_of(study, name)
+    if claim is None:
+        return ""
+    found = tables.here(claim)
+    return words.format(found) if found else f"That {claim.title[0].lower()}{claim.title[1:]} was not measured in this study."

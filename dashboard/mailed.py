@@ -1,0 +1,222 @@
+"""A study's report with its figures as one HTML file, which needs no server, no network and no other file: to be mailed.
+
+    uv run python -m dashboard.mailed pinned/sketch                  # writes report-sketch.html
+    uv run python -m dashboard.mailed results/sketch report.html
+
+Its sentences, tables and figures are those of the dashboard.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from html import escape
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:  # `--only-group dashboard` does not install the project
+    sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
+import plotly.graph_objects as go  # noqa: E402
+from plotly.offline import get_plotlyjs  # noqa: E402
+
+from dashboard import charts, frames, galleries, looking, reading, tables, verdicts  # noqa: E402
+from dashboard.reading import Study  # noqa: E402
+from study import amounts, storage  # noqa: E402
+from study.judging.verdicts import GROUPS  # noqa: E402
+from study.paper import results  # noqa: E402
+from study.paper.misread import misreadings  # noqa: E402
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #111; background: #fff; max-width: 60rem; margin: 2rem auto;
+  padding: 0 1rem; }
+table { border-collapse: collapse; width: 100%; font-size: 0.9rem; } th, td { text-align: left; padding: 0.25rem 0.5rem;
+  border-bottom: 1px solid #ddd; vertical-align: top; } .wide { overflow-x: auto; } h3 { margin-bottom: 0.2rem; }
+.source { color: #555; font-size: 0.9rem; } .kernels { display: grid; grid-template-columns: repeat(12, 1fr); gap: 3px; }
+.kernels img { width: 100%; image-rendering: pixelated; } svg { max-width: 460px; }
+:root { --st-text-color: #111; --st-primary-color: #0063a0; }
+.pictures { display: grid; grid-template-columns: repeat(7, 1fr); gap: 6px; font-size: 0.8rem; } .pictures img { width: 100%; }
+"""
+
+
+def page(study: Study) -> str:
+    """The whole file. Raises ValueError where the study is not judged."""
+    claims = verdicts.claims(study)
+    if claims.empty:
+        raise ValueError(f"{study.address} is not judged yet; run: uv run dvc repro")
+    parts = [_head(study, claims), *_claims(claims), *_figure1(study), *_components(study, claims), *_kernels(study)]
+    parts += [*_halving(study), *_neighbours(study), *_errors(study), *_misread()]
+    body = "\n".join(parts)
+    library = f"<script>{get_plotlyjs()}</script>"  # once, before all figures
+    title = f"AlexNet, claim by claim: {study.folder.name}"
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style>{library}'
+        f"</head>\n<body>\n{body}\n</body></html>\n"
+    )
+
+
+def _head(study: Study, claims: pd.DataFrame) -> str:
+    made = frames.judged_by(study)
+    said = [f"{int((claims['group'] == group).sum())} {group}" for group in dict.fromkeys(GROUPS.values())]
+    stale = verdicts.outdated(study)
+    warned = f"<p><strong>Stale: {escape(stale)}; what was measured is withheld.</strong></p>" if stale else ""
+    return (
+        f"<h1>AlexNet, claim by claim: {escape(study.folder.name)}</h1>"
+        "<p>A. Krizhevsky, I. Sutskever, G. E. Hinton: ImageNet Classification with Deep Convolutional Neural Networks, NIPS "
+        "2012.</p>"
+        f"<p>{escape(frames.description(study))}. Judged {escape(str(made.get('started', ''))[:10])} at commit "
+        f"{escape(str(made.get('commit', 'not known'))[:10])}.</p>{warned}"
+        f"<p><strong>Of {len(claims)} claims {', '.join(said)}.</strong></p>"
+    )
+
+
+def _claims(claims: pd.DataFrame) -> list[str]:
+    parts = []
+    for group in dict.fromkeys(GROUPS.values()):
+        of_group = claims[claims["group"] == group]
+        if len(of_group):
+            parts += [f"<h2>{escape(group.capitalize())}</h2>", _table(tables.claim_table(of_group))]
+    effects = verdicts.effects_on_the_error(claims)
+    if len(effects):
+        largest = effects.loc[effects["ours"].abs().idxmax()]
+        finding = f"Effects on the error; the largest is {tables.here(largest)}"
+        parts += _figure(charts.claim_effects(effects), finding, "Right of 0 is the paper's direction.")
+    return parts
+
+
+def _figure1(study: Study) -> list[str]:
+    curves = frames.convergence(study)
+    if curves.empty:
+        return []
+    reached = frames.epochs_to_threshold(study)
+    means = {
+        str(curve): float(part["epochs_to_threshold"].mean())
+        for curve, part in reached.groupby("curve")
+        if part["epochs_to_threshold"].notna().all()
+    }
+    ratio = amounts.amount(means["tanh"] / means["relu"], "times") if {"relu", "tanh"} <= set(means) else ""
+    threshold = frames.threshold(study)
+    finding = f"{threshold:.0%} training error: ReLU is {ratio} as fast" if ratio else f"Training error towards {threshold:.0%}"
+    return _figure(charts.figure1(curves, threshold, means, ratio), finding, "Thin lines: one seed each; thick: their mean.")
+
+
+def _components(study: Study, claims: pd.DataFrame) -> list[str]:
+    table = frames.components(study, claims)
+    if table.empty:
+        return []
+    largest = table.loc[table["difference"].abs().idxmax()]
+    size = amounts.amount(abs(largest["difference"]) / 100, "error difference")
+    finding = f"The largest difference from base: {largest['run']} errs {size} {'more' if largest['difference'] > 0 else 'less'}"
+    return _figure(charts.components(table), finding, "Ten patches, means over seeds; intervals are those of the claims.")
+
+
+def _kernels(study: Study) -> list[str]:
+    for run in frames.runs(study, "train"):
+        for seed in frames.seeds(study, run):
+            if by_epoch := frames.kernels_by_epoch(study, run, seed):
+                kernels = by_epoch[max(by_epoch)]
+                most = float(np.abs(kernels).max())
+                cells = "".join(f'<img src="{looking.kernel_tile(one, most)}" alt="kernel {n}">' for n, one in enumerate(kernels))
+                title = f"First-layer kernels of {run}, seed {seed}"
+                told = f"Mid-grey is weight 0, full colour ±{most:.2g}; column 1 first."
+                return [f"<h2>{escape(title)}</h2>", f'<div class="kernels">{cells}</div>', f'<p class="source">{told}</p>']
+    return []
+
+
+def _halving(study: Study) -> list[str]:
+    masks = frames.masks(study)
+    halved = masks[masks["mean"] == "halved"]
+    if halved.empty:
+        return []
+    error, far = halved["top1_error"].iloc[0], halved["divergence"].iloc[0]
+    finding = (
+        f"Halved outputs lie {amounts.amount(far, 'nats')} from the mean of many masks and err {amounts.amount(error, 'error')}"
+    )
+    return _figure(charts.masks(masks), finding, f"{frames.halved(study).get('pictures')} test pictures.")
+
+
+def _neighbours(study: Study) -> list[str]:
+    """Five queries with their six nearest. Drawn pictures are shown; photographs are others' and not ours to mail, so only their
+    classes are."""
+    table, names = frames.neighbours(study), frames.class_names(study)
+    rows = []
+    for asked in table["query"].unique()[:5]:
+        part = table[table["query"] == asked].sort_values("rank")
+        shown = [("test", int(asked), part["label"].iloc[0])]
+        shown += [("train", int(row), label) for row, label in zip(part["neighbour"], part["neighbour_label"], strict=True)]
+        for split, row, label in shown:
+            source = galleries.thumbnail(study, split, row) if frames.is_synthetic(study) else ""
+            name = escape(names[int(label)] if int(label) < len(names) else f"class {int(label)}")
+            rows.append(f'<span><img src="{source}" alt="{name}"><br>{name}</span>' if source else f"<span>{name}</span>")
+    if not rows:
+        return []
+    told = ", ".join(f"{name} {share:.1%}" for name, share in frames.match_rates(study).items())
+    return [
+        "<h2>Test pictures and their nearest training pictures</h2>",
+        f'<div class="pictures">{"".join(rows)}</div><p class="source">Neighbours of the query\'s class: {escape(told)}.</p>',
+    ]
+
+
+def _errors(study: Study) -> list[str]:
+    table = frames.errors(study)
+    about = frames.description(study).split(" · ")[0] or study.address
+    ours = tables.ours_beneath(table, frames.diverged(study), about, "ten_patches")
+    parts = []
+    for title, rows in (("Table 1", results.TABLE_1), ("Table 2", results.TABLE_2)):
+        whole = pd.concat([tables.printed(rows), ours], ignore_index=True)
+        for column in ("top-1", "top-5"):
+            whole[column] = ["" if pd.isna(value) else f"{value:.1f}%" for value in whole[column]]
+        parts += [f"<h2>{title} of the paper, ours beneath</h2>", _table(whole)]
+    return parts
+
+
+def _misread() -> list[str]:
+    rows = pd.DataFrame([(one.said, one.right, one.section) for one in misreadings()], columns=["said", "right", "section"])
+    return ["<h2>Often misread</h2>", _table(rows)]
+
+
+def _figure(figure: go.Figure, finding: str, source: str) -> list[str]:
+    charts.coloured(figure, dark=False).update_layout(template="plotly_white")
+    return [
+        f"<h3>{escape(finding)}</h3>",
+        figure.to_html(full_html=False, include_plotlyjs=False, config=charts.settings("figure")),
+        f'<p class="source">{escape(source)}</p>',
+    ]
+
+
+def _table(table: pd.DataFrame) -> str:
+    shown: Any = table.fillna("")
+    return f'<div class="wide">{shown.to_html(index=False, border=0, escape=True)}</div>'
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="dashboard.mailed", description="Write a study's report as one HTML file.")
+    parser.add_argument("study", help="pinned/<name> or results/<name>")
+    parser.add_argument("file", nargs="?", type=Path, help="where to write it; report-<name>.html where not given")
+    asked = parser.parse_args()
+    where = Path.cwd()
+    os.chdir(ROOT)
+    known = {study.address: study for study in reading.studies(Path())}
+    if asked.study not in known:
+        sys.exit(
+            f"mailed: there is no study {asked.study}; there are: {', '.join(known) or 'none, make one with uv run dvc repro'}"
+        )
+    study = known[asked.study]
+    target = where / (asked.file or f"report-{study.folder.name}.html")
+    try:
+        content = page(study)
+        storage.write_bytes(target, content.encode())
+    except (ValueError, OSError) as problem:
+        sys.exit(f"mailed: {problem}")
+    for note in dict.fromkeys(study.notes):
+        print(f"mailed: {note}", file=sys.stderr)
+    print(f"{target}: {len(content) / 2**20:.1f} MB, one file")
+
+
+if __name__ == "__main__":
+    main()

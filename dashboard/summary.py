@@ -1,0 +1,42 @@
+"""The claims at a glance: how many held, did not hold, could not be seen, were not judged."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import pandas as pd
+
+from dashboard import clickable, showing
+from dashboard.reading import Study
+from study.judging.verdicts import GROUPS, HELD, NOT_HELD, NOT_JUDGED, NOT_SEEN
+
+MARKS = {HELD: ("held", "✓"), NOT_HELD: ("not", "✗"), NOT_SEEN: ("open", "?"), NOT_JUDGED: ("none", "–")}
+EVERY = tuple(dict.fromkeys(GROUPS.values()))
+
+
+def bar(study: Study, claims: pd.DataFrame) -> str:
+    """All claims as one bar in four parts, each with its number; a part leads to its claims."""
+    counts = {group: int((claims["group"] == group).sum()) for group in EVERY}
+    said, pieces = [], []
+    for group, count in counts.items():
+        shade, mark = MARKS[group]
+        to = clickable.link("claims", study=study.address, show=group)
+        label = f"{count} of {len(claims)} {group}"
+        if count:
+            pieces.append(f'<a class="{shade}" style="flex:{count}" href="{to}" data-key="{group}" aria-label="{label}"></a>')
+        said.append(f'<a href="{to}" data-key="{group}"><b class="{shade}">{mark} {count}</b> {group}</a>')
+    return f'<div class="bar"><div class="all">{"".join(pieces)}</div><div class="words">{"".join(said)}</div></div>'
+
+
+def scale(claims: pd.DataFrame) -> str:
+    """One line on what was measured beside the paper's."""
+    scales = [str(scale) for scale in claims["scale"].dropna().unique() if scale]
+    here = max(scales, key=len, default="nothing is measured yet")
+    return f"**{len(claims)} claims.** Measured on: {showing.plain(here)}."
+
+
+def word(claim: Any) -> str:
+    """A verdict with its sign, in HTML."""
+    shade, mark = MARKS.get(claim.group, MARKS[NOT_JUDGED])
+    return f'<span class="word {shade}">{mark} {escape(str(claim.verdict))}</span>'

@@ -1,0 +1,244 @@
+"""The dashboard in a real browser, at the width of a phone and of a desk: nothing goes wrong, everything is reached, and the
+questions of the paper's readers are answered within three clicks of the first page."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import page as measured
+from dashboard import tables, verdicts
+from dashboard.reading import Study
+from study.paper import numbers
+from study.paper.claims import claim
+from tests.fabricated import study as fabricated_study
+from tests.test_query import TAKEN
+
+ROOT = Path(__file__).parents[1]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(measured.CHROMIUM is None, reason="needs Chromium (Debian: apt-get install chromium)"),
+]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("browsed")
+    for name in ("dashboard", "study"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    fabricated_study(folder)
+    shutil.copytree(folder / "results/invented", folder / "pinned/kept")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(checkout: Path) -> Iterator[str]:
+    with measured.served(checkout) as (where, _process):
+        yield where
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with measured.browser() as running:
+        yield running
+
+
+@pytest.fixture
+def tab(chromium: Any) -> Iterator[Any]:
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    yield context.new_page()
+    context.close()
+
+
+def said(tab: Any) -> str:
+    return str(tab.inner_text("[data-testid=stMain]"))
+
+
+@pytest.mark.parametrize("width", measured.WIDTHS)
+def test_every_page_is_drawn_without_an_error_and_within_its_width(width: int, address: str, chromium: Any) -> None:
+    wrong, asked, titles = [], [], {}
+    for where in measured.ADDRESSES:
+        context = chromium.new_context(viewport={"width": width, "height": 844})
+        context.on("request", lambda request: asked.append(request.url))
+        tab = context.new_page()
+        tab.on("pageerror", lambda problem, where=where: wrong.append((where, str(problem))))
+        tab.on(
+            "console",
+            lambda line, where=where: (
+                wrong.append((where, line.text))
+                if line.type == "error" and measured.OWN_PROBES not in str(line.location.get("url", ""))
+                else None
+            ),
+        )
+        tab.goto(f"{address}/{where}")
+        measured.settle(tab)
+        if wide := measured.sideways(tab):
+            wrong.append((where, f"{wide} pixels wider than the window"))
+        if tab.locator("[data-testid=stException]").count():
+            wrong.append((where, "an exception"))
+        titles[where.partition("?")[0]] = tab.title()
+        context.close()
+    assert wrong == []
+    assert len(set(titles.values())) == len(titles) == 7
+    own = (address, address.replace("http", "ws"), "data:", f"blob:{address}")
+    assert [url for url in asked if not url.startswith(own)] == []
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="axe-core comes from npm")
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious(theme: str, address: str, chromium: Any) -> None:
+    found = []
+    for where in measured.ADDRESSES:
+        context = chromium.new_context(viewport={"width": 1280, "height": 900}, color_scheme=theme)
+        tab = context.new_page()
+        tab.goto(f"{address}/{where}")
+        measured.settle(tab)
+        tab.wait_for_timeout(300)
+        found += [(where, *finding) for finding in measured.findings(tab)]
+        if (contrast := measured.axis_contrast(tab)) < 4.5:
+            found.append((where, f"text of a figure has a contrast of {contrast:.1f}"))
+        context.close()
+    assert found == []
+
+
+@pytest.mark.parametrize("width", measured.WIDTHS)
+def test_a_link_to_a_claim_lands_on_it(width: int, address: str, chromium: Any) -> None:
+    context = chromium.new_context(viewport={"width": width, "height": 844})
+    tab = context.new_page()
+    tab.goto(f"{address}/claims?claim=ensemble")
+    measured.settle(tab)
+    heading = tab.locator("h2#claim")
+    assert heading.inner_text() == claim("ensemble").title
+    box = heading.bounding_box()
+    assert 0 <= box["y"] < 844
+    context.close()
+
+
+def test_what_is_chosen_stays_and_stands_in_the_address(tab: Any, address: str) -> None:
+    tab.goto(f"{address}/sees?run=one_column&study=pinned/kept")
+    measured.settle(tab)
+    tab.get_by_role("link", name="Inside").click()
+    tab.wait_for_url("**/inside?*")
+    measured.settle(tab)
+    assert "run=one_column" in tab.url and "study=pinned%2Fkept" in tab.url
+    tab.locator(".kernels a").nth(2).click()
+    tab.wait_for_url("**kernel=1-2*")
+    measured.settle(tab)
+    assert "Kernel 2 of seed 1" in said(tab)
+    tab.go_back()
+    tab.wait_for_url("**kernel=1-0*")
+    measured.settle(tab)
+    assert "Kernel 0 of seed 1" in said(tab)
+
+
+def test_the_keyboard_reaches_and_opens_a_layer_of_the_map(tab: Any, address: str) -> None:
+    tab.goto(address)
+    measured.settle(tab)
+    tab.locator("svg a[data-key=pooling]").focus()
+    tab.keyboard.press("Enter")
+    tab.wait_for_url("**/how?*part=pooling*")
+    measured.settle(tab)
+    assert "Pooling" in said(tab)
+
+
+def test_a_picture_of_one_s_own_gets_five_labels_and_its_neighbours(tab: Any, address: str) -> None:
+    tab.goto(f"{address}/sees")
+    measured.settle(tab)
+    file = {"name": "own.png", "mimeType": "image/png", "buffer": TAKEN["png"]()}
+    tab.locator("input[type=file]").first.set_input_files(file)
+    tab.wait_for_selector("text=says the network")
+    measured.settle(tab)
+    assert tab.locator(".st-key-own-labels .label").count() == 5
+    assert tab.locator(".st-key-own-neighbours img").count() == 6
+    tab.locator(".st-key-own-neighbours a").first.click()
+    tab.wait_for_url("**query=train-*")
+    measured.settle(tab)
+    assert "Train picture" in said(tab)
+
+
+def test_a_confusion_opens_its_pictures(tab: Any, address: str) -> None:
+    tab.goto(f"{address}/sees?view=confusions")
+    measured.settle(tab)
+    cell = tab.locator("svg a").nth(4)
+    key = cell.get_attribute("data-key")
+    cell.click(force=True)
+    tab.wait_for_url(f"**cell={key}*")
+    measured.settle(tab)
+    tab.locator(".st-key-of-cell a").first.click()
+    tab.wait_for_url("**view=pictures*")
+    measured.settle(tab)
+    assert "likeliest labels" in said(tab)
+
+
+START, HOW = "a[data-key={}]", ("link=How it works", "button={}")
+QUESTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # of shared/paper/readers.md: the clicks, the answer's numbers
+    "How does splitting the training into two GPUs work? Is one powerful GPU different?": (
+        (START.format("columns"),), ("62,378,344", "60,965,224", "claim two-columns"),
+    ),
+    "Are 1.2 million examples too big for one GPU?": (
+        (START.format("columns"),), (f"{numbers.weight_memory() / 2**30:.2f} GiB",),
+    ),
+    "Did the GPUs run in parallel; how much crosses?": ((START.format("columns"),), (f"{numbers.exchanged():,}",)),
+    "What is local response normalisation, intuitively?": (
+        (START.format("normalisation"),), ("claim response-normalisation", "above a tenth of the largest"),
+    ),
+    "Is batch normalisation better?": ((START.format("normalisation"),), ("claim batch-normalisation",)),
+    "What is ReLU, and why not a threshold?": ((START.format("convolution"),), ("claim relu-faster", "slope is 0 everywhere")),
+    "Why do ReLUs not require input normalisation?": ((START.format("convolution"),), ("claim no-input-normalisation",)),
+    "Local or overlapping pooling; does it reduce parameters?": (
+        (START.format("pooling"),), ("37,752,832", "51,384,320", "claim overlapping-pooling"),
+    ),
+    "How is multiplying by 0.5 analogous to dropping out?": (
+        (START.format("dropout"),), ("claim dropout-halving", "30.0% halved"),
+    ),
+    "Would a better approach for down-sampling help?": (
+        (HOW[0], HOW[1].format("Down-sampling")), ("false ones of 93 grey levels",),
+    ),
+    "Is augmentation computationally free?": ((START.format("augmentation"),), ("2,178", "claim colour-pca")),
+    "What do depth, breadth and sharing do?": (
+        (HOW[0], HOW[1].format("Size and data")), ("105,705,600", "claim larger-networks"),
+    ),
+    "Are hand-crafted features much worse?": (
+        (HOW[0], HOW[1].format("Size and data")), ("48.5%", "claim margin-over-hand-made"),
+    ),
+    "Would more data help?": ((HOW[0], HOW[1].format("Size and data")), ("claim more-data",)),
+    "Does the rate decrease by itself, equally for all layers?": (
+        (HOW[0], HOW[1].format("Learning")), ("23, 51 and 78",),
+    ),
+    "What do the equations mean?": ((HOW[0], HOW[1].format("Equations")), ("def printed_update", "1e-4 divided by the 5 maps")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_reader_s_question_is_answered_within_three_clicks(question: str, tab: Any, address: str, checkout: Path) -> None:
+    clicks, answers = QUESTIONS[question]
+    assert len(clicks) <= 3
+    tab.goto(address)
+    measured.settle(tab)
+    for click in clicks:
+        kind, _, name = click.partition("=")
+        if kind == "link":
+            target = tab.get_by_role("link", name=name)
+        elif kind == "button":
+            target = tab.get_by_role("radio", name=name)
+        else:
+            target = tab.locator(click)
+        measured.clicked(tab, target.first.click)
+    claims = {claim.id: claim for claim in verdicts.claims(Study(folder=checkout / "results/invented", pinned=True)).itertuples()}
+    for answer in answers:
+        kind, _, name = answer.partition(" ")
+        wanted = tables.here(claims[name]) if kind == "claim" else answer
+        assert wanted and wanted in said(tab), f"{wanted} is not in the page"
+
+
+def test_what_is_often_misread_is_one_click_away(tab: Any, address: str) -> None:
+    tab.goto(address)
+    measured.settle(tab)
+    tab.get_by_role("link", name="What is often misread").click()
+    tab.wait_for_url("**part=misread*")
+    measured.settle(tab)
+    assert f"{numbers.neurons():,} by count" in said(tab)
