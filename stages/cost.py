@@ -4,13 +4,13 @@ from stages.running import Bar, run_stage
 from stages.settings import StudySettings
 from study import files, storage
 from study.data.packed import read_index
-from study.measuring.cost import WAYS, measure, time_steps, two_devices
+from study.measuring.cost import WAYS, fitting, measure, time_steps, two_devices
 from study.provenance import Record
 
 
 def cost(settings: StudySettings, record: Record) -> None:
-    wanted, folder = settings.cost, settings.results / "cost"
-    run = settings.runs[wanted.run]
+    run, folder = settings.runs[settings.cost.run], settings.results / "cost"
+    wanted = fitting(settings.cost, run, read_index(settings.packed)["pictures"]["train"])
     machines = dict.fromkeys((settings.machine, two_devices(run, settings.machine)))
     with Bar(f"steps of {wanted.run}", len(machines) * wanted.epochs * wanted.steps * run.learning.batch) as bar:
         timed = {machine: time_steps(run, machine, settings.packed, wanted, bar.tell) for machine in machines}

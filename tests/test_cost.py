@@ -8,7 +8,7 @@ import torch
 
 from study import storage
 from study.data.feeding import NO_AUGMENTATION, Feed
-from study.measuring.cost import WAYS, CostSettings, InTurns, _crossing, exchange, measure, time_steps, two_devices
+from study.measuring.cost import WAYS, CostSettings, InTurns, _crossing, exchange, fitting, measure, time_steps, two_devices
 from study.measuring.memory import peak_of_a_step
 from study.network.alexnet import AlexNet
 from study.network.four_layer import FourLayerSettings
@@ -53,9 +53,11 @@ def test_the_feed_changes_its_way_with_every_epoch(tiny_set: Path, tiny_run: Run
         assert all(torch.equal(a, b) for a, b in zip(found, wanted, strict=True))
 
 
-def test_too_many_steps_are_refused_in_a_sentence(tiny_set: Path, tiny_run: RunSettings) -> None:
-    with pytest.raises(ValueError, match="cost.steps is 7, which takes 112 training pictures; lower it"):
-        time_steps(tiny_run, MACHINE, tiny_set, replace(SETTINGS, steps=7), lambda _: None)
+def test_few_pictures_are_timed_in_fewer_steps(tiny_run: RunSettings) -> None:
+    assert fitting(SETTINGS, tiny_run, 1000) == SETTINGS
+    assert fitting(SETTINGS, tiny_run, 31).steps == 1
+    with pytest.raises(ValueError, match="learning.batch is 16, more than the 15 training pictures; lower it"):
+        fitting(SETTINGS, tiny_run, 15)
     with pytest.raises(ValueError, match="give one step and two rounds, or more"):
         replace(SETTINGS, rounds=1)
 

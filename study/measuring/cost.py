@@ -37,7 +37,7 @@ PAPER_BATCH, PAPER_CLASSES = 128, 1000  # section 5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CostSettings:
-    """`run` is timed for `steps` a round and way; `rounds` are the units of the test."""
+    """`run` is timed for up to `steps` a round and way; `rounds` are the units of the test."""
 
     run: str
     steps: int = 10
@@ -71,14 +71,19 @@ class InTurns:
         return (self.plain if way == "read" else self.augmented).training_batches(seed, epoch, batch, start, rows)
 
 
+def fitting(settings: CostSettings, run: RunSettings, pictures: int) -> CostSettings:
+    """With no more steps a round than `pictures` make batches. Raises ValueError where they are not even one."""
+    if pictures < run.learning.batch:
+        raise ValueError(f"learning.batch is {run.learning.batch}, more than the {pictures} training pictures; lower it")
+    return replace(settings, steps=min(settings.steps, pictures // run.learning.batch))
+
+
 def time_steps(
     run: RunSettings, machine: MachineSettings, packed: Path, settings: CostSettings, tell: Callable[[int], None]
 ) -> list[list[Any]]:
-    """Rows of files.COSTS. Raises ValueError where the study has fewer pictures than the steps of a round take."""
+    """Rows of files.COSTS. The study must have as many training pictures as the steps of a round take: see `fitting`."""
     here, index = set_up(machine), read_index(packed)
     pictures = settings.steps * run.learning.batch
-    if index["pictures"]["train"] < pictures:
-        raise ValueError(f"cost.steps is {settings.steps}, which takes {pictures} training pictures; lower it")
     network = build(run.network, len(index["classes"]), here)
     plain, augmented = (
         Feed(packed, ("train",), run.network.crop, here.devices[0], how, first=pictures)
