@@ -124,15 +124,15 @@ def _rate(network: NetworkSettings, machine: MachineSettings) -> int | None:
 
 
 def _pictures(settings: StudySettings) -> tuple[int, int] | None:
-    """Training and test pictures: as packed, as the source is known to have, or as files in its folder; None if nobody knows."""
+    """Training and test pictures: as drawn, as packed, as the source is known to have, or as files in its folder; None if nobody knows."""
     source = settings.download
+    if isinstance(source, BuiltInSettings):  # whatever was packed before for other numbers
+        return source.pictures.train, source.pictures.test
     try:
         packed = storage.read_json(settings.packed / "index.json")["pictures"]
         return packed["train"], packed["test"]
     except (OSError, ValueError, KeyError):
         pass
-    if isinstance(source, BuiltInSettings):
-        return source.pictures.train, source.pictures.test
     if isinstance(source, FolderSettings):
         found = _counted_in(Path(source.place)) or KNOWN_FOLDERS.get(source.place)
         return _split_counts(source, *found) if found else None
