@@ -124,7 +124,7 @@ def _rate(network: NetworkSettings, machine: MachineSettings) -> int | None:
 
 
 def _pictures(settings: StudySettings) -> tuple[int, int] | None:
-    """Training and test pictures: as drawn, as packed, as the source is known to have, or as files in its folder; None if nobody knows."""
+    """Training and test pictures: as drawn, packed, known of the source, or found in its folder; None if nobody knows."""
     source = settings.download
     if isinstance(source, BuiltInSettings):  # whatever was packed before for other numbers
         return source.pictures.train, source.pictures.test
