@@ -519,7 +519,7 @@ def test_numbers_of_what_cannot_be_decided_are_reported_not_judged(found, tmp_pa
     assert memory.here() == "1.74 GiB"
     assert crossing.verdict.word == verdicts.NOT_TESTABLE and crossing.numbers.ours is None, "one device: nothing crosses"
     made = invent(tmp_path, pictures=50)
-    crosses = {"devices": ["cuda:0", "cuda:1"], "exchange": {"numbers": 1000, "seconds": 0.001, "share": 0.04}}
+    crosses = {"exchange": {"devices": ["cuda:0", "cuda:1"], "numbers": 1000, "seconds": 0.001, "share": 0.04}}
     edit(tmp_path / "cost/metrics.json", lambda content: content.update(crosses))
     assert judged(made)["communication"].numbers.ours is None, "not what the stage wrote"
     seal(tmp_path, "cost")
