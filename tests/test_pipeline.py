@@ -160,10 +160,17 @@ def test_the_readme_shows_the_pinned_claims() -> None:
     assert with_table(readme, "sketch", table) == readme and "**" in readme.split("<!-- claims: sketch -->")[1]
 
 
-def test_the_readme_names_files_that_are_there() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    named = re.findall(r"`((?:study|stages|dashboard|tests|conf|pinned|\.ci)/[\w/.-]*)`", readme)
-    assert named and [name for name in named if not (ROOT / name).exists()] == []
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *sorted(map(str, Path("docs").glob("*.md")))])
+def test_pages_name_files_that_are_there(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = re.findall(r"`((?:study|stages|dashboard|tests|conf|bench|docs|\.ci)/[\w/.-]*)`", text)
+    linked = re.findall(r"\]\((?!http)([\w/.-]+)\)", text)
+    assert [name for name in named if not (ROOT / name).exists() and "/pets." not in name] == []  # the reader's own
+    assert [name for name in linked if not (ROOT / page).parent.joinpath(name).exists()] == []
+
+
+def test_the_readme_can_be_read_at_one_go() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 200
 
 
 def test_the_lock_has_the_pins() -> None:

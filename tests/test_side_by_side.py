@@ -38,8 +38,8 @@ def _environment(folder: Path) -> dict[str, str]:
     return ENVIRONMENT | {"PATH": f"{folder}:{ENVIRONMENT['PATH']}"}
 
 
-def test_the_readmes_line_trains_all_runs_at_once(untrained: Path, tmp_path: Path) -> None:
-    lines = [line.strip() for line in (ROOT / "README.md").read_text().splitlines() if "xargs -P" in line]
+def test_the_line_of_docs_machines_trains_all_runs_at_once(untrained: Path, tmp_path: Path) -> None:
+    lines = [line.strip() for line in (ROOT / "docs/machines.md").read_text().splitlines() if "xargs -P" in line]
     assert len(lines) == 1
     done = subprocess.run(
         ["bash", "-c", lines[0].split(" #")[0]],

@@ -232,7 +232,7 @@ def _require_class(listing: Listing, folder: str, pictures: Sequence[File]) -> N
 
 
 def _no_layout(listing: Listing, above: str, splits: Sequence[str]) -> str:
-    wanted = "a study needs train/<class>/, best with val/<class>/, or class folders alone; see README.md, 'Your own pictures'"
+    wanted = "a study needs train/<class>/, best with val/<class>/, or class folders alone; see docs/own-pictures.md"
     if not listing.pictures:
         others = Counter(reason for _, reason in listing.others)
         told = ", ".join(f"{count:,} {reason}" for reason, count in others.most_common())
