@@ -118,19 +118,6 @@ def test_a_wrong_name_gets_one_sentence(own_pictures: Path, command: tuple[str, 
 
 
 @pytest.mark.slow
-def test_a_finished_study_is_pinned(miniature: Path) -> None:
-    run(sys.executable, "-m", "stages.pin", "kept", cwd=miniature)
-    pinned = miniature / "pinned" / "kept"
-    manifest = json.loads((pinned / "manifest.json").read_text())
-    assert {"params.yaml", "judge/claims.json", "train/base/seed-0/kernels.npy"} <= set(manifest)
-    assert not any(name.endswith((".safetensors", "features-train.npy")) for name in manifest)
-    again = run(sys.executable, "-m", "stages.pin", "kept", cwd=miniature, check=False)
-    assert again.returncode == 1 and "exists already; choose another name" in again.stderr
-    shutil.rmtree(miniature / "pinned")
-    run("git", "checkout", "-q", "README.md", cwd=miniature)
-
-
-@pytest.mark.slow
 def test_a_clone_is_current_and_one_changed_run_concerns_its_consumers_only(miniature: Path, tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     run("git", "clone", "-q", str(miniature), str(clone), cwd=tmp_path)
