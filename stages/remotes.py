@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from study import objects, storage
 
 KIND = {"ssh": "ssh", "s3": "s3"}  # kinds of address that need one of the project's extras
 
@@ -25,13 +28,30 @@ def opened() -> Iterator[Any]:
         raise ValueError("this folder is no DVC project; run from the project's folder") from None
 
 
-def cache_folder(repo: Any) -> Path:
-    """The folder of DVC's cache that holds `files/`."""
-    return Path(repo.cache.local_cache_dir)
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where objects lie. `read` opens one by its MD5 and raises FileNotFoundError where the place lacks it; `write` puts a file
+    there under its MD5, over what is there. `whole`: the place is to hold everything, as a cache need not."""
+
+    name: str
+    read: Callable[[str], BinaryIO]
+    write: Callable[[Path, str], None]
+    whole: bool
 
 
-def reader(repo: Any, remote: str) -> Callable[[str], BinaryIO]:
-    """Opens an object of a remote by its MD5; FileNotFoundError where the remote lacks it.
+def cache(repo: Any) -> Place:
+    """DVC's cache."""
+    folder = Path(repo.cache.local_cache_dir)
+
+    def write(file: Path, md5: str) -> None:
+        storage.write_bytes(path := objects.in_cache(folder, md5), file.read_bytes())
+        path.chmod(0o444)  # as DVC has it
+
+    return Place("DVC's cache", lambda md5: open(objects.in_cache(folder, md5), "rb"), write, False)
+
+
+def remote(repo: Any, remote: str) -> Place:
+    """A remote of this project.
 
     Raises ValueError where there is no such remote, or where what its kind needs is not installed.
     """
@@ -53,4 +73,9 @@ def reader(repo: Any, remote: str) -> Callable[[str], BinaryIO]:
         print(
             f"note: DVC takes what {remote} hands out unchecked; set it right with: uv run dvc remote modify {remote} verify true"
         )
-    return lambda md5: odb.fs.open(odb.oid_to_path(md5), "rb")
+    return Place(
+        f"the remote {remote}",
+        lambda md5: odb.fs.open(odb.oid_to_path(md5), "rb"),
+        lambda file, md5: odb.fs.put_file(str(file), odb.oid_to_path(md5)),
+        True,
+    )

@@ -2,7 +2,8 @@
 
     uv run python -m stages.verify sketch                            every file against its hash: the pin's, those in DVC's
                                                                      cache, those in results/
-    uv run python -m stages.verify sketch --remote lab               and what a DVC remote holds: every byte of it is read
+    uv run python -m stages.verify sketch --remote lab               and what a DVC remote holds: every byte of it is read;
+                                                                     with --mend what is damaged or lacking is made good
     uv run python -m stages.verify sketch --evaluate base            the weights give the same errors, evaluated again
     uv run python -m stages.verify sketch --train base --epochs 2    a run (or curve) trained again gives the same losses
 
@@ -17,7 +18,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,11 @@ class Verification:
     """A pinned study that is verified; `broken` collects a sentence for each thing that is not as it should be."""
 
     folder: Path
-    params: Mapping[str, Any]
     broken: list[str] = field(default_factory=list)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return read_params(self.folder / PARAMS)
 
     @property
     def study(self) -> str:
@@ -55,7 +59,7 @@ def verification(name: str) -> Verification:
     if not (folder / pinning.MANIFEST).is_file():
         known = ", ".join(sorted(path.parent.name for path in files.PINNED.glob(f"*/{pinning.MANIFEST}")))
         raise ValueError(f"there is no pinned study {name!r}; use one of: {known or 'none is pinned yet'}")
-    return Verification(folder=folder, params=read_params(folder / PARAMS))
+    return Verification(folder=folder)
 
 
 @contextmanager
@@ -68,9 +72,11 @@ def progress(title: str, total: int | None = None) -> Iterator[Callable[[int], N
 # Hashes
 
 
-def verify_hashes(found: Verification, remote: str | None) -> None:
+def verify_hashes(found: Verification, remote: str | None, mend: bool) -> None:
     """The pin's files against its manifest, and what DVC holds of the study against dvc.lock and the pin's records."""
-    verify_pin(found)
+    if {PARAMS.name, judgements.LOCK.name} & set(verify_pin(found)):
+        found.say("the rest is not looked at, as nothing says what it should be")
+        return
     records = objects.recorded(found.folder, storage.mapping)
     verify_results(found, records)
     if not (found.folder / judgements.LOCK).exists():
@@ -78,17 +84,19 @@ def verify_hashes(found: Verification, remote: str | None) -> None:
         return
     outs = objects.outs_of(read_params(found.folder / judgements.LOCK), found.study)
     with remotes.opened() as repo:
-        cache = remotes.cache_folder(repo)
-        verify_objects(found, "DVC's cache", outs, objects.in_cache(cache), records, may_lack=True)
-        if remote is not None:
-            verify_objects(found, f"the remote {remote}", outs, remotes.reader(repo, remote), records, may_lack=False)
+        places = [remotes.cache(repo), *([remotes.remote(repo, remote)] if remote else [])]
+        if mend:
+            mend_objects(found, places, outs, records)
+        for place in places:
+            report_objects(found, place, look(found, place, outs, records))
 
 
-def verify_pin(found: Verification) -> None:
+def verify_pin(found: Verification) -> list[str]:
+    """The pin's files against its manifest, and this against Git. Returns the names of those that differ."""
     manifest = storage.mapping(found.folder / pinning.MANIFEST)
     if not manifest:
         found.broken.append(f"{found.folder / pinning.MANIFEST} is damaged; restore it from Git")
-        return
+        return [PARAMS.name]
     changed = judgements.changed_files(found.folder)
     for name in changed:
         path = found.folder / name
@@ -102,6 +110,7 @@ def verify_pin(found: Verification) -> None:
             )
     size = sum((found.folder / name).stat().st_size for name in manifest if (found.folder / name).is_file())
     found.say(f"{found.folder}: {len(manifest)} files, {size / 1e6:,.1f} MB, {'not ' * bool(changed)}those of the manifest")
+    return changed
 
 
 def verify_results(found: Verification, records: Mapping[str, str]) -> None:
@@ -133,29 +142,49 @@ def _stage_of(name: str) -> str:
     return "-".join(parts[:2]) if parts[0] in ("train", "evaluate", "converge") else parts[0]
 
 
-def verify_objects(
-    found: Verification,
-    place: str,
-    outs: list[objects.Stored],
-    reader: Callable[[str], Any],
-    records: Mapping[str, str],
-    may_lack: bool,
-) -> None:
-    """`may_lack`: a place that need not hold everything, as the cache of someone who has pulled nothing."""
-    with progress(place) as tell:
-        held = objects.look(outs, reader, records, found.study, tell)
-    found.broken += [f"{name} is damaged in {place}; {_remedy(may_lack)}" for name in held.damaged]
-    if not may_lack:
-        found.broken += [f"{place} lacks {name}; whoever has it pushes it: uv run dvc push" for name in held.lacking]
+def look(found: Verification, place: remotes.Place, outs: list[objects.Stored], records: Mapping[str, str]) -> objects.Found:
+    with progress(place.name) as tell:
+        return objects.look(outs, place.read, records, found.study, tell)
+
+
+def report_objects(found: Verification, place: remotes.Place, held: objects.Found) -> None:
+    command = f"uv run python -m stages.verify {found.folder.name} --remote NAME --mend"
+    remedy = f"with a right copy in the cache or in a remote: {command}"
+    found.broken += [f"{one} is damaged in {place.name}; {remedy}" for one in held.damaged]
+    found.broken += [f"{place.name} lacks {one}; {remedy}" for one in held.lacking if place.whole]
     lacking = f", {len(held.lacking)} are not here" if held.lacking else ""
     damaged = f"{len(held.damaged) or 'none'} damaged"
-    found.say(f"{place}: {held.read} files and lists of files read, {held.size / 1e6:,.1f} MB, {damaged}{lacking}")
+    found.say(f"{place.name}: {held.read} files and lists of files read, {held.size / 1e6:,.1f} MB, {damaged}{lacking}")
 
 
-def _remedy(cache: bool) -> str:
-    if cache:
-        return "remove that object from the cache and bring it back: uv run dvc pull"
-    return "remove that object there, and whoever has it pushes it again: uv run dvc push"
+def mend_objects(
+    found: Verification, places: list[remotes.Place], outs: list[objects.Stored], records: Mapping[str, str]
+) -> None:
+    """Put a right copy in the place of what is damaged or lacking, from the working area or another place: `dvc push` takes for
+    right whatever has the right name, and for complete every folder whose list is there."""
+    for place in places:
+        for _ in range(2):  # a list that was mended names more files
+            held = look(found, place, outs, records)
+            wrong = [*held.damaged, *(held.lacking if place.whole else ())]
+            for one in wrong:
+                if (content := _right_copy(one, [other for other in places if other is not place])) is None:
+                    continue
+                with tempfile.NamedTemporaryFile() as copy:
+                    copy.write(content)
+                    copy.flush()
+                    place.write(Path(copy.name), one.md5)
+                found.say(f"mended in {place.name}: {one}")
+
+
+def _right_copy(one: objects.Stored, places: list[remotes.Place]) -> bytes | None:
+    with suppress(OSError):
+        if one.is_content(content := Path(one.name).read_bytes()):
+            return content
+    for place in places:
+        with suppress(OSError), place.read(one.md5) as file:
+            if one.is_content(content := file.read()):
+                return content
+    return None
 
 
 # Evaluated again, trained again
@@ -207,11 +236,11 @@ def weights_of(found: Verification, run: str, seed: int) -> Path | None:
     if (found.folder / judgements.LOCK).exists():
         outs = objects.outs_of(read_params(found.folder / judgements.LOCK), found.study)
         with remotes.opened() as repo:
-            cache = remotes.cache_folder(repo) / "files" / "md5"
+            cache = Path(repo.cache.local_cache_dir)
             for folder in (one for one in outs if one.name == f"results/{found.study}/train/{run}"):
-                listing = cache / folder.md5[:2] / folder.md5[2:]
+                listing = objects.in_cache(cache, folder.md5)
                 known = objects.files_in(folder, listing.read_bytes(), {}, found.study) if listing.is_file() else []
-                places += [cache / one.md5[:2] / one.md5[2:] for one in known if one.name == f"results/{found.study}/{name}"]
+                places += [objects.in_cache(cache, one.md5) for one in known if one.name == f"results/{found.study}/{name}"]
     there = [place for place in places if place.is_file()]
     if there and not any(storage.sha256(place) == wanted for place in there):
         found.broken.append(f"{there[0]} is not the weights that train-{run} wrote")
@@ -354,6 +383,7 @@ def main() -> None:
     parser.add_argument("name", help="of the pinned study")
     depth = parser.add_mutually_exclusive_group()
     depth.add_argument("--remote", metavar="NAME", help="read and compare what this DVC remote holds, too")
+    parser.add_argument("--mend", action="store_true", help="put right copies in the place of damaged and lacking ones")
     depth.add_argument("--evaluate", metavar="RUN", help="evaluate the networks of a run again")
     depth.add_argument("--train", metavar="RUN", help="train a seed of a run or curve again")
     parser.add_argument("--seed", type=int, help="this seed: all, or the first, if not given")
@@ -366,7 +396,7 @@ def main() -> None:
         elif given.train:
             verify_losses(found, given.train, given.seed, given.epochs)
         else:
-            verify_hashes(found, given.remote)
+            verify_hashes(found, given.remote, given.mend)
     except (ValueError, OSError) as problem:
         sys.exit(f"verify: {' '.join(str(problem).split())}")
     except KeyboardInterrupt:

@@ -27,15 +27,23 @@ class Stored:
     md5: str
     sha256: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.name} (the list of its files)" if self.md5.endswith(FOLDER) else self.name
+
+    def is_content(self, content: bytes) -> bool:
+        """Whether these bytes are what is stored."""
+        same = hashlib.md5(content, usedforsecurity=False).hexdigest() == self.md5.removesuffix(FOLDER)
+        return same and self.sha256 in ("", hashlib.sha256(content).hexdigest())
+
 
 @dataclass(kw_only=True, slots=True)
 class Found:
-    """What one place holds: how many objects and bytes were read, names of what it lacks, names of what is damaged there."""
+    """What one place holds: how many objects and bytes were read, what it lacks, and what is damaged there."""
 
     read: int = 0
     size: int = 0
-    lacking: list[str] = field(default_factory=list)
-    damaged: list[str] = field(default_factory=list)
+    lacking: list[Stored] = field(default_factory=list)
+    damaged: list[Stored] = field(default_factory=list)
 
 
 def outs_of(lock: Mapping[str, Any], study: str) -> list[Stored]:
@@ -53,7 +61,7 @@ def recorded(folder: Path, read: Callable[[Path], Mapping[str, Any]]) -> dict[st
 
 def files_in(folder: Stored, listing: bytes, records: Mapping[str, str], study: str) -> list[Stored]:
     """The files that a folder's object lists. Raises ValueError where it is not the list that it should be."""
-    if hashlib.md5(listing, usedforsecurity=False).hexdigest() + FOLDER != folder.md5:
+    if not folder.is_content(listing):
         raise ValueError("its list of files is damaged")
     names = {f"{folder.name}/{one['relpath']}": one["md5"] for one in json.loads(listing)}
     return [Stored(name, md5, records.get(name.removeprefix(f"results/{study}/"), "")) for name, md5 in names.items()]
@@ -89,19 +97,19 @@ def look(
         files = [one for one in outs if not one.md5.endswith(FOLDER)]
         for folder, listing in pool.map(whole, [one for one in outs if one.md5.endswith(FOLDER)]):
             if listing is None:
-                found.lacking.append(f"{folder.name} (the list of its files)")
+                found.lacking.append(folder)
                 continue
             try:
                 files += files_in(folder, listing, records, study)
                 found.read, found.size = found.read + 1, found.size + len(listing)
             except (ValueError, KeyError, TypeError):
-                found.damaged.append(f"{folder.name} (the list of its files)")
+                found.damaged.append(folder)
         for one, size, same in pool.map(compared, files):
             if size is None:
-                found.lacking.append(one.name)
+                found.lacking.append(one)
                 continue
             found.read, found.size = found.read + 1, found.size + size
-            found.damaged += [] if same else [one.name]
+            found.damaged += [] if same else [one]
     return found
 
 
@@ -129,6 +137,6 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
         yield chunk
 
 
-def in_cache(cache: Path) -> Callable[[str], BinaryIO]:
-    """A reader of DVC's cache, or of a remote that is a directory; `cache` is the folder that holds `files/`."""
-    return lambda md5: open(cache / "files" / "md5" / md5[:2] / md5[2:], "rb")
+def in_cache(cache: Path, md5: str) -> Path:
+    """Where an object lies in DVC's cache; `cache` is the folder that holds `files/`."""
+    return cache / "files" / "md5" / md5[:2] / md5[2:]

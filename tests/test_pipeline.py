@@ -127,6 +127,8 @@ def test_imports_go_one_way() -> None:
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             wrong = {name.split(".")[0] for name in names} & forbidden[package]
+            if path == ROOT / "stages/remotes.py":  # which asks DVC what remotes hold, and which no stage imports
+                wrong -= {"dvc"}
             assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
 
 
