@@ -20,7 +20,7 @@ from safetensors.numpy import load_file
 
 from dashboard import pictures, reading
 from dashboard.reading import Study, hash_of
-from study import in_numpy
+from study import in_numpy, storage
 from study.data.rescaling import FilterSettings, rescale
 from study.measuring.blocks import Rows
 from study.sources.decoding import rgb
@@ -152,7 +152,8 @@ def patch_of(picture: np.ndarray, study: Study) -> np.ndarray:
     mean = np.load(path, allow_pickle=False)
     size, crop = len(mean), int(network_of(study).settings.get("crop", 224))
     edge = (size - crop) // 2
-    how = FilterSettings(**reading.dictionary_of(study, "prepare/packed.json")["filter"])
+    packed = pictures.packed_folder(study)
+    how = FilterSettings(**storage.read_json(packed / "index.json" if packed else study.folder / "prepare/packed.json")["filter"])
     rescaled = rescale(picture, size, how)
     return np.asarray((rescaled - mean)[edge : edge + crop, edge : edge + crop], dtype=np.float32)
 

@@ -205,12 +205,16 @@ def test_a_diverged_training_is_not_pinned_though_its_record_knows_it(kept: Path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "sentence"), [("a/b", "pin: give a name of letters"), ("kept", "exists already; choose another")]
-)
-def test_a_wrong_name_gets_one_sentence(kept: Path, name: str, sentence: str) -> None:
-    failed = run(sys.executable, "-m", "stages.pin", name, cwd=kept, check=False)
-    assert failed.returncode == 1 and sentence in failed.stderr and len(failed.stderr.splitlines()) == 1
+def test_a_name_that_is_taken_gets_one_sentence(kept: Path) -> None:
+    with in_folder(kept), pytest.raises(ValueError, match="pinned/kept exists already; choose another name, or remove it with"):
+        pin.pin("kept")
+
+
+@pytest.mark.parametrize("arguments", [["a/b"], [], ["one", "two"], ["-x"]])
+def test_a_wrong_name_gets_one_sentence(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["pin", *arguments])
+    with pytest.raises(SystemExit, match="^pin: give a name of letters"):
+        pin.main()
 
 
 # A byte flipped

@@ -109,7 +109,6 @@ def test_what_other_stages_read_holds_no_time(miniature: Path) -> None:
     [
         (("stages.train", "nosuch"), "train: 'nosuch' is not in params.yaml; use one of: base"),
         pytest.param(("stages.converge",), "converge: give one name, and not 0; use one of: relu, tanh", marks=pytest.mark.slow),
-        pytest.param(("stages.pin", "a/b"), "pin: give a name of letters", marks=pytest.mark.slow),
     ],
 )
 def test_a_wrong_name_gets_one_sentence(own_pictures: Path, command: tuple[str, ...], sentence: str) -> None:
