@@ -9,6 +9,7 @@ import contextlib
 import functools
 import http.server
 import os
+import shlex
 import shutil
 import socket
 import ssl
@@ -70,6 +71,12 @@ class Ssh:
 
     def address(self, folder: Path) -> str:
         return f"ssh://127.0.0.1:{self.port}{folder}"
+
+    def ask(self, *command: str) -> list[str]:
+        """Lines that a command prints there."""
+        options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
+        asked = ["ssh", "-p", str(self.port), "-i", str(self.writer), *options, "127.0.0.1", shlex.join(command)]
+        return subprocess.run(asked, check=True, capture_output=True, text=True, timeout=60).stdout.splitlines()
 
 
 @contextlib.contextmanager
@@ -143,13 +150,16 @@ class S3:
     writer: tuple[str, str]
     reader: tuple[str, str]
 
-    def client(self, keys: tuple[str, str] | None = None) -> object:
+    def held(self) -> list[str]:
+        """The names of all objects of the bucket."""
         import boto3
 
-        key, secret = keys or self.writer
-        return boto3.client(
+        key, secret = self.writer
+        client = boto3.client(
             "s3", endpoint_url=self.address, region_name="us-east-1", aws_access_key_id=key, aws_secret_access_key=secret
         )
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
+        return [one["Key"] for page in pages for one in page.get("Contents", ())]
 
 
 READS = ["s3:Get*", "s3:List*", "s3:Head*"]
@@ -183,6 +193,10 @@ def s3_server() -> Iterator[S3]:
         yield S3(address, bucket, keys["writer"], keys["reader"])
 
 
+TRUSTED: str | None = None  # a certificate that `read` trusts besides those that everybody does
+
+
 def read(address: str) -> bytes:
-    with urllib.request.urlopen(address, timeout=20) as answer:
+    trusted = ssl.create_default_context(cafile=TRUSTED) if address.startswith("https") else None
+    with urllib.request.urlopen(address, timeout=20, context=trusted) as answer:
         return bytes(answer.read())

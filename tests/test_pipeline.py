@@ -171,7 +171,8 @@ def test_the_readme_names_files_that_are_there() -> None:
 def test_the_lock_has_the_pins() -> None:
     """requirements.lock, for those who install with pip, is of the versions that pyproject.toml names, without addresses."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = [*project["project"]["dependencies"], *(pin for group in project["dependency-groups"].values() for pin in group)]
+    groups = (project["dependency-groups"][name] for name in project["tool"]["uv"]["default-groups"])
+    wanted = [*project["project"]["dependencies"], *(pin for group in groups for pin in group)]
     lock = (ROOT / "requirements.lock").read_text().lower()
     for pin in wanted:
         name, _, version = pin.lower().partition("==")
