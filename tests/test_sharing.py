@@ -19,11 +19,12 @@ import pytest
 from dashboard import reading, verdicts
 from stages import verify
 from stages.settings import read_params
-from study import objects
+from study import objects, storage
 from study.judging.verdicts import WITHHELD
 from tests import servers
 from tests.project import ENVIRONMENT, ROOT, dvc, run
 from tests.test_chain import in_folder
+from tests.test_dashboard import opened, told
 from tests.test_pin import kept  # noqa: F401  a fixture
 
 WEIGHTS = "results/miniature/train/base/seed-1/weights.safetensors"
@@ -241,6 +242,51 @@ def test_a_pull_whose_connection_ends_is_taken_up(kept: Path, tmp_path: Path) ->
         found = verify.verification("kept")
         verify.verify_hashes(found, None, False)
     assert found.broken == [] and (reader / WEIGHTS).read_bytes() == (kept / WEIGHTS).read_bytes()
+
+
+# Taken from others
+
+
+def test_what_differs_between_two_protocols_is_named(tmp_path: Path) -> None:
+    told = {"block": {"seeds": 5, "smallest_effect": 0.01}, "family": {"alpha": 0.03}, "sha256": "a"}
+    code = {**told, "sha256": "b"}
+    fewer = {**told, "block": {"seeds": 3, "smallest_effect": 0.01}, "sha256": "c"}
+    one, other, old = (reading.Study(folder=tmp_path / name, pinned=True) for name in ("one", "other", "old"))
+    storage.write_json(one.folder / "judge/protocol.json", {"same": told, "code": told, "fewer": told, "mine": told})
+    storage.write_json(other.folder / "judge/protocol.json", {"same": told, "code": code, "fewer": fewer, "theirs": told})
+    assert verdicts.tested_otherwise(one, other) == {
+        "code": "the code that measures or tests it, or the paper's number",
+        "fewer": "seeds: 5 and 3",
+    }
+    assert verdicts.tested_otherwise(one, old) is None
+
+
+@pytest.mark.slow
+def test_anothers_pin_stands_beside_ours_and_a_revision_beside_today(kept: Path, tmp_path: Path) -> None:  # noqa: F811
+    """Imported from another repository, with its commit and its own verdicts, and a word that its protocol is another."""
+    ours = cloned(kept, tmp_path / "ours")
+    protocol = ours / "protocol.yaml"
+    protocol.write_text(protocol.read_text().replace("sketch: {smallest_effect: 0.05}", "sketch: {smallest_effect: 0.001}"))
+    (ours / "pinned/kept/README.md").write_text("A revision later.")
+    run("git", "commit", "-qam", "another protocol", cwd=ours)
+    dvc("import", str(kept), "pinned/kept", "-o", "pinned/theirs", cwd=ours)
+    dvc("get", ".", "pinned/kept", "--rev", "HEAD~1", "-o", "pinned/before", cwd=ours)
+    assert run("git", "rev-parse", "HEAD", cwd=ours).stdout != run("git", "rev-parse", "HEAD", cwd=kept).stdout
+    commit = run("git", "rev-parse", "HEAD", cwd=kept).stdout[:7]
+    with in_folder(ours):
+        for name in ("theirs", "before"):
+            found = verify.verification(name)
+            verify.verify_hashes(found, None, False)
+            assert found.broken == []
+        by_name = {study.address: study for study in reading.studies(Path())}
+        theirs = by_name["pinned/theirs"]
+        assert reading.origin(theirs) == f"{kept} at {commit}" and reading.origin(by_name["pinned/before"]) == ""
+        assert verdicts.claims(theirs)["verdict"].tolist() == verdicts.claims(by_name["pinned/before"])["verdict"].tolist()
+        assert not (verdicts.claims(theirs)["verdict"] == WITHHELD).any() and verdicts.another_protocol(theirs)
+        page = opened("compare", a="pinned/theirs", b="pinned/before")
+        said = told(page).replace("\\", "")
+    assert f"Taken from {kept} at {commit}. Its verdicts were given by another protocol than the one here." in said
+    assert "Of 81 claims 0 have another verdict" in said
 
 
 # What is in Git
