@@ -130,17 +130,10 @@ def add_cards(settings: StudySettings, params: Mapping[str, Any], made: Judged, 
         raise ValueError(f"{settings.packed} does not hold the pictures of the study; make them with: uv run dvc repro prepare")
     shutil.copyfile(settings.packed / pinning.MEAN, folder / pinning.MEAN)
     name, network, summary = folder.name, pinning.network_of(params), report.summary(made.rows)
-    storage.write_bytes(folder / pinning.CARD, pinning.card(name, settings.results, summary, _commands(name)).encode())
+    to_go_on = f"cp {files.PINNED / name / PARAMS} {files.PINNED / name / LOCK} . && uv run dvc pull"
+    storage.write_bytes(folder / pinning.CARD, pinning.card(name, settings.results, summary, to_go_on).encode())
     if (folder / network / pinning.WEIGHTS).exists():
         storage.write_bytes(folder / pinning.MODEL_CARD, pinning.model_card(name, settings.results, network).encode())
-
-
-def _commands(name: str) -> str:
-    return (
-        f"To look at it: `uv run python -m streamlit run dashboard/app.py`, study `pinned/{name}`. To check it: "
-        f"`uv run python -m stages.verify {name}`. To go on with it, with the weights of all seeds from a DVC remote\n"
-        f"(docs/sharing.md):\n\n    cp pinned/{name}/params.yaml pinned/{name}/dvc.lock . && uv run dvc pull\n"
-    )
 
 
 def pin(name: str) -> list[str]:

@@ -12,8 +12,10 @@ Weights and features stay in DVC's cache and remotes; dvc.lock has their hashes.
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -82,59 +84,74 @@ def licence(source: Mapping[str, Any]) -> str:
     return next((said for known, said in LICENCES.items() if kind.startswith(known) or title == known), UNKNOWN)
 
 
-def card(name: str, results: Path, summary: str, lines: str) -> str:
-    """The card of a pin, in Markdown: what, how, on what, the licence of its pictures, its limits. `lines` are for getting the
-    rest of it; `summary` is what came out."""
+def card(name: str, results: Path, summary: str, to_go_on: str) -> str:
+    """The card of a pin, in Markdown: what, how, on what, the licence of its pictures, its limits. `summary` is what came out,
+    `to_go_on` a command."""
     judged = storage.mapping(results / "judge/provenance.json")
     source, packed = (storage.mapping(results / name) for name in ("download/source.json", "prepare/packed.json"))
     runs, machines, commits = _trained(results)
-    return f"""# {name}
-
-The study `{results.name}` of *ImageNet Classification with Deep Convolutional Neural Networks* (Krizhevsky, Sutskever and Hinton,
-NIPS 2012), run to its end and kept. {summary}
-
-- **What**: [the report on one page](judge/report.md), [all claims](judge/claims.md), [what would decide the open
-  ones](judge/open.md). Tables are CSV, numbers JSON, arrays `.npy` and `.npz`; `study/files.py` lists them.
-- **How**: {runs}. Trained at {commits}, judged at {str(judged.get("commit"))[:10]} by `protocol.yaml`, as `judge/protocol.json`
-  has it. Settings are in `params.yaml`, what was read and written in `dvc.lock`, what ran where and when in `provenance/`.
-- **On what**: {_pictures(source, packed)}. Machine: {machines}.
-- **Licence**: of the pictures: {licence(source)} No picture is kept here; neighbours are numbers of pictures. Everything else
-  is under the project's licence, MIT.
-- **Limits**: {_limits(source, packed)}
-
-{lines}
-"""
+    opening = (
+        f"The study `{results.name}` of *ImageNet Classification with Deep Convolutional Neural Networks* (Krizhevsky, Sutskever "
+        f"and Hinton, NIPS 2012), run to its end and kept. {summary}"
+    )
+    points = {
+        "What": "[the report on one page](judge/report.md), [all claims](judge/claims.md), [what would decide the open "
+        "ones](judge/open.md). Tables are CSV, numbers JSON, arrays `.npy` and `.npz`; `study/files.py` lists them.",
+        "How": f"{runs}. Trained at commit {commits}, judged at {str(judged.get('commit'))[:10]}; how each claim was tested is "
+        "in `judge/protocol.json`. Settings are in `params.yaml`, what was read and written in `dvc.lock`, what ran where and when "
+        "in `provenance/`.",
+        "On what": f"{_pictures(source, packed)}. Machine: {machines}.",
+        "Licence": f"of the pictures: {licence(source)} No picture is kept here; neighbours are numbers of pictures. Everything "
+        "else is under the project's licence, MIT.",
+        "Limits": _limits(source, packed),
+    }
+    end = (
+        f"To look at it: `uv run python -m streamlit run dashboard/app.py`, study `pinned/{name}`. To check it: "
+        f"`uv run python -m stages.verify {name}`. To go on with it, with the weights of all seeds from a DVC remote "
+        "(`docs/sharing.md`):"
+    )
+    return _written(name, opening, points, end, to_go_on)
 
 
 def model_card(name: str, results: Path, network: str) -> str:
     """The card of the network whose weights are pinned, in Markdown."""
-    run = PurePosixPath(network).parts[1]
+    run, model = PurePosixPath(network).parts[1:3]
     record, source = (storage.mapping(results / path) for path in (f"provenance/train-{run}.json", "download/source.json"))
     packed, evaluated = (storage.mapping(results / path) for path in ("prepare/packed.json", f"evaluate/{run}/metrics.json"))
-    counts = evaluated.get("models", {}).get(PurePosixPath(network).name, {}).get("ten_patches", {})
-    pictures, classes = evaluated.get("pictures", 0), packed.get("classes", [])
+    counts, pictures = evaluated.get("models", {}).get(model, {}).get("ten_patches", {}), evaluated.get("pictures", 0)
     errors = ", ".join(
-        f"{top} {counts[f'{key}_wrong'] / pictures:.1%}"
-        for top, key in (("top-1", "top1"), ("top-5", "top5"))
-        if counts and pictures
+        f"{top} {counts[f'top{top[-1]}_wrong'] / pictures:.1%}" for top in ("top-1", "top-5") if counts and pictures
     )
     parameters = storage.mapping(results / f"train/{run}/metrics.json").get("parameters", 0)
-    settings, epochs = record.get("run", {}), record.get("run", {}).get("learning", {}).get("epochs")
-    named = ", ".join(map(str, packed.get("class_names") or classes))
-    return f"""# Model card: `{network}` of {name}
+    settings, classes = record.get("run", {}), packed.get("class_names") or packed.get("classes") or []
+    layers = settings.get("network", {})
+    named = ", ".join(map(str, classes[:200])) + ", ..." * (len(classes) > 200)
+    opening = f"The network of run `{run}`, {model.replace('-', ' ')}, of the pinned study `{name}`: `{network}/{WEIGHTS}`."
+    points = {
+        "Model": f"{layers.get('architecture', 'alexnet')}, {parameters:,} parameters, float32, in safetensors. "
+        "`study/training/run.py` and, in numpy alone, `study/in_numpy.py` load it.",
+        "Input": f"the RGB bytes of a picture rescaled and cropped to {packed.get('size')} pixels, of that the central "
+        f"{layers.get('crop')}, minus `mean.npy` at the same place.",
+        "Output": f"logits of {len(classes)} classes: {named}.",
+        "Trained on": f"{_pictures(source, packed)}; recipe `{settings.get('recipe')}`, "
+        f"{settings.get('learning', {}).get('epochs')} epochs. SHA-256 of the packed set: {record.get('data_sha256')}.",
+        "Errors": f"on its {pictures:,} test pictures, ten patches: {errors or 'not evaluated'}. Other pictures are another "
+        "question.",
+        "Meant for": "showing what the study found, and being evaluated again: "
+        f"`uv run python -m stages.verify {name} --evaluate {run}`.",
+        "Not meant for": "decisions about people, or anything that matters. It answers one of its classes whatever it is shown, "
+        "and what its pictures lack or have too much of, it has learned.",
+        "Licence": f"of the pictures: {licence(source)}",
+    }
+    return _written(f"Model card: {name}", opening, points)
 
-- **Model**: {settings.get("network", {}).get("architecture", "alexnet")}, {parameters:,} parameters, float32, in safetensors:
-  `{network}/{WEIGHTS}`. `study/training/run.py` and, in numpy alone, `study/in_numpy.py` load it.
-- **Input**: the RGB bytes of a picture rescaled and cropped to {packed.get("size")} pixels, of that the central
-  {settings.get("network", {}).get("crop")}, minus `mean.npy` at the same place. **Output**: logits of {len(classes)} classes.
-- **Trained on**: {_pictures(source, packed)}; recipe `{settings.get("recipe")}`, {epochs} epochs, SHA-256 of the
-  packed set {str(record.get("data_sha256"))[:16]}.
-- **Errors** on its {pictures:,} test pictures, ten patches: {errors or "not evaluated"}. Other pictures are another question.
-- **Meant for**: showing what this study found, and being evaluated again (`python -m stages.verify {name} --evaluate {run}`).
-- **Not meant for**: decisions about people or anything that matters; it knows its {len(classes)} classes and answers one of them
-  whatever it is shown. What its pictures lack or overrepresent, it has learned. {licence(source)}
-- **Classes**: {named if len(named) < 2000 else f"{named[:2000]} ..."}
-"""
+
+def _written(title: str, opening: str, points: Mapping[str, str], end: str = "", command: str = "") -> str:
+    """A card in Markdown, in lines that a terminal holds."""
+    fill = partial(textwrap.fill, width=110, break_long_words=False, break_on_hyphens=False)
+    lines = [f"# {title}", "", fill(opening), ""]
+    lines += [fill(f"- **{what}**: {said}", subsequent_indent="  ") for what, said in points.items()]
+    return "\n".join([*lines, *(["", fill(end), "", f"    {command}"] if end else [])]) + "\n"
 
 
 def _trained(results: Path) -> tuple[str, str, str]:

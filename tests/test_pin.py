@@ -96,7 +96,7 @@ def test_a_pin_is_small_whole_and_says_what_it_is(kept: Path) -> None:
     heavy = {name for name in there if name.endswith(".safetensors") or "features" in name}
     assert heavy == {"train/base/seed-0/weights.safetensors"}
     assert {Path(name).name for name in there if name.endswith((".png", ".jpg"))} == {"kernels.png"}
-    card, model = (pinned / "README.md").read_text(), (pinned / "MODEL_CARD.md").read_text()
+    card, model = (" ".join((pinned / name).read_text().split()) for name in ("README.md", "MODEL_CARD.md"))
     for word in ("What", "How", "On what", "Licence", "Limits", "`base` from 2 seeds", "under its licence, MIT"):
         assert word in card
     errors = json.loads((pinned / "evaluate/base/metrics.json").read_text())["models"]["seed-0"]["ten_patches"]

@@ -311,6 +311,18 @@ def test_every_remote_of_the_project_verifies_what_it_hands_out() -> None:
         assert re.search(r"^\s*verify = true$", section, re.MULTILINE), section
 
 
+def test_the_page_on_sharing_names_what_was_tried() -> None:
+    """Every setting of a remote on the page is one that the tests above set, and every option is one that there is."""
+    page, here = (ROOT / "docs/sharing.md").read_text(), Path(__file__).read_text()
+    settings = re.findall(r"(?:--local|modify) lab (\w+)", page)
+    assert len(set(settings)) >= 5 and [name for name in settings if f'"{name}"' not in here] == []
+    options = set(re.findall(r"stages\.verify my-study.*?(--\w+)(?: \w+)?(?: +(--\w+))?", page))
+    told = run(sys.executable, "-m", "stages.verify", "--help", cwd=ROOT).stdout
+    assert options and all(option in told for pair in options for option in pair if option)
+    said = ("Permission denied", "405", "AccessDenied")
+    assert all(f"`{word}`" in page and f'refusal="{word}"' in here for word in said)
+
+
 def test_the_extras_are_of_the_version_of_dvc_that_is_pinned() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     (pinned,) = project["dependency-groups"]["pipeline"]
