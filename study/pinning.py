@@ -98,8 +98,8 @@ def card(name: str, results: Path, summary: str, to_go_on: str) -> str:
         "What": "[the report on one page](judge/report.md), [all claims](judge/claims.md), [what would decide the open "
         "ones](judge/open.md). Tables are CSV, numbers JSON, arrays `.npy` and `.npz`; `study/files.py` lists them.",
         "How": f"{runs}. Trained at commit {commits}, judged at {str(judged.get('commit'))[:10]}; how each claim was tested is "
-        "in `judge/protocol.json`. Settings are in `params.yaml`, what was read and written in `dvc.lock`, what ran where and when "
-        "in `provenance/`.",
+        "in `judge/protocol.json`. Settings are in `params.yaml`, what was read and written in `dvc.lock`, what ran where and "
+        "when in `provenance/`.",
         "On what": f"{_pictures(source, packed)}. Machine: {machines}.",
         "Licence": f"of the pictures: {licence(source)} No picture is kept here; neighbours are numbers of pictures. Everything "
         "else is under the project's licence, MIT.",
