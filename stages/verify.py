@@ -30,6 +30,7 @@ from stages import judgements, remotes
 from stages.rejudging import BROKEN
 from stages.settings import PARAMS, StudySettings, read_params, resolve
 from study import files, objects, pinning, predictions, storage, strict
+from study.checking import SettingsError
 from study.data.packed import PACKED, damage, read_index
 from study.training import outputs
 
@@ -80,6 +81,8 @@ def verify_hashes(found: Verification, remote: str | None, mend: bool) -> None:
     records = objects.recorded(found.folder, storage.mapping)
     verify_results(found, records)
     if not (found.folder / judgements.LOCK).exists():
+        if remote is not None:
+            raise ValueError(f"{found.folder} was pinned without dvc.lock, so that nothing says what {remote} should hold of it")
         found.say(f"DVC: {found.folder} was pinned without dvc.lock, so that nothing says what DVC should hold of it")
         return
     outs = objects.outs_of(read_params(found.folder / judgements.LOCK), found.study)
@@ -190,6 +193,18 @@ def _right_copy(one: objects.Stored, places: list[remotes.Place]) -> bytes | Non
 # Evaluated again, trained again
 
 
+def settings_of(found: Verification) -> StudySettings:
+    """The settings of the pinned study. Raises ValueError where today's code does not know them any more."""
+    try:
+        return resolve(found.params)
+    except SettingsError as problem:
+        commit = str(storage.mapping(found.folder / "judge/provenance.json").get("commit"))[:10]
+        raise ValueError(
+            f"the settings of {found.folder} are of another version of this project ({problem}); a checkout of commit {commit} "
+            f"knows them: git worktree add ../then {commit}"
+        ) from None
+
+
 def machine_here(found: Verification, settings: StudySettings, stage: str) -> tuple[StudySettings, str]:
     """The settings with a machine that is here, and why bits may differ from those of the record; "" where they may not."""
     import torch
@@ -255,7 +270,7 @@ def verify_errors(found: Verification, run: str, seed: int | None) -> None:
     from study.measuring import again, evaluation
     from study.training.run import load_network
 
-    settings, packed = resolve(found.params), pictures_of(found)
+    settings, packed = settings_of(found), pictures_of(found)
     if run not in settings.runs:
         raise ValueError(f"{run!r} is no run of {found.folder}; use one of: {', '.join(settings.runs)}")
     settings, why = machine_here(found, settings, f"evaluate-{run}")
@@ -305,7 +320,7 @@ def verify_losses(found: Verification, name: str, seed: int | None, epochs: int 
     from study.measuring import again
     from study.training.loop import Interrupted
 
-    settings, packed = resolve(found.params), pictures_of(found)
+    settings, packed = settings_of(found), pictures_of(found)
     known: dict[str, Any] = {**settings.curves, **settings.runs}
     if name not in known:
         raise ValueError(f"{name!r} is no run and no curve of {found.folder}; use one of: {', '.join(known)}")
@@ -389,6 +404,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, help="this seed: all, or the first, if not given")
     parser.add_argument("--epochs", type=int, help="train for so many epochs: to the end if not given")
     given = parser.parse_args()
+    if given.mend and (given.evaluate or given.train):
+        parser.error("--mend goes with hashes: leave --evaluate and --train out")
     try:
         found = verification(given.name)
         if given.evaluate:

@@ -57,7 +57,9 @@ def test_every_file_that_files_py_names_is_there(miniature: Path) -> None:
     names += [f"halve/{file}" for file in ("metrics.json", "divergences.csv")]
     names += [f"cost/{file}" for file in ("metrics.json", "rounds.csv")]
     names += [f"hand_made/{file}" for file in ("metrics.json", "predictions.csv")]
-    names += [f"judge/{file}" for file in ("claims.json", "claims.csv", "claims.md", "report.md", "provenance.json")]
+    names += [
+        f"judge/{file}" for file in ("claims.json", "claims.csv", "claims.md", "report.md", "protocol.json", "provenance.json")
+    ]
     assert [name for name in names if not (results / name).is_file()] == []
 
 
