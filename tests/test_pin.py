@@ -25,21 +25,6 @@ from tests.test_chain import in_folder
 STUDY = Path("results/miniature")
 
 
-@pytest.fixture(scope="session")
-def kept(miniature: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the miniature whose study is pinned as `kept` and committed, with a directory, `lab`, that it was pushed to."""
-    folder = tmp_path_factory.mktemp("pinned") / "project"
-    shutil.copytree(miniature, folder, symlinks=True)
-    made = run(sys.executable, "-m", "stages.pin", "kept", cwd=folder)
-    assert "pinned/kept holds" in made.stdout and "keep it with: git add pinned/kept dvc.lock" in made.stdout
-    run("git", "add", "-A", cwd=folder)
-    run("git", "commit", "-qm", "its pin", cwd=folder)
-    dvc("remote", "add", "--local", "lab", str(folder.with_name("lab")), cwd=folder)
-    dvc("remote", "modify", "--local", "lab", "verify", "true", cwd=folder)
-    dvc("push", "-r", "lab", cwd=folder)
-    return folder
-
-
 @contextmanager
 def flipped(path: Path) -> Iterator[None]:
     """One bit in the middle of a file, which may be read-only as DVC's objects are, and back."""

@@ -25,7 +25,6 @@ from tests import servers
 from tests.project import ENVIRONMENT, ROOT, dvc, run
 from tests.test_chain import in_folder
 from tests.test_dashboard import opened, told
-from tests.test_pin import kept  # noqa: F401  a fixture
 
 WEIGHTS = "results/miniature/train/base/seed-1/weights.safetensors"
 
@@ -124,7 +123,7 @@ def cloned(project: Path, folder: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_pushed_pulled_verified_and_shown(kept: Path, remote: Remote, tmp_path: Path) -> None:  # noqa: F811
+def test_pushed_pulled_verified_and_shown(kept: Path, remote: Remote, tmp_path: Path) -> None:
     writer, reader = cloned(kept, tmp_path / "writer"), cloned(kept, tmp_path / "reader")
     shutil.rmtree(writer / ".dvc/cache", ignore_errors=True)
     shutil.copytree(kept / ".dvc/cache", writer / ".dvc/cache", symlinks=True)
@@ -178,7 +177,7 @@ def push_as_reader(reader: Path, directory: Path | None) -> subprocess.Completed
 
 
 @pytest.mark.slow
-def test_a_push_that_was_killed_is_taken_up(kept: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_push_that_was_killed_is_taken_up(kept: Path, tmp_path: Path) -> None:
     writer = cloned(kept, tmp_path / "writer")
     shutil.copytree(kept / ".dvc/cache", writer / ".dvc/cache", symlinks=True)
     whole = every_object(kept)
@@ -228,7 +227,7 @@ class EndsMidway(servers.OnlyReads):
 
 
 @pytest.mark.slow
-def test_a_pull_whose_connection_ends_is_taken_up(kept: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_pull_whose_connection_ends_is_taken_up(kept: Path, tmp_path: Path) -> None:
     """What is cut off is not taken for whole, and the next pull brings what is lacking."""
     reader = cloned(kept, tmp_path / "reader")
     EndsMidway.left, EndsMidway.mended = 12, False
@@ -262,7 +261,7 @@ def test_what_differs_between_two_protocols_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_anothers_pin_stands_beside_ours_and_a_revision_beside_today(kept: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_anothers_pin_stands_beside_ours_and_a_revision_beside_today(kept: Path, tmp_path: Path) -> None:
     """Imported from another repository, with its commit and its own verdicts, and a word that its protocol is another."""
     ours = cloned(kept, tmp_path / "ours")
     protocol = ours / "protocol.yaml"
