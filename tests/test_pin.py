@@ -8,16 +8,18 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from dashboard import query
 from dashboard.reading import Study
 from stages import pin, verify
 from stages.settings import load, read_params
-from study import objects, pinning, storage
+from study import machine, objects, pinning, provenance, storage
 from study.measuring import again
 from tests.project import dvc, run
 from tests.test_chain import in_folder
@@ -391,6 +393,31 @@ def test_other_losses_are_a_fault_here_and_a_question_of_spread_elsewhere(kept: 
     assert here.broken == ["base seed 0 has other losses on the same machine and versions, from epoch 1 on"]
     said = capsys.readouterr().out
     assert elsewhere.broken == [] and "other bits (torch is" in said and "statistically the same" in said
+
+
+def test_another_machine_is_told_by_what_decides_the_bits(tmp_path: Path) -> None:
+    """The same machine and versions, then another of each; a GPU that is not here is replaced by the CPU."""
+    found, settings = verify.Verification(folder=tmp_path), load()
+    capability = machine.capability([torch.device("cpu")])
+    then = {"versions": provenance.environment()["versions"], "capability": [capability]}
+
+    def why(stage: str = "train-base", declared: dict | None = None, **other: object) -> str:
+        storage.write_json(tmp_path / "provenance/train-base.json", then | other)
+        storage.write_json(tmp_path / "provenance/evaluate-base.json", {"versions": then["versions"]})
+        here = replace(settings, machine=replace(settings.machine, **(declared or {})))
+        used, said = verify.machine_here(found, here, stage)
+        assert used.machine.devices == ("cpu",) and used.machine.replicas == 1
+        return said
+
+    assert why() == why("evaluate-base") == ""
+    assert why(capability=["a pocket calculator"]) == f"the processor has {capability} and was a pocket calculator"
+    assert "and was a pocket calculator" in why("evaluate-base", capability=["a pocket calculator"])
+    assert (
+        why(versions={**then["versions"], "torch": "1.0"}) == f"torch is {torch.__version__.partition('+')[0]} here and was 1.0"
+    )
+    assert why(declared={"replicas": 4}) == "one process does what several did"
+    if not torch.cuda.is_available():
+        assert why(declared={"devices": ("cuda:0",)}) == "cuda:0 is not here, so the CPU is used"
 
 
 def test_elsewhere_a_loss_must_lie_where_one_more_seed_would() -> None:
