@@ -76,10 +76,8 @@ def _refusal(width: int, height: int) -> str | None:
 
 def lacking(study: Study) -> str:
     """What is missing here for naming a picture of one's own, in one sentence; empty where nothing is."""
-    if pictures.packed_folder(study) is None:
+    if _mean(study) is None:
         return "Your own picture needs this study's mean picture; `uv run dvc repro prepare` makes it."
-    if not (study.folder / STORED).is_file():
-        return f"The features of the training pictures are not here; {BRING}"
     if not _weights(study)[0].is_file():
         return f"The weights that made the features are not here; {BRING}"
     return ""
@@ -87,7 +85,8 @@ def lacking(study: Study) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What the network makes of a picture: probabilities (classes,), and rows and distances of the nearest training pictures."""
+    """What the network makes of a picture: probabilities (classes,), and rows and distances of the nearest training pictures,
+    none of them where the features are not here, as in a clone that has a pinned study alone."""
 
     probabilities: np.ndarray
     rows: np.ndarray
@@ -104,7 +103,8 @@ def answer(picture: np.ndarray, study: Study, k: int) -> Answer | str:
     try:
         network, patch = network_of(study), patch_of(picture, study)
         hidden = network.hidden(network.layers(patch)["pool5"])
-        rows, distances = nearest(hidden, study, k)
+        here = (study.folder / STORED).is_file()
+        rows, distances = nearest(hidden, study, k) if here else (np.empty(0, dtype=np.int64), np.empty(0))
     except (OSError, ValueError, KeyError):
         return "The weights or the features cannot be read; `uv run dvc repro` makes them again."
     return Answer(probabilities=in_numpy.softmax(network.logits(hidden)), rows=rows, distances=distances)
@@ -144,17 +144,25 @@ def nearest_to_stored(study: Study, split: str, row: int, k: int) -> list[tuple[
 def patch_of(picture: np.ndarray, study: Study) -> np.ndarray:
     """The central patch that the network sees of a picture, float32 (crop, crop, RGB) minus the mean at the same place.
 
-    As study/data/feeding.py prepares a test picture. Raises OSError or ValueError where the packed set is not here.
+    As study/data/feeding.py prepares a test picture. Raises OSError or ValueError where the mean picture is not here.
     """
-    packed = pictures.packed_folder(study)
-    if packed is None:
-        raise ValueError("the packed pictures are not here")
-    mean = np.load(packed / "mean.npy", allow_pickle=False)
+    path = _mean(study)
+    if path is None:
+        raise ValueError("the mean picture is not here")
+    mean = np.load(path, allow_pickle=False)
     size, crop = len(mean), int(network_of(study).settings.get("crop", 224))
     edge = (size - crop) // 2
-    how = FilterSettings(**storage.read_json(packed / "index.json")["filter"])
+    packed = pictures.packed_folder(study)
+    how = FilterSettings(**storage.read_json(packed / "index.json" if packed else study.folder / "prepare/packed.json")["filter"])
     rescaled = rescale(picture, size, how)
     return np.asarray((rescaled - mean)[edge : edge + crop, edge : edge + crop], dtype=np.float32)
+
+
+def _mean(study: Study) -> Path | None:
+    """The mean training picture: of the packed set, or the one that is pinned; None where neither is here."""
+    packed = pictures.packed_folder(study)
+    path = packed / "mean.npy" if packed else study.folder / "mean.npy"
+    return path if path.is_file() else None
 
 
 def network_of(study: Study) -> in_numpy.Network:

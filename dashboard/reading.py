@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -33,6 +34,16 @@ class Study:
     @property
     def address(self) -> str:
         return f"{'pinned' if self.pinned else 'results'}/{self.folder.name}"
+
+
+def origin(study: Study) -> str:
+    """Of a pinned study that `dvc import` took from another repository: its address and commit; empty for one of ours."""
+    try:
+        text = study.folder.with_name(f"{study.folder.name}.dvc").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
+    found = {key: value.strip("'\" ") for key, value in re.findall(r"^\s*(url|rev_lock):\s*(\S+)\s*$", text, re.MULTILINE)}
+    return f"{found['url']} at {found.get('rev_lock', '')[:7] or 'an unknown commit'}" if "url" in found else ""
 
 
 def studies(root: Path) -> list[Study]:

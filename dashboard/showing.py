@@ -52,7 +52,17 @@ def choose() -> Study | None:
         st.markdown(plain(frames.description(study) or "the pictures of this study are not prepared yet"), width="stretch")
         words, colour, icon = freshness(study)
         st.badge(words, color=colour, icon=icon)
+    if told := taken(study):
+        st.caption(plain(told))
     return study
+
+
+def taken(study: Study) -> str:
+    """Of a pinned study: which repository it was taken from, and that its protocol is another; empty where there is neither."""
+    source, other = reading.origin(study) if study.pinned else "", verdicts.another_protocol(study)
+    told = [f"Taken from {source}."] if source else []
+    told += ["Its verdicts were given by another protocol than the one here."] if other else []
+    return " ".join(told)
 
 
 def freshness(study: Study) -> tuple[str, tables.Colour, str]:

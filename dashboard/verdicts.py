@@ -41,6 +41,34 @@ def outdated(study: Study) -> str:
     return f"{changed[0]}{more} changed after these verdicts were given" if changed else ""
 
 
+def another_protocol(study: Study) -> bool:
+    """Whether a pinned study was judged by another protocol.yaml than the one that is here; False where that is not known."""
+    then = str(dictionary(dictionary_of(study, "judge/provenance.json").get("made_by")).get("protocol.yaml", ""))
+    here = staleness.md5(Path(), "protocol.yaml")
+    return study.pinned and len(then) == len(here) and then != here
+
+
+def tested_otherwise(a: Study, b: Study) -> dict[str, str] | None:
+    """By claim, in what its tests in two studies differ; claims that were tested alike are left out. None where one of the two
+    does not say how its claims were tested, as studies did not at first."""
+    one, other = (dictionary_of(study, "judge/protocol.json") for study in (a, b))
+    if not one or not other:
+        return None
+    found = {name: _differing(dictionary(one[name]), dictionary(other[name])) for name in one if name in other}
+    return {name: told for name, told in found.items() if told}
+
+
+def _differing(one: dict[str, Any], other: dict[str, Any]) -> str:
+    if one.get("sha256") == other.get("sha256"):
+        return ""
+    lines = []
+    for part in ("block", "family"):
+        first, second = dictionary(one.get(part)), dictionary(other.get(part))
+        keys = [key for key in {**first, **second} if first.get(key) != second.get(key)]
+        lines += [f"{key.replace('_', ' ')}: {first.get(key, 'none')} and {second.get(key, 'none')}" for key in keys]
+    return "; ".join(lines) or "the code that measures or tests it, or the paper's number"
+
+
 def _current(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     """Verdicts that rest on files which are no longer what they were are withheld, with the reason."""
     stale = outdated(study)

@@ -27,6 +27,8 @@ def judge_study(settings: StudySettings, record: Record) -> None:
     params, today = read_params(PARAMS), versions.as_it_stands()
     made = judgements.judged(settings.results, params, judgements.working(settings, params, record.content), today)
     write(settings.results, made, tuple(settings.runs), tuple(settings.curves))
+    tested = {row.claim.id: versions.told(today, row.claim.id, settings.study) for row in made.rows}
+    storage.write_json(settings.results / "judge" / "protocol.json", tested)
     print(report.summary(made.rows), flush=True)
     if changed := changed_since(settings.packed):
         print(f"note: {changed}", flush=True)

@@ -1,42 +1,159 @@
-"""Keep a finished study: copy what is small and lasting from results/<study>/ into pinned/<name>/, which is in Git.
+"""Keep a finished study in pinned/<name>/, which is in Git, with a manifest and cards. What it holds: study/pinning.py.
 
     uv run python -m stages.pin sketch
 
-Weights and features stay in DVC's cache and remotes. README.md's table of claims is renewed if it shows this name.
+What is stale, not committed, diverged or withheld is not pinned, and a sentence says which. Weights and features go with
+`uv run dvc push` (docs/sharing.md). README.md's table of claims is renewed if it shows this name.
 """
 
+import os
 import re
 import shutil
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from stages.settings import PARAMS, load
-from study import files, storage
-from study.judging import report
-from study.judging.verdicts import NOT_JUDGED
+from stages import judgements, versions
+from stages.judgements import LOCK, Judged
+from stages.rejudging import pinned_words
+from stages.settings import PARAMS, StudySettings, is_study_name, load, read_params
+from study import files, pinning, provenance, storage
+from study.data.packed import read_index
+from study.judging import report, staleness
+from study.judging.chain import Chain, Conditions
+from study.judging.verdicts import DIVERGED, NOT_JUDGED, WITHHELD
 
-README = Path("README.md")
+README, PIPELINE = Path("README.md"), Path("dvc.yaml")
+ANEW = "run: uv run dvc repro"
 
 
-def lasting(results: Path) -> list[Path]:
-    """The files of a study that Git can keep: tables, metrics, predictions, pictures of kernels and the kernels themselves."""
-    found = (path for path in sorted(results.rglob("*")) if path.is_file() and not path.name.startswith("."))
-    return [path for path in found if files.lasts(path)]
-
-
-def pin(results: Path, folder: Path) -> None:
-    """Raises ValueError if the study is not judged yet, or if something of that name is kept already."""
+def require_fit(settings: StudySettings, params: Mapping[str, Any]) -> Judged:
+    """The study as it is judged now. Raises ValueError with the first thing for which it cannot be pinned."""
+    results = settings.results
     if not (results / "judge" / "claims.json").exists():
-        raise ValueError(f"{results} is not judged yet; run: uv run dvc repro")
+        raise ValueError(f"{results} is not judged yet; {ANEW}")
+    code = provenance.code()
+    conditions = judgements.working(settings, params, code)
+    if conditions.refusal:
+        raise ValueError(f"{conditions.refusal}; commit it, then {ANEW}")
+    made = judgements.judged(results, params, conditions, versions.as_it_stands())
+    for problem in (*_of_judge(results), *_of_stages(settings, made, conditions), *_of_words(results, made)):
+        raise ValueError(problem)
+    return made
+
+
+def _of_judge(results: Path) -> Iterator[str]:
+    record = storage.mapping(results / "judge/provenance.json")
+    if not record.get("commit") or record.get("dirty") is not False:
+        yield f"the verdicts were given by code that was not committed; commit it, then {ANEW}"
+    for name in staleness.changed_artifacts(results, record.get("outputs", {})):
+        yield f"{name} is not what judge wrote; {ANEW}"
+    if changed := staleness.changed_makers(Path(), results.name, record.get("made_by", {})):
+        yield f"stale: {changed[0]} has changed since the verdicts were given; {ANEW}"
+
+
+def _of_stages(settings: StudySettings, made: Judged, conditions: Conditions) -> Iterator[str]:
+    """Every stage has run, with the settings of params.yaml, no training diverged, and the files are those of the records."""
+    chain = Chain(
+        folder=settings.results,
+        study=settings.study,
+        pictures=made.study.packed,
+        records=made.study.records,
+        conditions=conditions,
+    )
+    for stage in _expected(settings):
+        if stage not in made.study.records:
+            yield f"{stage} has not run; {ANEW}"
+        if broken := chain.withheld([stage]):
+            yield f"{stage} cannot be vouched for: {broken.why}; {conditions.remedy}"
+        metrics = storage.mapping(settings.results.joinpath(*stage.split("-", 1)) / "metrics.json")
+        seeds = metrics.get("seeds") if stage.startswith(("train-", "converge-")) else None
+        if gone := [seed for seed, end in (seeds or {}).items() if end.get("status") == "diverged"]:
+            yield (
+                f"{stage} diverged from seed {' and '.join(gone)}, so nothing is computed from it; give all runs that are "
+                f"compared a smaller rate, or leave it out (only=), then {ANEW}"
+            )
+
+
+def _expected(settings: StudySettings) -> Iterator[str]:
+    """The stages of dvc.yaml but the last, as records name them."""
+    stages = versions.read_yaml(PIPELINE.read_text(encoding="utf-8"), str(PIPELINE))["stages"]
+    tables = {"${runs}": list(settings.runs), "${curves}": list(settings.curves)}
+    for stage, block in stages.items():
+        if "foreach" in block:
+            yield from (f"{stage}-{name}" for name in tables[block["foreach"]])
+        elif stage != "judge":
+            yield stage
+
+
+def _of_words(results: Path, made: Judged) -> Iterator[str]:
+    held = pinned_words(results)
+    for row in made.rows:
+        if row.verdict.word in (WITHHELD, DIVERGED):
+            yield f"the verdict on “{row.claim.title}” is {row.verdict.word}: {row.verdict.why}; {row.decide or ANEW}"
+        if (then := held.get(row.claim.id)) != row.verdict.word:
+            yield f"stale: “{row.claim.title}” is {then!r} in claims.json and {row.verdict.word!r} today; {ANEW}"
+
+
+def keep(results: Path, folder: Path, params: Mapping[str, Any]) -> list[str]:
+    """Copy into `folder` what Git keeps of a study's results and params.yaml, and dvc.lock. Returns remarks.
+
+    Raises ValueError where that is too much for Git.
+    """
+    network = pinning.network_of(params)
+    claims = storage.mapping(results / "judge/claims.json").get("claims", [])
+    rests_on = {name for row in claims for name in row.get("artifacts") or {}}
+    found = {path.relative_to(results).as_posix(): path for path in sorted(results.rglob("*")) if path.is_file()}
+    kept = {name: path for name, path in found.items() if path.name[0] != "." and pinning.is_kept(name, network, rests_on)}
+    sizes, remarks = {name: path.stat().st_size for name, path in kept.items()}, []
+    if sum(sizes.values()) > pinning.MOST and (weights := f"{network}/{pinning.WEIGHTS}") in kept:
+        remarks.append(f"{weights} ({sizes.pop(weights) / 1e6:.1f} MB) is too large for Git and goes with dvc push alone")
+        del kept[weights]
+    if (total := sum(sizes.values())) > pinning.MOST:
+        largest = ", ".join(sorted(sizes, key=sizes.__getitem__, reverse=True)[:3])
+        raise ValueError(
+            f"the pin would have {total / 1e6:.1f} MB, and {pinning.MOST / 1e6:.0f} are the most for Git (largest: {largest}); "
+            f"choose fewer runs or test pictures"
+        )
+    for name, path in kept.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, folder / name)
+    shutil.copyfile(PARAMS, folder / PARAMS)
+    shutil.copyfile(LOCK, folder / LOCK)
+    return remarks
+
+
+def add_cards(settings: StudySettings, params: Mapping[str, Any], made: Judged, folder: Path) -> None:
+    """The cards and the mean picture. Raises ValueError where the packed pictures are not those of the study."""
+    if read_index(settings.packed)["sha256"] != made.study.packed:
+        raise ValueError(f"{settings.packed} does not hold the pictures of the study; make them with: uv run dvc repro prepare")
+    shutil.copyfile(settings.packed / pinning.MEAN, folder / pinning.MEAN)
+    name, network, summary = folder.name, pinning.network_of(params), report.summary(made.rows)
+    to_go_on = f"cp {files.PINNED / name / PARAMS} {files.PINNED / name / LOCK} . && uv run dvc pull"
+    storage.write_bytes(folder / pinning.CARD, pinning.card(name, settings.results, summary, to_go_on).encode())
+    if (folder / network / pinning.WEIGHTS).exists():
+        storage.write_bytes(folder / pinning.MODEL_CARD, pinning.model_card(name, settings.results, network).encode())
+
+
+def pin(name: str) -> list[str]:
+    """Pin the study that is chosen, whole or not at all. Returns remarks. Raises ValueError where it cannot be pinned."""
+    folder, unfinished = files.PINNED / name, storage.WORK / "pin" / name
     if folder.exists():
         raise ValueError(f"{folder} exists already; choose another name, or remove it with: git rm -r {folder}")
-    for path in lasting(results):
-        copy = folder / path.relative_to(results)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
-    shutil.copyfile(PARAMS, folder / "params.yaml")
-    kept = sorted(path for path in folder.rglob("*") if path.is_file())
-    storage.write_json(folder / "manifest.json", {path.relative_to(folder).as_posix(): storage.sha256(path) for path in kept})
+    settings, params = load(), read_params(PARAMS)
+    made = require_fit(settings, params)
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a pin that was interrupted
+    remarks = keep(settings.results, unfinished, params)
+    add_cards(settings, params, made, unfinished)
+    storage.write_json(unfinished / pinning.MANIFEST, pinning.manifest(unfinished))
+    again = judgements.judged(unfinished, params, judgements.pinned(unfinished, params), versions.as_it_stands())
+    for row in again.rows:
+        if row.verdict.word != pinned_words(unfinished)[row.claim.id]:
+            raise ValueError(f"the pin alone would make “{row.claim.title}” {row.verdict.word}: {row.verdict.why}")
+    folder.parent.mkdir(exist_ok=True)
+    os.replace(unfinished, folder)
+    return remarks
 
 
 def with_table(readme: str, name: str, table: str) -> str:
@@ -49,16 +166,20 @@ def with_table(readme: str, name: str, table: str) -> str:
 
 
 def main() -> None:
-    if len(sys.argv) != 2 or not sys.argv[1].replace("-", "").replace("_", "").isalnum():
+    if len(sys.argv) != 2 or not is_study_name(sys.argv[1]):
         sys.exit("pin: give a name of letters, digits, - and _, as in: uv run python -m stages.pin sketch")
     folder = files.PINNED / sys.argv[1]
     try:
-        pin(load().results, folder)
+        remarks = pin(folder.name)
     except (ValueError, OSError) as problem:
         sys.exit(f"pin: {problem}")
-    table = (folder / "judge" / "claims.md").read_text(encoding="utf-8")
-    README.write_text(with_table(README.read_text(encoding="utf-8"), folder.name, table), encoding="utf-8")
-    print(f"{folder} holds {sum(1 for path in folder.rglob('*') if path.is_file())} files; commit it with: git add {folder}")
+    readme, table = README.read_text(encoding="utf-8"), (folder / "judge" / "claims.md").read_text(encoding="utf-8")
+    if (renewed := with_table(readme, folder.name, table)) != readme:
+        README.write_text(renewed, encoding="utf-8")
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    print(*(f"note: {remark}" for remark in remarks), sep="\n", end="\n" * bool(remarks))
+    print(f"{folder} holds {len(sizes)} files, {sum(sizes) / 1e6:.1f} MB; keep it with: git add {folder} {LOCK} && git commit")
+    print("weights and features of all its networks go to a DVC remote with: uv run dvc push (docs/sharing.md)")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ WORDS = "--json"  # what `stages.judge --pinned NAME` takes to print words alone
 
 
 def pinned_words(pinned: Path) -> dict[str, str]:
-    """By claim, the word that the pin holds."""
+    """By claim, the word that a pin, or a study, holds."""
     claims = storage.mapping(pinned / "judge/claims.json").get("claims", [])
     return {str(row["id"]): str(row["verdict"]) for row in claims}
 

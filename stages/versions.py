@@ -1,6 +1,8 @@
 """The project's protocol and code as they stand, and as they were at a commit: what registered claims are compared with."""
 
+import hashlib
 import io
+import json
 import subprocess
 import tarfile
 from functools import cache, lru_cache
@@ -54,6 +56,16 @@ def text_at(commit: str, path: Path) -> bytes | None:
         return _git("show", f"{commit}:./{path.as_posix()}")
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def told(version: Version, claim: str, study: str) -> dict[str, Any]:
+    """What judge/protocol.json says of a claim, so that studies of two repositories can be laid side by side: its `block` as it
+    stands for the study, its `family`, and the SHA-256 of the paper's numbers and of the code that measures and tests it."""
+    parts = version.registered(claim, study)
+    block = dict(parts["block"])
+    rest = {name: parts[name] for name in ("numbers", "measure", "rules")}
+    hashed = hashlib.sha256(json.dumps([rest, block], sort_keys=True, default=str).encode()).hexdigest()
+    return {"block": block.pop("block"), "family": block.pop("family"), "sha256": hashed}
 
 
 def _git(*arguments: str) -> bytes:

@@ -1,6 +1,6 @@
 """Names and formats of the files of a study: the only module that knows them. It needs neither torch nor DVC.
 
-    results/<study>/                     the working area (in DVC's cache, not in Git); pinned/<name>/ has the same tree
+    results/<study>/                     the working area (in DVC's cache, not in Git); pinned/<name>/ has this tree (pinning.py)
       download/source.json               what the pictures are, with the checksums of their files, and how splits were made
       download/files.csv                 of photographs: how many files were used and left out, by reason and ending
       prepare/packed.json                the packed set: counts, classes, mean, colour covariance, content hash
@@ -29,6 +29,7 @@
       judge/claims.json, claims.csv, claims.md, claims.tex   a row a claim: numbers, uncertainty, scale, verdict
       judge/open.md, misread.md          what would settle the open claims; what readers often get wrong
       judge/report.md                    the reproduction report on one page
+      judge/protocol.json                how each claim was tested, to be compared with another repository's
       judge/metrics.json                 how many claims got which verdict
       judge/provenance.json              what made the verdicts
       provenance/<stage>.json            what made any other stage's results; `train-<run>.json` where a stage has many

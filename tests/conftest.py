@@ -1,5 +1,7 @@
 """A tiny packed set and a tiny run, shared by the tests that train."""
 
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from study.sources.choosing import BuiltIn, BuiltInSettings
 from study.sources.pictures import PictureSettings
 from study.training.run import RunSettings
 from study.training.update import LearningSettings, RateSettings
-from tests.project import make_miniature, make_own_pictures
+from tests.project import dvc, make_miniature, make_own_pictures, run
 
 MACHINE = MachineSettings(devices=("cpu",), threads=1, precision="float32", deterministic=True)
 TINY = AlexNetSettings(
@@ -53,6 +55,21 @@ def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fresh project whose study has just run and is committed."""
     folder = tmp_path_factory.mktemp("project with spaces")
     make_miniature(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def kept(miniature: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the miniature whose study is pinned as `kept` and committed, with a directory, `lab`, that it was pushed to."""
+    folder = tmp_path_factory.mktemp("pinned") / "project"
+    shutil.copytree(miniature, folder, symlinks=True)
+    made = run(sys.executable, "-m", "stages.pin", "kept", cwd=folder)
+    assert "pinned/kept holds" in made.stdout and "keep it with: git add pinned/kept dvc.lock" in made.stdout
+    run("git", "add", "-A", cwd=folder)
+    run("git", "commit", "-qm", "its pin", cwd=folder)
+    dvc("remote", "add", "--local", "lab", str(folder.with_name("lab")), cwd=folder)
+    dvc("remote", "modify", "--local", "lab", "verify", "true", cwd=folder)
+    dvc("push", "-r", "lab", cwd=folder)
     return folder
 
 

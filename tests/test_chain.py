@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 
 from stages import judgements, pin, rejudging, versions
 from stages.settings import read_params
-from study import predictions, provenance, storage
+from study import pinning, predictions, provenance, storage
 from study.judging import report, verdicts
 from study.judging.row import Row
 from study.judging.staleness import md5
@@ -27,6 +27,7 @@ from tests.project import copy_project, run
 
 RESULTS, PINNED = Path("results/sketch"), Path("pinned/kept")
 PARAMS = {"study": "sketch", "machine": MACHINE, "train": SHARED, "runs": RUNS, "converge": {}, "curves": CURVES}
+PARAMS["retrieve"] = {"run": "base", "seed": 0}
 CODE = {"train": ["study/network", "study/training", "stages/train.py"], "evaluate": ["study/measuring/evaluation.py"]}
 
 
@@ -46,7 +47,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     storage.write_json(root / RESULTS / "judge/claims.json", {"claims": []})
     storage.write_json(root / RESULTS / "judge/provenance.json", {"commit": head})
     with in_folder(root):
-        pin.pin(RESULTS, PINNED)
+        pin.keep(RESULTS, PINNED, PARAMS)
+        storage.write_json(PINNED / "manifest.json", pinning.manifest(PINNED))
     commit(root, "its pin")
     return root
 
@@ -163,7 +165,8 @@ def linked_seed(root: Path, pinned: bool) -> None:
 
 
 def gone(root: Path, pinned: bool) -> None:
-    (of_study(root, pinned) / "evaluate/one_column/centre_patch.npz").unlink()
+    run_of_it = "base" if pinned else "one_column"  # a pin keeps the centre patch of base alone
+    (of_study(root, pinned) / f"evaluate/{run_of_it}/centre_patch.npz").unlink()
 
 
 def other_params(root: Path, pinned: bool) -> None:

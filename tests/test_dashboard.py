@@ -542,7 +542,6 @@ def test_a_dropped_file_that_is_no_picture_gets_one_sentence_and_the_page_goes_o
 @pytest.mark.parametrize(
     ("gone", "words"),
     [
-        ("results/invented/retrieve/features-train.npy", "features of the training pictures are not here"),
         ("results/invented/train/base/seed-1/weights.safetensors", "weights that made the features are not here"),
         ("data/packed/sketch/index.json", "mean picture"),
     ],
@@ -562,8 +561,15 @@ def test_weights_other_than_those_that_made_the_features_are_not_used(root: Path
     assert "not those that made the features" in answer
 
 
-def test_what_is_lacking_is_said_before_a_picture_is_dropped(root: Path) -> None:
+def test_without_features_a_dropped_picture_has_labels_and_no_neighbours(root: Path) -> None:
     (root / "results/invented/retrieve/features-train.npy").unlink()
+    answer = query.answer(np.zeros((64, 64, 3), dtype=np.uint8), here(root), 6)
+    assert isinstance(answer, query.Answer)
+    assert len(answer.probabilities) and not len(answer.rows)
+
+
+def test_what_is_lacking_is_said_before_a_picture_is_dropped(root: Path) -> None:
+    (root / "results/invented/train/base/seed-1/weights.safetensors").unlink()
     app = opened("sees")
-    assert "features of the training pictures are not here" in told(app)
+    assert "weights that made the features are not here" in told(app)
     assert len(app.file_uploader) == 0

@@ -127,6 +127,8 @@ def test_imports_go_one_way() -> None:
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             wrong = {name.split(".")[0] for name in names} & forbidden[package]
+            if path == ROOT / "stages/remotes.py":  # which asks DVC what remotes hold, and which no stage imports
+                wrong -= {"dvc"}
             assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
 
 
@@ -176,7 +178,8 @@ def test_the_readme_can_be_read_at_one_go() -> None:
 def test_the_lock_has_the_pins() -> None:
     """requirements.lock, for those who install with pip, is of the versions that pyproject.toml names, without addresses."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = [*project["project"]["dependencies"], *(pin for group in project["dependency-groups"].values() for pin in group)]
+    groups = (project["dependency-groups"][name] for name in project["tool"]["uv"]["default-groups"])
+    wanted = [*project["project"]["dependencies"], *(pin for group in groups for pin in group)]
     lock = (ROOT / "requirements.lock").read_text().lower()
     for pin in wanted:
         name, _, version = pin.lower().partition("==")

@@ -57,7 +57,9 @@ def test_every_file_that_files_py_names_is_there(miniature: Path) -> None:
     names += [f"halve/{file}" for file in ("metrics.json", "divergences.csv")]
     names += [f"cost/{file}" for file in ("metrics.json", "rounds.csv")]
     names += [f"hand_made/{file}" for file in ("metrics.json", "predictions.csv")]
-    names += [f"judge/{file}" for file in ("claims.json", "claims.csv", "claims.md", "report.md", "provenance.json")]
+    names += [
+        f"judge/{file}" for file in ("claims.json", "claims.csv", "claims.md", "report.md", "protocol.json", "provenance.json")
+    ]
     assert [name for name in names if not (results / name).is_file()] == []
 
 
@@ -109,25 +111,11 @@ def test_what_other_stages_read_holds_no_time(miniature: Path) -> None:
     [
         (("stages.train", "nosuch"), "train: 'nosuch' is not in params.yaml; use one of: base"),
         pytest.param(("stages.converge",), "converge: give one name, and not 0; use one of: relu, tanh", marks=pytest.mark.slow),
-        pytest.param(("stages.pin", "a/b"), "pin: give a name of letters", marks=pytest.mark.slow),
     ],
 )
 def test_a_wrong_name_gets_one_sentence(own_pictures: Path, command: tuple[str, ...], sentence: str) -> None:
     failed = run(sys.executable, "-m", *command, cwd=own_pictures, check=False)
     assert failed.returncode == 1 and failed.stderr.startswith(sentence) and len(failed.stderr.splitlines()) == 1
-
-
-@pytest.mark.slow
-def test_a_finished_study_is_pinned(miniature: Path) -> None:
-    run(sys.executable, "-m", "stages.pin", "kept", cwd=miniature)
-    pinned = miniature / "pinned" / "kept"
-    manifest = json.loads((pinned / "manifest.json").read_text())
-    assert {"params.yaml", "judge/claims.json", "train/base/seed-0/kernels.npy"} <= set(manifest)
-    assert not any(name.endswith((".safetensors", "features-train.npy")) for name in manifest)
-    again = run(sys.executable, "-m", "stages.pin", "kept", cwd=miniature, check=False)
-    assert again.returncode == 1 and "exists already; choose another name" in again.stderr
-    shutil.rmtree(miniature / "pinned")
-    run("git", "checkout", "-q", "README.md", cwd=miniature)
 
 
 @pytest.mark.slow

@@ -42,14 +42,16 @@ def choose(side: str, default: str) -> tuple[Study, str]:
 left, right = st.columns(2, gap="large")
 with left:
     a, run_a = choose("A", default_a)
-    st.caption(showing.plain(f"{frames.description(a)}. {showing.freshness(a)[0]}."))
+    st.caption(showing.plain(f"{frames.description(a)}. {showing.freshness(a)[0]}. {showing.taken(a)}"))
 with right:
     b, run_b = choose("B", default_b)
-    st.caption(showing.plain(f"{frames.description(b)}. {showing.freshness(b)[0]}."))
+    st.caption(showing.plain(f"{frames.description(b)}. {showing.freshness(b)[0]}. {showing.taken(b)}"))
 with st.expander("A study of another repository"):
     st.markdown(
-        "`uv run dvc get <address of the repository> pinned/<study> -o pinned/<a name>` brings a pinned study beside yours, "
-        "`results/<study>` in place of `pinned/<study>` one from its DVC remote. It then stands in both lists."
+        "`uv run dvc import <address of the repository> pinned/<study> -o pinned/<a name>` brings a pinned study beside yours, "
+        "and notes where it is from. With `--rev <tag or commit>` it is as it was then; `uv run dvc get . pinned/<study> --rev "
+        "<tag or commit> -o pinned/<a name>` opens a revision of this repository without checking it out. It then stands in both "
+        "lists. More: `docs/sharing.md`."
     )
 same_study = a.address == b.address
 titles = (f"A: {run_a}", f"B: {run_b}") if same_study else (f"A: {a.address}, {run_a}", f"B: {b.address}, {run_b}")
@@ -213,7 +215,8 @@ def _flat(content: Any, above: str = "") -> dict[str, Any]:
 
 
 def claims() -> None:
-    """The claims on which two studies say different things, opposite ones first and under one another."""
+    """The claims on which two studies say different things, opposite ones first and under one another, and after them those
+    that were tested otherwise."""
     if same_study:
         return
     one, other = verdicts.claims(a), verdicts.claims(b)
@@ -227,18 +230,31 @@ def claims() -> None:
         if len(differ)
         else differ
     )
+    otherwise = verdicts.tested_otherwise(a, b)
     st.header("Claims that differ")
     st.subheader(f"Of {len(both)} claims {len(differ)} have another verdict, {len(opposite)} an opposite one")
+    if otherwise is None:
+        st.caption("One of the two does not say how its claims were tested, so whether their protocols differ is not known.")
+    elif otherwise:
+        st.caption(f"{len(otherwise)} claims were tested otherwise in B than in A; in what, the table says.")
     rows = []
-    order = [*opposite["id"], *[name for name in differ["id"] if name not in set(opposite["id"])]]
+    tested = [name for name in both["id"] if name in (otherwise or {})]
+    order = list(dict.fromkeys([*opposite["id"], *differ["id"], *tested]))
     by_id = [{claim.id: claim for claim in of.itertuples()} for of in (one, other)]
     for name in order:
         for study, of in zip((a, b), by_id, strict=True):
             claim = of[name]
             rows.append(
-                (claim.title, study.address, claim.verdict, tables.here(claim), "" if claim.sample == "–" else claim.sample)
+                (
+                    claim.title,
+                    study.address,
+                    claim.verdict,
+                    tables.here(claim),
+                    "" if claim.sample == "–" else claim.sample,
+                    (otherwise or {}).get(name, ""),
+                )
             )
-    table = pd.DataFrame(rows, columns=["claim", "study", "verdict", "here", "rests on"])
+    table = pd.DataFrame(rows, columns=["claim", "study", "verdict", "here", "rests on", "tested otherwise (A and B)"])
     st.dataframe(table, hide_index=True, alt="A claim's verdicts in both studies under one another, opposite ones first")
     showing.download(table, "compare-claims")
 

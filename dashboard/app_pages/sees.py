@@ -60,6 +60,8 @@ def own_picture(study: Study) -> None:
         five(likeliest, found.probabilities[likeliest], None, "own-labels")
     with right:
         st.subheader("The most similar training pictures")
+        if not len(found.rows):
+            st.caption(f"The features of the training pictures are not here; {query.BRING}")
         known = [pictures.label_of(study, "train", int(row)) for row in found.rows]
         shown = [
             Shown(split="train", row=int(row), caption=f"{class_of(label)} ({distance:.3g})")

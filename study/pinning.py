@@ -1,0 +1,185 @@
+"""What a pinned study holds: which files of a finished study Git keeps, its manifest of SHA-256, its card and the model's card.
+
+    pinned/<name>/                       the tree of results/<study>/ (study/files.py), without what is too large for Git
+      README.md, MODEL_CARD.md           the cards
+      manifest.json                      the SHA-256 of every other file
+      params.yaml, dvc.lock              copied into a clone they make the study that is pinned the one that is chosen
+      mean.npy                           the mean training picture, without which the network can be shown no other picture
+
+Weights and features stay in DVC's cache and remotes; dvc.lock has their hashes. The weights of one network are in Git.
+"""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from study import predictions, storage
+from study.training import outputs
+
+MANIFEST, CARD, MODEL_CARD, MEAN = "manifest.json", "README.md", "MODEL_CARD.md", "mean.npy"
+MOST = 25_000_000  # bytes of a pin: more than that does not belong into Git
+WEIGHTS = "weights.safetensors"
+TABLES = (".json", ".csv", ".md", ".tex")
+OF_EVERY_RUN = ("kernels.npy", predictions.file_of("ten_patches"))
+OF_ONE_RUN = ("kernels.png", "kernels-by-epoch.npz", *map(predictions.file_of, ("centre_patch", predictions.PROBABILITIES)))
+
+LICENCES = {  # of the pictures, by what download/source.json says
+    "sketch": "Drawn by this project's own program, so under its licence, MIT.",
+    "cifar10": "CIFAR-10's page names no licence and asks for a citation (Krizhevsky 2009). Its pictures are from the web.",
+    "cifar100": "CIFAR-100's page names no licence and asks for a citation (Krizhevsky 2009). Its pictures are from the web.",
+    "mnist": "MNIST is commonly given as CC BY-SA 3.0 (LeCun, Cortes and Burges).",
+    "imagenette": "A selection of ImageNet's photographs: ImageNet's terms, for research and teaching that is not commercial.",
+    "ilsvrc": "ImageNet's photographs: its terms, for research and teaching that is not commercial. They may not be passed on.",
+    "Tiny-ImageNet": "ImageNet's photographs: its terms, for research and teaching that is not commercial.",
+    "Imagewoof": "A selection of ImageNet's photographs: ImageNet's terms, for research and teaching that is not commercial.",
+}
+UNKNOWN = "Nothing here says under which licence these pictures are; ask whoever owns them before you pass them on."
+
+
+def network_of(params: Mapping[str, Any]) -> str:
+    """The folder, below the study's, of the network that is pinned with its weights: the one whose neighbours are shown."""
+    return f"train/{params['retrieve']['run']}/{outputs.seed_folder(params['retrieve']['seed'])}"
+
+
+def is_kept(name: str, network: str, rests_on: Collection[str]) -> bool:
+    """Whether a pin keeps the file of this name below the study's folder; `rests_on` are the files that its verdicts rest on.
+
+    Five labels of ten patches and the last kernels of every network; both views, probabilities and the kernels over epochs of
+    the run that `network` is of; the weights of `network`. No other picture than those of kernels.
+    """
+    path = PurePosixPath(name)
+    if name in rests_on or path.suffix in TABLES or path.name in OF_EVERY_RUN:
+        return True
+    of_the_run = path.parts[1:2] == PurePosixPath(network).parts[1:2]
+    return (of_the_run and path.name in OF_ONE_RUN) or name == f"{network}/{WEIGHTS}"
+
+
+def sha256_of_all(paths: Iterable[Path], tell: Callable[[int], None] = lambda read: None) -> dict[Path, str]:
+    """The SHA-256 of each file, read by several threads; `tell` is called with the bytes of each."""
+
+    def one(path: Path) -> tuple[Path, str]:
+        made = storage.sha256(path)
+        tell(path.stat().st_size)
+        return path, made
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        return dict(pool.map(one, paths))
+
+
+def manifest(folder: Path) -> dict[str, str]:
+    """By path below a pin's folder, the SHA-256 of every file but the manifest itself."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
+    return {path.relative_to(folder).as_posix(): made for path, made in sha256_of_all(found).items()}
+
+
+def licence(source: Mapping[str, Any]) -> str:
+    """Under which terms the pictures of a study are, as far as this project knows."""
+    kind, title = str(source.get("source", "")), str(source.get("title", ""))
+    return next((said for known, said in LICENCES.items() if kind.startswith(known) or title == known), UNKNOWN)
+
+
+def card(name: str, results: Path, summary: str, to_go_on: str) -> str:
+    """The card of a pin, in Markdown: what, how, on what, the licence of its pictures, its limits. `summary` is what came out,
+    `to_go_on` a command."""
+    judged = storage.mapping(results / "judge/provenance.json")
+    source, packed = (storage.mapping(results / name) for name in ("download/source.json", "prepare/packed.json"))
+    runs, machines, commits = _trained(results)
+    opening = (
+        f"The study `{results.name}` of *ImageNet Classification with Deep Convolutional Neural Networks* (Krizhevsky, Sutskever "
+        f"and Hinton, NIPS 2012), run to its end and kept. {summary}"
+    )
+    points = {
+        "What": "[the report on one page](judge/report.md), [all claims](judge/claims.md), [what would decide the open "
+        "ones](judge/open.md). Tables are CSV, numbers JSON, arrays `.npy` and `.npz`; `study/files.py` lists them.",
+        "How": f"{runs}. Trained at commit {commits}, judged at {str(judged.get('commit'))[:10]}; how each claim was tested is "
+        "in `judge/protocol.json`. Settings are in `params.yaml`, what was read and written in `dvc.lock`, what ran where and "
+        "when in `provenance/`.",
+        "On what": f"{_pictures(source, packed)}. Machine: {machines}.",
+        "Licence": f"of the pictures: {licence(source)} No picture is kept here; neighbours are numbers of pictures. Everything "
+        "else is under the project's licence, MIT.",
+        "Limits": _limits(source, packed),
+    }
+    end = (
+        f"To look at it: `uv run python -m streamlit run dashboard/app.py`, study `pinned/{name}`. To check it: "
+        f"`uv run python -m stages.verify {name}`. To go on with it, with the weights of all seeds from a DVC remote "
+        "(`docs/sharing.md`):"
+    )
+    return _written(name, opening, points, end, to_go_on)
+
+
+def model_card(name: str, results: Path, network: str) -> str:
+    """The card of the network whose weights are pinned, in Markdown."""
+    run, model = PurePosixPath(network).parts[1:3]
+    record, source = (storage.mapping(results / path) for path in (f"provenance/train-{run}.json", "download/source.json"))
+    packed, evaluated = (storage.mapping(results / path) for path in ("prepare/packed.json", f"evaluate/{run}/metrics.json"))
+    counts, pictures = evaluated.get("models", {}).get(model, {}).get("ten_patches", {}), evaluated.get("pictures", 0)
+    errors = ", ".join(
+        f"{top} {counts[f'top{top[-1]}_wrong'] / pictures:.1%}" for top in ("top-1", "top-5") if counts and pictures
+    )
+    parameters = storage.mapping(results / f"train/{run}/metrics.json").get("parameters", 0)
+    settings, classes = record.get("run", {}), packed.get("class_names") or packed.get("classes") or []
+    layers = settings.get("network", {})
+    named = ", ".join(map(str, classes[:200])) + ", ..." * (len(classes) > 200)
+    opening = f"The network of run `{run}`, {model.replace('-', ' ')}, of the pinned study `{name}`: `{network}/{WEIGHTS}`."
+    points = {
+        "Model": f"{layers.get('architecture', 'alexnet')}, {parameters:,} parameters, float32, in safetensors. "
+        "`study/training/run.py` and, in numpy alone, `study/in_numpy.py` load it.",
+        "Input": f"the RGB bytes of a picture rescaled and cropped to {packed.get('size')} pixels, of that the central "
+        f"{layers.get('crop')}, minus `mean.npy` at the same place.",
+        "Output": f"logits of {len(classes)} classes: {named}.",
+        "Trained on": f"{_pictures(source, packed)}; recipe `{settings.get('recipe')}`, "
+        f"{settings.get('learning', {}).get('epochs')} epochs. SHA-256 of the packed set: {record.get('data_sha256')}.",
+        "Errors": f"on its {pictures:,} test pictures, ten patches: {errors or 'not evaluated'}. Other pictures are another "
+        "question.",
+        "Meant for": "showing what the study found, and being evaluated again: "
+        f"`uv run python -m stages.verify {name} --evaluate {run}`.",
+        "Not meant for": "decisions about people, or anything that matters. It answers one of its classes whatever it is shown, "
+        "and what its pictures lack or have too much of, it has learned.",
+        "Licence": f"of the pictures: {licence(source)}",
+    }
+    return _written(f"Model card: {name}", opening, points)
+
+
+def _written(title: str, opening: str, points: Mapping[str, str], end: str = "", command: str = "") -> str:
+    """A card in Markdown, in lines that a terminal holds."""
+    fill = partial(textwrap.fill, width=110, break_long_words=False, break_on_hyphens=False)
+    lines = [f"# {title}", "", fill(opening), ""]
+    lines += [fill(f"- **{what}**: {said}", subsequent_indent="  ") for what, said in points.items()]
+    return "\n".join([*lines, *(["", fill(end), "", f"    {command}"] if end else [])]) + "\n"
+
+
+def _trained(results: Path) -> tuple[str, str, str]:
+    """In words: the runs and curves with their seeds, the machines, the commits."""
+    runs, machines, commits = [], dict[str, None](), dict[str, None]()
+    for path in sorted((results / "provenance").glob("*.json")):
+        record = storage.mapping(path)
+        kind, _, run = path.stem.partition("-")
+        if kind in ("train", "converge"):
+            seeds = (record.get("run") or record.get("curve") or {}).get("seeds", [])
+            runs.append(f"`{run}`{' (Figure 1)' * (kind == 'converge')} from {len(seeds)} seed{'s' * (len(seeds) != 1)}")
+            machines[f"{record.get('processor')}, torch {record.get('versions', {}).get('torch')}"] = None
+            commits[str(record.get("commit"))[:10]] = None
+    return ", ".join(runs), "; ".join(machines), ", ".join(commits)
+
+
+def _pictures(source: Mapping[str, Any], packed: Mapping[str, Any]) -> str:
+    counts = packed.get("pictures") or {}
+    kind = ", drawn by a program" if source.get("synthetic") else ""
+    several = ", ".join(f"{count:,} for {split.replace('train', 'training')}" for split, count in counts.items())
+    classes = len(packed.get("classes") or [])
+    return f"{source.get('title', 'pictures')}{kind}: {classes} classes, {packed.get('size')} pixels; {several}"
+
+
+def _limits(source: Mapping[str, Any], packed: Mapping[str, Any]) -> str:
+    drawn = "Drawn pictures say nothing of photographs. " if source.get("synthetic") else ""
+    return (
+        f"{drawn}The paper's network saw 1.2 million photographs of 1,000 classes at 224 pixels; where this study has fewer or "
+        f"smaller ones ({packed.get('size')} pixels here), it can show a direction and no size, and each verdict says so. "
+        "Intervals speak of new seeds on these test pictures. Weights of other seeds and features are not in Git."
+    )

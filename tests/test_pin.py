@@ -1,0 +1,430 @@
+"""Pinning and verifying: what is not whole is refused by name, and a byte that differs anywhere is found and named."""
+
+import hashlib
+import json
+import re
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dashboard import query
+from dashboard.reading import Study
+from stages import pin, verify
+from stages.settings import load, read_params
+from study import machine, objects, pinning, provenance, storage
+from study.measuring import again
+from tests.project import dvc, run
+from tests.test_chain import in_folder
+
+STUDY = Path("results/miniature")
+
+
+@contextmanager
+def flipped(path: Path) -> Iterator[None]:
+    """One bit in the middle of a file, which may be read-only as DVC's objects are, and back."""
+    content, mode = path.read_bytes(), path.stat().st_mode
+    path.chmod(0o644)
+    place = len(content) // 2
+    path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    try:
+        yield
+    finally:
+        path.write_bytes(content)
+        path.chmod(mode)
+
+
+def broken(root: Path, remote: str | None = None, mend: bool = False) -> list[str]:
+    """What `stages.verify kept` names."""
+    with in_folder(root):
+        found = verify.verification("kept")
+        verify.verify_hashes(found, remote, mend)
+    return found.broken
+
+
+# What is pinned
+
+
+def test_what_a_pin_keeps() -> None:
+    network, rests_on = "train/base/seed-0", {"train/two/seed-3/kernels-by-epoch.npz"}
+    kept = {
+        "judge/claims.json", "train/two/seed-3/curve.csv", "train/two/seed-3/kernels.npy", "evaluate/two/ten_patches.npz",
+        "evaluate/base/centre_patch.npz", "evaluate/base/probabilities.npz", "train/base/seed-4/kernels-by-epoch.npz",
+        "train/base/seed-0/weights.safetensors", "train/two/seed-3/kernels-by-epoch.npz",
+    }  # fmt: skip
+    left = {
+        "train/base/seed-1/weights.safetensors", "train/two/seed-0/weights.safetensors", "evaluate/two/centre_patch.npz",
+        "evaluate/two/probabilities.npz", "train/two/seed-0/kernels-by-epoch.npz", "retrieve/features-train.npy",
+        "download/thumbnail.png", "download/photograph.jpg",
+    }  # fmt: skip
+    assert {name for name in kept | left if pinning.is_kept(name, network, rests_on)} == kept
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted(Path("conf/data").glob("*.yaml"))])
+def test_pictures_of_every_source_have_their_terms(name: str) -> None:
+    source = read_params(Path(f"conf/data/{name}.yaml"))["download"]
+    assert (pinning.licence(source) == pinning.UNKNOWN) == (name == "folder")
+
+
+@pytest.mark.slow
+def test_a_pin_is_small_whole_and_says_what_it_is(kept: Path) -> None:
+    pinned = kept / "pinned/kept"
+    manifest = json.loads((pinned / "manifest.json").read_text())
+    there = {path.relative_to(pinned).as_posix(): path for path in pinned.rglob("*") if path.is_file()}
+    assert {name: storage.sha256(path) for name, path in there.items() if name != "manifest.json"} == manifest
+    assert sum(path.stat().st_size for path in there.values()) <= pinning.MOST
+    heavy = {name for name in there if name.endswith(".safetensors") or "features" in name}
+    assert heavy == {"train/base/seed-0/weights.safetensors"}
+    assert {Path(name).name for name in there if name.endswith((".png", ".jpg"))} == {"kernels.png"}
+    card, model = (" ".join((pinned / name).read_text().split()) for name in ("README.md", "MODEL_CARD.md"))
+    for word in ("What", "How", "On what", "Licence", "Limits", "`base` from 2 seeds", "under its licence, MIT"):
+        assert word in card
+    errors = json.loads((pinned / "evaluate/base/metrics.json").read_text())["models"]["seed-0"]["ten_patches"]
+    assert f"top-1 {errors['top1_wrong'] / 48:.1%}" in model and "Not meant for" in model
+    record = json.loads((pinned / "provenance/train-base.json").read_text())
+    assert record["commit"][:10] in card
+    with in_folder(kept):
+        settings = load(Path("pinned/kept/params.yaml"))
+    assert list(settings.runs["base"].seeds) == record["run"]["seeds"], "the params are those of the records"
+
+
+@pytest.mark.slow
+def test_its_params_and_lock_make_a_clone_current(kept: Path, tmp_path: Path) -> None:
+    """Nothing is to be trained again; and a pin whose weights lie nowhere does not disturb a plain `dvc pull`."""
+    clone = tmp_path / "clone"
+    run("git", "clone", "-q", str(kept), str(clone), cwd=tmp_path)
+    shutil.copytree(clone / "pinned/kept", clone / "pinned/ghost")
+    lock = (clone / "pinned/ghost/dvc.lock").read_text()
+    (clone / "pinned/ghost/dvc.lock").write_text(re.sub(r"md5: \w{8}", "md5: 00000000", lock))
+    for name in ("params.yaml", "dvc.lock"):
+        (clone / name).unlink()
+        shutil.copyfile(clone / "pinned/kept" / name, clone / name)
+    said = dvc("repro", "--dry", "--allow-missing", cwd=clone).stdout
+    assert "Running stage" not in said and "up to date" in said
+    dvc("remote", "add", "--local", "-d", "lab", str(kept.with_name("lab")), cwd=clone)
+    dvc("pull", cwd=clone)
+    assert (clone / STUDY / "train/base/seed-1/weights.safetensors").is_file()
+
+
+@pytest.mark.slow
+def test_a_clone_names_a_picture_by_the_pinned_weights(kept: Path, tmp_path: Path) -> None:
+    """Without features, pictures or torch: the labels alone."""
+    clone = tmp_path / "clone"
+    run("git", "clone", "-q", str(kept), str(clone), cwd=tmp_path)
+    with in_folder(clone):
+        found = query.answer(np.zeros((64, 64, 3), dtype=np.uint8), Study(folder=Path("pinned/kept"), pinned=True), 6)
+    assert isinstance(found, query.Answer), found
+    assert found.probabilities.shape == (24,) and abs(found.probabilities.sum() - 1) < 1e-5 and not len(found.rows)
+
+
+# What is refused
+
+
+def record(stage: str, **facts: object) -> tuple[Path, object]:
+    return STUDY / f"provenance/{stage}.json", lambda text: json.dumps(json.loads(text) | facts)
+
+
+def diverged(text: str) -> str:
+    content = json.loads(text)
+    content["seeds"]["1"]["status"] = "diverged"
+    return json.dumps(content)
+
+
+REFUSED = {
+    "stale code": (Path("study/statistics/power.py"), lambda text: text + "\n# more\n", "the code that judges is not committed"),
+    "uncommitted training": (*record("train-base", dirty=True), "train-base cannot be vouched for: the code of"),
+    "other settings": (Path("params.yaml"), lambda text: text.replace("masks: 100", "masks: 200"), "has changed since"),
+    "another training file": (
+        STUDY / "train/base/seed-0/curve.csv", lambda text: text.replace("1", "2", 1), "curve.csv is not what train-base wrote",
+    ),
+    "another verdict": (
+        STUDY / "judge/claims.json", lambda text: text.replace("undecided", "reproduced"), "claims.json is not what judge wrote",
+    ),
+    "a diverged seed": (STUDY / "train/base/metrics.json", diverged, "train/base/metrics.json is not what train-base wrote"),
+    "no record": (STUDY / "provenance/halve.json", None, "halve has not run"),
+    "not judged": (STUDY / "judge/claims.json", None, "results/miniature is not judged yet"),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_not_whole_is_not_pinned(kept: Path, case: str) -> None:
+    name, change, sentence = REFUSED[case]
+    path = kept / name
+    before = path.read_bytes()
+    path.unlink()  # not through the link to DVC's cache
+    if change:
+        path.write_text(change(before.decode()))
+    try:
+        with in_folder(kept), pytest.raises(ValueError, match=re.escape(sentence)):
+            pin.pin("other")
+        assert not (kept / "pinned/other").exists()
+    finally:
+        path.unlink(missing_ok=True)
+        path.write_bytes(before)
+
+
+@pytest.mark.slow
+def test_a_diverged_training_is_not_pinned_though_its_record_knows_it(kept: Path) -> None:
+    """Everything agrees with everything, and yet nothing could be computed from that seed."""
+    metrics, told = kept / STUDY / "train/base/metrics.json", kept / STUDY / "provenance/train-base.json"
+    before = {path: path.read_bytes() for path in (metrics, told)}
+    for path in before:
+        path.unlink()
+    metrics.write_text(diverged(before[metrics].decode()))
+    content = json.loads(before[told])
+    content["outputs"]["train/base/metrics.json"] = storage.sha256(metrics)
+    told.write_text(json.dumps(content))
+    try:
+        with in_folder(kept), pytest.raises(ValueError, match="train-base diverged from seed 1, so nothing is computed from it"):
+            pin.pin("other")
+    finally:
+        for path, text in before.items():
+            path.unlink()
+            path.write_bytes(text)
+
+
+@pytest.mark.slow
+def test_a_name_that_is_taken_gets_one_sentence(kept: Path) -> None:
+    with in_folder(kept), pytest.raises(ValueError, match="pinned/kept exists already; choose another name, or remove it with"):
+        pin.pin("kept")
+
+
+@pytest.mark.parametrize("arguments", [["a/b"], [], ["one", "two"], ["-x"]])
+def test_a_wrong_name_gets_one_sentence(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["pin", *arguments])
+    with pytest.raises(SystemExit, match="^pin: give a name of letters"):
+        pin.main()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "sentence"),
+    [
+        (["nothing"], 1, "verify: there is no pinned study 'nothing'; use one of: "),
+        (["old", "--evaluate", "base"], 1, "verify: the settings of pinned/old are of another version of this project"),
+        (["old", "--remote", "lab"], 1, "verify: pinned/old was pinned without dvc.lock"),
+        (["old", "--evaluate", "base", "--mend"], 2, "--mend goes with hashes"),
+    ],
+)
+def test_what_cannot_be_verified_gets_one_sentence(
+    arguments: list[str], status: int, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    """Of a pin that is older than dvc.lock in pins, and than settings as they are."""
+    old = tmp_path / "pinned/old"
+    storage.write_bytes(old / "params.yaml", b"study: sketch\nanalyse: 1\n")
+    storage.write_json(old / "judge/provenance.json", {"commit": "a" * 40})
+    storage.write_json(old / "manifest.json", pinning.manifest(old))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["verify", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        verify.main()
+    if status == 1:
+        assert str(ended.value).startswith(sentence)
+    else:
+        assert ended.value.code == status and sentence in capsys.readouterr().err
+
+
+# A byte flipped
+
+OF_THE_PIN = [
+    "README.md", "MODEL_CARD.md", "manifest.json", "params.yaml", "dvc.lock", "mean.npy", "judge/claims.json", "judge/report.md",
+    "judge/claims.tex", "train/base/seed-0/curve.csv", "train/base/seed-0/kernels.npy", "train/base/seed-0/kernels.png",
+    "train/base/seed-1/kernels-by-epoch.npz", "train/base/seed-0/weights.safetensors", "evaluate/base/ten_patches.npz",
+    "provenance/train-base.json",
+]  # fmt: skip
+OF_RESULTS = ["train/base/seed-1/weights.safetensors", "retrieve/features-train.npy", "train/base/seed-1/layers.csv"]
+OF_DVC = [*OF_RESULTS, "train/base", "provenance/prepare.json"]
+
+
+@pytest.mark.slow
+def test_all_is_well_says_so_with_status_0(kept: Path) -> None:
+    done = run(sys.executable, "-m", "stages.verify", "kept", "--remote", "lab", cwd=kept)
+    assert done.stdout.splitlines()[-1] == "all is well" and "note:" not in done.stdout
+    with flipped(kept / "pinned/kept/judge/report.md"):
+        done = run(sys.executable, "-m", "stages.verify", "kept", cwd=kept, check=False)
+    assert done.returncode == 3 and "- pinned/kept/judge/report.md is not the file of the manifest" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OF_THE_PIN)
+def test_a_byte_of_the_pin(kept: Path, name: str) -> None:
+    with flipped(kept / "pinned/kept" / name):
+        assert any(one.startswith(f"pinned/kept/{name} is ") for one in broken(kept))
+
+
+@pytest.mark.slow
+def test_a_file_too_few_and_one_too_many(kept: Path) -> None:
+    path, more = kept / "pinned/kept/judge/open.md", kept / "pinned/kept/judge/more.md"
+    content = path.read_bytes()
+    path.unlink()
+    more.write_text("?")
+    assert [one.partition(";")[0] for one in broken(kept)] == [
+        "pinned/kept/judge/open.md is missing", "pinned/kept/judge/more.md is not a file of the manifest",
+    ]  # fmt: skip
+    path.write_bytes(content)
+    more.unlink()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OF_RESULTS)
+def test_a_byte_of_the_working_area(kept: Path, name: str) -> None:
+    path = kept / STUDY / name
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content)  # a copy, whatever links DVC makes
+    with flipped(path):
+        (said,) = broken(kept)
+    assert said.startswith(f"results/miniature/{name} is not what ")
+
+
+def object_of(kept: Path, name: str) -> str:
+    """The MD5 by which DVC has a file or folder of the study."""
+    outs = objects.outs_of(read_params(kept / "dvc.lock"), "miniature")
+    out = next(out for out in outs if f"{STUDY}/{name}" == out.name or f"{STUDY}/{name}".startswith(f"{out.name}/"))
+    if out.name == f"{STUDY}/{name}":
+        return out.md5
+    listing = objects.in_cache(kept / ".dvc/cache", out.md5).read_bytes()
+    return next(one.md5 for one in objects.files_in(out, listing, {}, "miniature") if one.name == f"{STUDY}/{name}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["cache", "remote"])
+@pytest.mark.parametrize("name", OF_DVC)
+def test_a_byte_in_the_cache_or_in_a_remote(kept: Path, place: str, name: str) -> None:
+    folder = kept / ".dvc/cache" if place == "cache" else kept.with_name("lab")
+    said = "is damaged in DVC's cache" if place == "cache" else "is damaged in the remote lab"
+    with flipped(objects.in_cache(folder, object_of(kept, name))):
+        found = broken(kept, "lab" if place == "remote" else None)
+    assert len(found) == 1 and found[0].startswith(f"results/miniature/{name}") and said in found[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["cache", "remote"])
+def test_what_is_damaged_or_lacking_is_mended_from_a_right_copy(kept: Path, place: str) -> None:
+    """`dvc push` says that everything is up to date, whatever bytes have the right name."""
+    folder = kept / ".dvc/cache" if place == "cache" else kept.with_name("lab")
+    damaged, lacking = (objects.in_cache(folder, object_of(kept, name)) for name in ("train/base", OF_RESULTS[0]))
+    right = {path: path.read_bytes() for path in (damaged, lacking)}
+    damaged.chmod(0o644)
+    damaged.write_bytes(b"[]")
+    lacking.unlink()
+    if place == "remote":
+        assert "up to date" in dvc("push", "-r", "lab", cwd=kept).stdout
+    assert broken(kept, "lab") != [] and broken(kept, "lab", mend=True) == []
+    if place == "remote":
+        assert lacking.read_bytes() == right[lacking]
+    assert damaged.read_bytes() == right[damaged]
+    for path, content in right.items():
+        if not path.exists():
+            path.write_bytes(content)
+
+
+@pytest.mark.slow
+def test_a_gigabyte_in_ten_seconds(tmp_path: Path) -> None:
+    content = np.random.default_rng(0).bytes(64 << 20)
+    (tmp_path / "object").write_bytes(content)
+    one = objects.Stored("x", hashlib.md5(content).hexdigest(), storage.sha256(tmp_path / "object"))
+    began = time.perf_counter()
+    found = objects.look([one] * 16, lambda md5: (tmp_path / "object").open("rb"), {}, "x")
+    seconds = time.perf_counter() - began
+    assert found.size == 1 << 30 and not found.damaged and seconds < 10
+
+
+# Evaluated and trained again
+
+
+@pytest.mark.slow
+def test_weights_give_the_same_errors(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with in_folder(kept):
+        found = verify.verification("kept")
+        verify.verify_errors(found, "base", None)
+    said = capsys.readouterr().out
+    assert found.broken == [] and said.count("the same of every one of 48 test pictures, to the bit") == 2
+    path = kept / "pinned/kept/evaluate/base/ten_patches.npz"
+    before = path.read_bytes()
+    with np.load(path) as arrays:
+        other = {name: array.copy() for name, array in arrays.items()}
+    other["seed-1"] = other["seed-1"][:, ::-1]
+    np.savez(path, **other)
+    with in_folder(kept):
+        found = verify.verification("kept")
+        verify.verify_errors(found, "base", 1)
+    path.write_bytes(before)
+    assert len(found.broken) == 1 and found.broken[0].startswith("base seed 1 gives other errors than are pinned")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "epochs"), [("base", None), ("relu", 1)])
+def test_a_training_gives_the_same_losses(kept: Path, name: str, epochs: int | None, capsys) -> None:
+    with in_folder(kept):
+        found = verify.verification("kept")
+        verify.verify_losses(found, name, None, epochs)
+    said = capsys.readouterr().out
+    assert found.broken == [] and f"{name} seed 0, 1 epochs: the same losses to every digit that is kept" in said
+    assert ("the same weights at the end, bit for bit" in said) == (name == "base")
+    assert "was trained before" not in said
+
+
+@pytest.mark.slow
+def test_other_losses_are_a_fault_here_and_a_question_of_spread_elsewhere(kept: Path, capsys) -> None:
+    curve, told = (kept / "pinned/kept" / name for name in ("train/base/seed-0/curve.csv", "provenance/train-base.json"))
+    before = {path: path.read_bytes() for path in (curve, told)}
+    head, row = curve.read_text().splitlines()
+    values = row.split(",")
+    values[3] = f"{float(values[3]) * 1.0001:.6g}"
+    curve.write_text(f"{head}\n{','.join(values)}\n")
+    with in_folder(kept):
+        here = verify.verification("kept")
+        verify.verify_losses(here, "base", 0, None)
+        content = json.loads(told.read_text())
+        content["versions"]["torch"] = "2.0.0"
+        told.write_text(json.dumps(content))
+        elsewhere = verify.verification("kept")
+        verify.verify_losses(elsewhere, "base", 0, None)
+    for path, text in before.items():
+        path.write_bytes(text)
+    assert here.broken == ["base seed 0 has other losses on the same machine and versions, from epoch 1 on"]
+    said = capsys.readouterr().out
+    assert elsewhere.broken == [] and "other bits (torch is" in said and "statistically the same" in said
+
+
+def test_another_machine_is_told_by_what_decides_the_bits(tmp_path: Path) -> None:
+    """The same machine and versions, then another of each; a GPU that is not here is replaced by the CPU."""
+    found, settings = verify.Verification(folder=tmp_path), load()
+    capability = machine.capability([torch.device("cpu")])
+    then = {"versions": provenance.environment()["versions"], "capability": [capability]}
+
+    def why(stage: str = "train-base", declared: dict | None = None, **other: object) -> str:
+        storage.write_json(tmp_path / "provenance/train-base.json", then | other)
+        storage.write_json(tmp_path / "provenance/evaluate-base.json", {"versions": then["versions"]})
+        here = replace(settings, machine=replace(settings.machine, **(declared or {})))
+        used, said = verify.machine_here(found, here, stage)
+        assert used.machine.devices == ("cpu",) and used.machine.replicas == 1
+        return said
+
+    assert why() == why("evaluate-base") == ""
+    assert why(capability=["a pocket calculator"]) == f"the processor has {capability} and was a pocket calculator"
+    assert "and was a pocket calculator" in why("evaluate-base", capability=["a pocket calculator"])
+    assert (
+        why(versions={**then["versions"], "torch": "1.0"}) == f"torch is {torch.__version__.partition('+')[0]} here and was 1.0"
+    )
+    assert why(declared={"replicas": 4}) == "one process does what several did"
+    if not torch.cuda.is_available():
+        assert why(declared={"devices": ("cuda:0",)}) == "cuda:0 is not here, so the CPU is used"
+
+
+def test_elsewhere_a_loss_must_lie_where_one_more_seed_would() -> None:
+    seeds = [2.00, 2.02, 1.98, 2.01, 1.99]
+    assert again.of_the_seeds(2.05, seeds)[0] and not again.of_the_seeds(2.30, seeds)[0]
+    inside = np.random.default_rng(0).normal(0, 1, (2000, 6))
+    share = np.mean([again.of_the_seeds(float(row[0]), row[1:].tolist())[0] for row in inside])
+    assert abs(share - again.CONFIDENCE) < 0.01
+    with pytest.raises(ValueError, match="one seed alone"):
+        again.of_the_seeds(2.0, [2.0])
