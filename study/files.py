@@ -20,6 +20,7 @@
       retrieve/neighbours.csv            a row a query and rank (NEIGHBOURS), of one seed
       retrieve/matches.csv               a row a seed and query (MATCHES): trained, untrained, pixels
       retrieve/features-train.npy, features-test.npy    float32 (pictures, features) of the last hidden layer
+      retrieve/features-train-codes.npy, -facts.npy     an index of the former, to search it (study/measuring/index.py)
       halve/metrics.json                 how far halved outputs, and means of few masks, are from the mean of many (section 4.2)
       halve/divergences.csv              the same, a row a test picture (DIVERGENCES), and which means are right of it
       cost/metrics.json, rounds.csv      a step's seconds with and without augmentation (COSTS), its memory, what crosses

@@ -14,7 +14,7 @@ from study.measuring import evaluation, pixels
 from study.measuring.evaluation import Prediction, average, best_five, measure, predict, write_evaluation, wrong
 from study.measuring.neighbours import Found, RetrievalSettings, chance, matches, search_features, table
 from study.measuring.neighbours import measure as measure_neighbours
-from study.measuring.search import nearest, squared_distances
+from study.measuring.search import squared_distances
 from study.network.alexnet import AlexNet
 from study.predictions import VIEWS
 from tests.conftest import TINY
@@ -138,47 +138,8 @@ def test_where_every_seed_has_diverged_nothing_is_predicted(tmp_path: Path) -> N
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
 
 
-def test_nearest_against_every_difference() -> None:
-    random = np.random.default_rng(1)
-    queries, database = random.normal(size=(9, 40)).astype(np.float32), random.normal(size=(300, 40)).astype(np.float32)
-    distances = np.sqrt(((queries[:, None].astype(np.float64) - database[None]) ** 2).sum(axis=2))
-    for each in (1, 4, 7, 100, 300):
-        rows, found = nearest(queries, _blocks(database, each), 6)
-        assert np.array_equal(rows, distances.argsort(axis=1, kind="stable")[:, :6])
-        np.testing.assert_allclose(found, np.sort(distances, axis=1)[:, :6], rtol=1e-6)
-
-
 def _blocks(database: np.ndarray, each: int) -> list[np.ndarray]:
     return [database[first : first + each] for first in range(0, len(database), each)]
-
-
-def test_near_duplicates_far_from_the_origin() -> None:
-    """Where |q|^2 - 2 q.x + |x|^2 cancels, the distances computed from the differences still tell the pictures apart."""
-    base = np.full((1, 256), 1000.0, dtype=np.float32)
-    database = np.concatenate([base + step for step in (3.0, 1.0, 2.0, *range(4, 300))])
-    for each in (1, 2, 50, 299):
-        rows, found = nearest(base, _blocks(database, each), 3)
-        assert rows.tolist() == [[1, 2, 0]]
-        np.testing.assert_allclose(found, [[16.0, 32.0, 48.0]])
-
-
-@pytest.mark.parametrize("each", [1, 3, 8, 500])
-def test_equal_distances_are_ranked_by_row_whatever_the_blocks(each: int) -> None:
-    random = np.random.default_rng(2)
-    vectors = random.normal(size=(5, 300)).astype(np.float32)
-    which = random.integers(0, 5, 500)
-    rows, found = nearest(vectors, _blocks(vectors[which], each), 9)
-    for query in range(5):
-        assert rows[query].tolist() == np.flatnonzero(which == query)[:9].tolist() and (found[query] == 0).all()
-
-
-def test_fewer_vectors_than_neighbours_and_numbers_that_are_not_finite() -> None:
-    queries, database = np.zeros((2, 3), dtype=np.float32), np.arange(12, dtype=np.float32).reshape(4, 3)
-    assert nearest(queries, _blocks(database, 3), 6)[0].tolist() == [[0, 1, 2, 3]] * 2
-    for bad in (np.nan, np.inf):
-        database[2, 1] = bad
-        with pytest.raises(ValueError, match="not finite"):
-            nearest(queries, _blocks(database, 3), 4)
 
 
 @pytest.mark.parametrize("side", [1, 5, 30])

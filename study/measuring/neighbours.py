@@ -18,6 +18,7 @@ import torch
 from study import files
 from study.data.feeding import Feed
 from study.measuring.blocks import written
+from study.measuring.index import indexed
 from study.measuring.search import nearest
 from study.network.building import Network
 
@@ -73,8 +74,10 @@ def search_features(
         blocks = features(network, feed, settings.batch, tell)
         return blocks if keep is None else written(keep / f"features-{name}.npy", len(feed), blocks)
 
-    asked = _first(of(test, "test"), settings.queries)
-    return nearest(asked, of(train, "train"), settings.neighbours)
+    asked, known = _first(of(test, "test"), settings.queries), of(train, "train")
+    if keep is not None:
+        known = indexed(keep / "features-train.npy", len(train), known)
+    return nearest(asked, known, settings.neighbours)
 
 
 def _first(blocks: Iterable[np.ndarray], count: int) -> np.ndarray:
