@@ -13,6 +13,9 @@
       evaluate/<run>/metrics.json        top-1 and top-5 error, ten patches and centre patch, a seed, averaged models
       evaluate/<run>/ten_patches.npz, centre_patch.npz, probabilities.npz    what each model predicts (study/predictions.py)
       evaluate/<run>/classes.csv         error by class (CLASSES), empty where a class has no test picture
+      evaluate/<run>/kernels.csv         a row a seed and first-layer kernel: what was fitted to it (study/measuring/gabor.py)
+      evaluate/<run>/patches.csv         the patches that excite each kernel most (study/measuring/exciting.py)
+      evaluate/<run>/network.json        the built network, layer by layer (study/measuring/architecture.py; Figure 2)
       converge/<curve>/metrics.json      rates tried, rate chosen, epochs to the threshold by seed (null: not reached)
       converge/<curve>/curves.csv        a row a seed and epoch (study/training/outputs.py)
       converge/<curve>/figure1.csv       epoch, training_error: the mean over seeds, for DVC's plot of Figure 1
