@@ -1,5 +1,7 @@
-"""Nearest training pictures of test pictures: by features, by those of the untrained network, and by pixels (Figure 4)."""
+"""Nearest training pictures of test pictures: by features, by those of the untrained network, by colours and by pixels (Figure 4)."""
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,19 @@ from study.data.feeding import Feed
 from study.data.packed import PackedSplit, read_index
 from study.machine import derived_seed, set_up
 from study.measuring import pixels
-from study.measuring.neighbours import Found, matches, measure, search_features, table
+from study.measuring.blocks import Rows
+from study.measuring.neighbours import (
+    Found,
+    main_axes,
+    matches,
+    measure,
+    others,
+    precision,
+    search_colours,
+    search_features,
+    table,
+)
+from study.measuring.ranking import Ranking
 from study.network.building import build
 from study.provenance import Record
 from study.training import outputs
@@ -27,12 +41,22 @@ def search(settings: StudySettings, seed: int, tell: Report) -> Found:
         Feed(settings.packed, (split,), run.network.crop, machine.devices[0], run.augmentation, first=first)
         for split, first in (("train", None), ("test", None), ("test", wanted.queries))
     )
+    labels, known = asked.labels.numpy(), train.labels.numpy()
     trained = load_network(run, classes, settings.results / "train" / wanted.run / outputs.seed_folder(seed), machine)
-    rows, distances = search_features(trained, train, test if keep else asked, wanted, tell, keep)
+    ranking = Ranking(labels, known, scratch(settings, f"features-{seed}"))
+    rows, distances = search_features(trained, train, test if keep else asked, wanted, tell, keep, ranking)
+    average = {"features": ranking.average_precisions()}
     untrained = build(run.network, classes, machine)
     untrained.initialise(derived_seed(seed, "weights"))
-    by_untrained, _ = search_features(untrained, train, asked, wanted, tell)
-    return Found(by_features=rows, by_untrained=by_untrained, distances=distances)
+    ranking = Ranking(labels, known, scratch(settings, f"untrained-{seed}"))
+    by_untrained, _ = search_features(untrained, train, asked, wanted, tell, ranking=ranking)
+    average["untrained"] = ranking.average_precisions()
+    return Found(by_features=rows, by_untrained=by_untrained, distances=distances, average=average)
+
+
+def scratch(settings: StudySettings, name: str) -> Path:
+    """Where distances wait until all pictures have passed."""
+    return storage.WORK / f"retrieve-{settings.study}" / name
 
 
 def retrieve(settings: StudySettings, record: Record) -> None:
@@ -43,20 +67,34 @@ def retrieve(settings: StudySettings, record: Record) -> None:
     finished = [seed for seed in seeds if seed not in diverged]
     train, test = (PackedSplit(settings.packed, split) for split in ("train", "test"))
     labels, known, rows = test.labels[: wanted.queries], train.labels, []
+    told: dict[str, Any] = {}
+    shown = min(wanted.neighbours, len(train))
     with Bar("retrieval", len(finished) * 2 * (len(train) + len(labels)) + len(train)) as bar:
         each = [(settings, seed) for seed in finished]
         found = dict(zip(finished, side_by_side(search, each, settings.machine, bar), strict=True)) if finished else {}
         if found:
             asked = pixels.centre_patches(test, np.arange(len(labels)), crop)
-            others = [near for one in found.values() for near in (one.by_features, one.by_untrained)]
-            by_pixels, far = pixels.compare(asked, train, crop, others, set_up(settings.machine).devices[0], bar.tell)
+            near = [one[:, :shown] for of_seed in found.values() for one in (of_seed.by_features, of_seed.by_untrained)]
+            rankings = {by: Ranking(labels, known, scratch(settings, by)) for by in ("pixels", "colours")}
+            device = set_up(settings.machine).devices[0]
+            by_pixels, far = pixels.compare(asked, train, crop, near, wanted.found, device, bar.tell, rankings["pixels"].add)
+            by_colours = search_colours(asked, train, wanted, crop, rankings["colours"])
+            average = {by: ranking.average_precisions() for by, ranking in rankings.items()}
+            told["precision"] = precision(list(found.values()), by_colours, by_pixels, average, labels, known)
     for number, (seed, one) in enumerate(found.items()):
-        rows += matches(seed, labels, known, one, by_pixels, far[2 * number : 2 * number + 2])
+        few, pixels_few = one.first(shown), by_pixels[:, :shown]
+        rows += matches(seed, labels, known, few, pixels_few, far[2 * number : 2 * number + 2])
         if seed == wanted.seed:
-            storage.write_csv(folder / "neighbours.csv", files.NEIGHBOURS, table(labels, known, one, by_pixels))
+            storage.write_csv(folder / "neighbours.csv", files.NEIGHBOURS, table(labels, known, few, pixels_few))
+            more = others("untrained", few.by_untrained, known) + others("colours", by_colours[:, :shown], known)
+            storage.write_csv(folder / "others.csv", files.OTHERS, more)
+            places, told["map_share"] = main_axes(Rows(folder / "features-test.npy"))
+            rounded = [[row, float(f"{across:.5g}"), float(f"{down:.5g}")] for row, (across, down) in enumerate(places)]
+            storage.write_csv(folder / "map.csv", files.MAP, rounded)
     if rows:
         storage.write_csv(folder / "matches.csv", files.MATCHES, rows)
-    metrics = measure(wanted, labels, known, rows, diverged)
+    shutil.rmtree(scratch(settings, ""), ignore_errors=True)
+    metrics = measure(wanted, labels, known, rows, diverged) | told
     storage.write_json(folder / "metrics.json", metrics)
     print(said(metrics), flush=True)
     record.inputs(*(trained / outputs.seed_folder(seed) / "weights.safetensors" for seed in finished))
@@ -70,7 +108,11 @@ def said(metrics: dict[str, Any]) -> str:
         return f"{metrics['run']} diverged in {of} ({', '.join(map(str, metrics['diverged']))}); nothing is computed on these"
     shares = ((name, f"{name}_match") for name in ("features", "untrained", "pixels"))
     told = ", ".join(f"{name} {metrics[key]:.1%}" for name, key in shares)
-    return f"same class among {metrics['neighbours']} neighbours: {told}, chance {metrics['chance']:.1%}"
+    average = metrics["precision"]["features"]["average"].get("mean", float("nan"))
+    return (
+        f"same class among {metrics['neighbours']} neighbours: {told}, chance {metrics['chance']:.1%}; "
+        f"mean average precision by features {average:.1%}"
+    )
 
 
 if __name__ == "__main__":

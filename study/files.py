@@ -19,8 +19,10 @@
       converge/<curve>/metrics.json      rates tried, rate chosen, epochs to the threshold by seed (null: not reached)
       converge/<curve>/curves.csv        a row a seed and epoch (study/training/outputs.py)
       converge/<curve>/figure1.csv       epoch, training_error: the mean over seeds, for DVC's plot of Figure 1
-      retrieve/metrics.json              how often neighbours share the query's class: features, pixels, chance
+      retrieve/metrics.json              how often neighbours share the query's class, precision at 1, 6, 50, and on average
       retrieve/neighbours.csv            a row a query and rank (NEIGHBOURS), of one seed
+      retrieve/others.csv                a row a query and rank (OTHERS): by an untrained network, by colour histograms
+      retrieve/map.csv                   a row a test picture (MAP): its features along their two main axes
       retrieve/matches.csv               a row a seed and query (MATCHES): trained, untrained, pixels
       retrieve/features-train.npy, features-test.npy    float32 (pictures, features) of the last hidden layer
       retrieve/features-train-codes.npy, -facts.npy     an index of the former, to search it (study/measuring/index.py)
@@ -55,6 +57,8 @@ MATCHES = ("seed", "query", "label", "features_match", "untrained_match", "pixel
     "untrained_percentile",
 )  # shares of a query's neighbours that have its class; mean percentiles of neighbours in pixel distance, 0 to 1
 NEIGHBOURS = ("query", "label", "rank", "neighbour", "neighbour_label", "distance", "pixel_neighbour", "pixel_label")
+OTHERS = ("by", "query", "rank", "neighbour", "neighbour_label")
+MAP = ("picture", "across", "down")
 
 AVERAGED = "averaged"  # the `model` of a prediction made by averaging the models of all seeds
 

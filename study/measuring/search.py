@@ -6,7 +6,7 @@ answer depends on neither blocks nor threads. Q queries, B vectors a block, D co
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
@@ -37,8 +37,11 @@ class IntegerProducts:
         return first.float().mul_(self.scales[0]).add_(second.float().mul_(self.scales[1])).numpy()
 
 
-def nearest(queries: np.ndarray, blocks: Iterable[np.ndarray], k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and distances, (Q, k) each, the nearest first. `queries` (Q, D) and `blocks` (B, D) are float32.
+def nearest(
+    queries: np.ndarray, blocks: Iterable[np.ndarray], k: int, each: Callable[[Tensor], None] = lambda _: None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and distances, (Q, k) each, the nearest first. `queries` (Q, D) and `blocks` (B, D) are float32. `each` is told the
+    squared distances of every block, (Q, B), which are not exact.
 
     |q|^2 - 2 q.x + |x|^2 tells which vectors can be among the nearest: it is wrong by at most D roundings of (|q| + |x|)^2
     (Higham 2002, section 3.5). The distances of those are computed from the differences, in float64, and ranked in float32.
@@ -50,6 +53,7 @@ def nearest(queries: np.ndarray, blocks: Iterable[np.ndarray], k: int) -> tuple[
         x = torch.from_numpy(block)
         of_block = x.square().sum(dim=1)
         rough = (q @ x.T).mul_(-2).add_(of_block).add_(squares[:, None])
+        each(rough)
         slack = 2 * (q.shape[1] + 16) * ROUNDING * (squares.sqrt() + of_block.max().sqrt()).square()
         bound = _bound(q, x, rough, best) * (1 + 4 * ROUNDING) + slack
         of_query, rows = (rough <= bound[:, None]).nonzero(as_tuple=True)
