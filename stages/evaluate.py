@@ -22,7 +22,7 @@ from study.training.run import load_network
 
 
 class Evaluated(NamedTuple):
-    """Of one seed: its predictions, and rows of gabor.COLUMNS and exciting.COLUMNS."""
+    """Of one seed: its predictions, and rows of files.KERNELS and files.PATCHES."""
 
     prediction: Prediction
     kernels: list[list[Any]]
@@ -69,8 +69,8 @@ def evaluate(settings: StudySettings, record: Record, name: str) -> None:
             made[files.AVERAGED] = average(kept)
         write_evaluation(folder, name, made, labels, index["class_names"], diverged)
     for file, columns, rows in (
-        ("kernels.csv", gabor.COLUMNS, [row for one in found for row in one.kernels]),
-        ("patches.csv", exciting.COLUMNS, [row for one in found for row in one.patches]),
+        ("kernels.csv", files.KERNELS, [row for one in found for row in one.kernels]),
+        ("patches.csv", files.PATCHES, [row for one in found for row in one.patches]),
     ):
         storage.write_csv(folder / file, columns, rows)
     storage.write_json(folder / "network.json", architecture.of_settings(settings.runs[name].network, len(index["classes"])))

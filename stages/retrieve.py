@@ -1,4 +1,4 @@
-"""Nearest training pictures of test pictures: by features, by those of the untrained network, by colours and by pixels (Figure 4)."""
+"""Nearest training pictures of test pictures: by features, trained and untrained, by colours and by pixels (Figure 4)."""
 
 import shutil
 from pathlib import Path

@@ -13,8 +13,8 @@
       evaluate/<run>/metrics.json        top-1 and top-5 error, ten patches and centre patch, a seed, averaged models
       evaluate/<run>/ten_patches.npz, centre_patch.npz, probabilities.npz    what each model predicts (study/predictions.py)
       evaluate/<run>/classes.csv         error by class (CLASSES), empty where a class has no test picture
-      evaluate/<run>/kernels.csv         a row a seed and first-layer kernel: what was fitted to it (study/measuring/gabor.py)
-      evaluate/<run>/patches.csv         the patches that excite each kernel most (study/measuring/exciting.py)
+      evaluate/<run>/kernels.csv         a row a seed and first kernel (KERNELS): what was fitted to it, its kind (KINDS)
+      evaluate/<run>/patches.csv         the patches of test pictures that excite each kernel most (PATCHES)
       evaluate/<run>/network.json        the built network, layer by layer (study/measuring/architecture.py; Figure 2)
       converge/<curve>/metrics.json      rates tried, rate chosen, epochs to the threshold by seed (null: not reached)
       converge/<curve>/curves.csv        a row a seed and epoch (study/training/outputs.py)
@@ -57,6 +57,9 @@ MATCHES = ("seed", "query", "label", "features_match", "untrained_match", "pixel
     "untrained_percentile",
 )  # shares of a query's neighbours that have its class; mean percentiles of neighbours in pixel distance, 0 to 1
 NEIGHBOURS = ("query", "label", "rank", "neighbour", "neighbour_label", "distance", "pixel_neighbour", "pixel_label")
+KERNELS = ("seed", "when", "kernel", "explained", "orientation", "frequency", "waves", "colour", "kind")  # `when`: start or end
+KINDS = ("grey, selective", "coloured, selective", "coloured blob", "grey blob", "neither")
+PATCHES = ("seed", "kernel", "rank", "picture", "y", "x", "answer")  # the patch's upper left pixel, in the packed picture
 OTHERS = ("by", "query", "rank", "neighbour", "neighbour_label")
 MAP = ("picture", "across", "down")
 

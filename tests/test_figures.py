@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from study import files
 from study.data.feeding import NO_AUGMENTATION, Feed
 from study.measuring import gabor
 from study.measuring.architecture import described, of_settings
@@ -127,8 +128,8 @@ def test_kernels_at_the_end_and_at_the_start() -> None:
     rows = gabor.described(4, {0: start, 3: start, 9: end})
     assert [row[:3] for row in rows] == [[4, "end", 0], [4, "end", 1], [4, "start", 0], [4, "start", 1]]
     assert [row[-1] for row in rows] == ["grey, selective"] * 2 + ["neither"] * 2
+    assert all(len(row) == len(files.KERNELS) and row[-1] in files.KINDS for row in rows)
     assert len(gabor.described(4, {9: end})) == 2, "where the start was not kept"
-    assert gabor.variety([0, 179, 45, 92], [0.1, 0.12, 0.4]) == (3, 2)
 
 
 def test_the_patches_that_excite_most_are_those_of_every_answer(tiny_set: Path) -> None:

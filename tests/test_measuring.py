@@ -246,9 +246,9 @@ def test_average_precision_against_the_plain_way(tmp_path: Path, monkeypatch: py
     for first in range(0, 60, 11):
         made.add(torch.from_numpy(squares[:, first : first + 11]))
     found = made.average_precisions()
-    for label, own, average in zip(labels, squares, found, strict=True):
+    for label, own, precision in zip(labels, squares, found, strict=True):
         near = [(known[own <= far] == label).mean() for far in own[known == label]]
-        assert average == pytest.approx(np.mean(near)) if near else np.isnan(average)
+        assert precision == pytest.approx(np.mean(near)) if near else np.isnan(precision)
     assert not (tmp_path / "scratch" / "all").exists()
     perfect = ranking.Ranking(np.array([1]), np.array([0, 1, 1]), tmp_path / "perfect")
     perfect.add(torch.tensor([[5.0, 1.0, 2.0]]))

@@ -99,7 +99,8 @@ def one_picture(study: Study, run: str, model: str, options: list[str]) -> None:
 
 
 def neighbours(study: Study, split: str, row: int, label: int | None) -> None:
-    """By features, from the stage's table or, of other pictures, from the stored features; by pixels where the stage has them."""
+    """By features, from the stage's table or, of other pictures, from the stored features; and where the stage has them, by
+    pixels, by colour histograms and by an untrained network."""
     table = frames.neighbours(study)
     part = table[(table["query"] == row)].sort_values("rank") if split == "test" else table.iloc[:0]
     if len(part):
@@ -120,14 +121,83 @@ def neighbours(study: Study, split: str, row: int, label: int | None) -> None:
         if known is not None
     ]
     clickable.draw(galleries.gallery(study, shown), key="neighbours", keeps="query")
-    if len(part):
-        own = int((part["pixel_label"] == label).sum())
-        st.subheader(f"Nearest in pixels: {own} of {len(part)} of its class")
+    if not len(part):
+        return
+    more = frames.others(study)
+    ways = {"pixels": part[["pixel_neighbour", "pixel_label"]]}
+    for by, words in (("colours", "colour histograms"), ("untrained", "the untrained network's last hidden layer")):
+        found = more[(more["by"] == by) & (more["query"] == row)].sort_values("rank")
+        ways |= {words: found[["neighbour", "neighbour_label"]]} if len(found) else {}
+    for number, (words, found) in enumerate(ways.items()):
+        st.markdown(f"**Nearest in {words}: {int((found.iloc[:, 1] == label).sum())} of {len(found)} of its class**")
         shown = [
             Shown(split="train", row=int(near), caption=f"{'✓ ' if known == label else ''}{class_of(known)}")
-            for near, known in zip(part["pixel_neighbour"], part["pixel_label"], strict=True)
+            for near, known in found.itertuples(index=False)
         ]
-        clickable.draw(galleries.gallery(study, shown), key="pixel-neighbours", keeps="query")
+        clickable.draw(galleries.gallery(study, shown), key=f"neighbours-{number}", keeps="query")
+
+
+def rankings(study: Study) -> None:
+    """How good the neighbours of all queries are, by what was compared; and how far away in pixels they are."""
+    table, about = frames.precision(study), frames.retrieved(study)
+    if table.empty:
+        if rates := frames.match_rates(study):
+            st.subheader(
+                f"Of the neighbours of all queries {rates.get('by features', float('nan')):.1%} are of the query's class"
+            )
+            st.caption(", ".join(f"{name} {share:.1%}" for name, share in rates.items()) + ".")
+        return
+    from dashboard import charts  # Plotly takes a second to import, which the pictures above should not wait for
+
+    by = {"features": "last hidden layer", "untrained": "the same, untrained", "colours": "colour histogram", "pixels": "pixels"}
+    measures = {"1": "nearest", "6": "6 nearest", "50": "50 nearest", "average": "mean average precision"}
+    known = table[table["by"].isin(by) & table["measure"].isin(measures)]
+    known = known.assign(by=known["by"].map(by), measure=known["measure"].map(measures))
+    six = known[known["measure"] == measures["6"]].set_index("by")["mean"]
+    told = ", ".join(f"{six[name]:.0%} by {name}" for name in list(by.values())[1:] if name in six)
+    chance = float(about.get("chance", float("nan")))
+    far = frames.percentiles(study)
+    percent = "; ".join(f"{share:.0%} by {name}" for name, share in far.items())
+    seeds = len(about.get("seeds", {}))
+    first = six.get(by["features"], float("nan"))
+    showing.figure(
+        charts.precision(known, chance),
+        f"Of six neighbours in the last hidden layer {first:.0%} are of the query's class ({told})",
+        known, "precision", "Shares of neighbours that are of the query's class, by what was compared",
+        source=f"{study.address}, {about.get('run')}: {about.get('queries', 0):,} test pictures against all training pictures, "
+        f"the mean of {seeds} seed{'' if seeds == 1 else 's'}, 95% intervals over the queries. So many pictures are nearer in pixels "
+        f"than the six neighbours, where chance would give 50%: {percent}.",
+    )  # fmt: skip
+
+
+def among_the_five(study: Study, run: str, model: str) -> None:
+    """Figure 4, left: how often the right label is among the five where the first is wrong; and off-centre objects."""
+    found = frames.predictions(study, run)
+    if found is None or model not in found.best:
+        return
+    wrong = found.wrong("top1")[model]
+    saved = int((wrong & ~found.wrong("top5")[model]).sum())
+    if wrong.any():
+        low, high = frames.wilson(saved, int(wrong.sum()))
+        st.subheader(f"Where the first label is wrong, the right one is among the other four in {saved / wrong.sum():.0%}")
+        st.caption(
+            f"{saved:,} of {int(wrong.sum()):,} misjudged test pictures, 95% interval {low:.0%} to {high:.0%}; four labels drawn "
+            f"from the other {len(names) - 1:,} classes would hold it in {min(1, 4 / max(len(names) - 1, 1)):.0%}."
+        )
+    table = frames.by_distance(study, run, model)
+    if table.empty:
+        return
+    from dashboard import charts
+
+    first, last = table.iloc[0], table.iloc[-1]
+    showing.figure(
+        charts.by_distance(table),
+        f"Error is {first['error']:.0%} where the object lies {first['distance']:.2f} widths from the centre, "
+        f"{last['error']:.0%} where it lies {last['distance']:.2f}",
+        table, "off-centre", "Top-1 error by the distance of the object from the centre of the picture",
+        source=f"{study.address}, {run}, {model}: test pictures in {len(table)} parts of equally many by where their object was "
+        "drawn; 95% intervals.",
+    )  # fmt: skip
 
 
 def choose_model(found: frames.Predictions) -> str:
@@ -171,10 +241,8 @@ def show_pictures(study: Study) -> None:
     if shown:
         clickable.draw(galleries.gallery(study, shown), key="of-kind", keeps="query")
     one_picture(study, run, model, options)
-    rates = frames.match_rates(study)
-    if rates:
-        st.subheader(f"Of the neighbours of all queries {rates.get('by features', float('nan')):.1%} are of the query's class")
-        st.caption(", ".join(f"{name} {share:.1%}" for name, share in rates.items()) + ".")
+    among_the_five(study, run, model)
+    rankings(study)
     showing.leads_to(study, "neighbours", "neighbours-far-in-pixels", "reasonable-labels", "off-centre")
 
 

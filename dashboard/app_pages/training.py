@@ -64,11 +64,47 @@ def show_figure1(study: Study) -> None:
         first=True,
         source=f"{study.address}. Thin lines: one seed each; thick: their mean. {about_rates(study)}.",
     )  # fmt: skip
+    times_and_reasons(study)
     tried = frames.rates_tried(study)
     if len(tried):
         st.subheader(f"Learning rates tried: {len(tried)}")
         st.dataframe(tried, hide_index=True, alt="Learning rates tried, epochs to the threshold, and which was chosen")
     showing.leads_to(study, "relu-faster", "relu-six-times", "relu-varies")
+
+
+def times_and_reasons(study: Study) -> None:
+    """Epochs and processor time to the threshold by activation; and the layers' gradients, dead and saturated units beside it."""
+    table, layers = frames.activations(study), frames.layers_of_curves(study)
+    if len(table):
+        mean = table.groupby("curve", sort=False)[["epochs", "processor seconds"]].agg(lambda of: of.mean(skipna=False))
+        mean = mean.sort_values("epochs").reset_index()
+        mean["curve"] = [charts.FIGURE1.get(curve, (curve,))[0] for curve in mean["curve"]]
+        st.dataframe(
+            mean, hide_index=True, placeholder="not reached",
+            column_config={name: st.column_config.NumberColumn(name, format="%.3g") for name in mean.columns[1:]},
+            alt="Epochs and processor seconds to the threshold by activation, means of the seeds",
+        )  # fmt: skip
+    if layers.empty:
+        return
+    words = {name: told for name, (told, _, _) in charts.LAYER_QUANTITIES.items() if layers[name].notna().any()}
+    if not words:
+        return
+    quantity = address.segmented("Why", list(words), "why", next(iter(words)), names=words.__getitem__)
+    epoch = int(layers.groupby("curve")["epoch"].max().min())
+    at = layers[(layers["epoch"] == epoch)].dropna(subset=[quantity])
+    mean = at.groupby(["curve", "layer"], sort=False)[quantity].mean().reset_index()
+    if mean.empty:
+        return
+    mean["curve"] = [charts.FIGURE1.get(curve, (curve,))[0] for curve in mean["curve"]]
+    told, unit, factor = charts.LAYER_QUANTITIES[quantity]
+    ends = mean.groupby("curve")[quantity].mean() * factor
+    showing.figure(
+        charts.layers_by_curve(mean, quantity),
+        f"{told.capitalize()} after {epoch} epoch{'' if epoch == 1 else 's'}: least with {ends.idxmin()}, "
+        f"{ends.min():.3g}{unit}, most with {ends.idxmax()}, {ends.max():.3g}{unit}",
+        mean, f"why-{quantity}", f"{told} by layer and activation",
+        source=f"{study.address}: on one batch, the mean of the seeds, after the last epoch that all curves have.",
+    )  # fmt: skip
 
 
 def show_components(study: Study) -> None:

@@ -13,12 +13,11 @@ from study.network.building import Network
 
 COUNT = 9
 BATCH = 100  # pictures
-COLUMNS = ("seed", "kernel", "rank", "picture", "y", "x", "answer")  # the patch's upper left pixel, in the packed picture
 
 
 @torch.no_grad()
 def exciting(network: Network, feed: Feed, seed: int) -> list[list[Any]]:
-    """Rows of COLUMNS: for each kernel the COUNT pictures with the strongest answer, the strongest first, one patch of each.
+    """Rows of files.PATCHES: for each kernel the COUNT pictures with the strongest answers, in order, a patch of each.
 
     An answer is the weighted sum of a patch minus its mean, before bias and nonlinearity; patches are those that lie within the
     central one, at the network's stride. Equal answers are ranked by picture.

@@ -11,9 +11,8 @@ kernel's sum of squares; what the fit explains of noise is seen on the untrained
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -24,10 +23,6 @@ EXPLAINED = 0.5  # share from which on the fit is taken to describe a kernel; of
 SELECTIVE = 0.5  # waves within two deviations of the envelope's middle from which on a kernel counts as selective
 NARROWEST, WIDEST = 0.06, 0.6  # deviation of the envelope, in kernel sides
 STEPS = 40  # evaluations of a fit, for each of its numbers, at most
-
-Kind = Literal["grey, selective", "coloured, selective", "coloured blob", "grey blob", "neither"]
-KINDS: tuple[Kind, ...] = ("grey, selective", "coloured, selective", "coloured blob", "grey blob", "neither")
-COLUMNS = ("seed", "when", "kernel", "explained", "orientation", "frequency", "waves", "colour", "kind")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +39,8 @@ class Fit:
     fitted: np.ndarray
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> str:
+        """One of files.KINDS."""
         if self.explained < EXPLAINED:
             return "neither"
         coloured = self.colour >= COLOURED
@@ -124,7 +120,7 @@ def _starts(kernel: np.ndarray) -> list[np.ndarray]:
 
 
 def described(seed: int, kernels_by_epoch: dict[int, np.ndarray]) -> list[list[Any]]:
-    """Rows of COLUMNS: the kernels (n, h, w, RGB) at the end and, where they were kept, those before training."""
+    """Rows of files.KERNELS: the kernels (n, h, w, RGB) at the end and, where they were kept, those before training."""
     rows: list[list[Any]] = []
     for when, epoch in {"end": max(kernels_by_epoch), "start": 0}.items():
         if when == "start" and (epoch not in kernels_by_epoch or max(kernels_by_epoch) == 0):
@@ -134,10 +130,3 @@ def described(seed: int, kernels_by_epoch: dict[int, np.ndarray]) -> list[list[A
             facts = (one.explained, one.orientation, one.frequency, one.waves, one.colour)
             rows.append([seed, when, number, *(round(fact, 5) for fact in facts), one.kind])
     return rows
-
-
-def variety(orientations: Sequence[float], frequencies: Sequence[float]) -> tuple[int, int]:
-    """Of selective kernels: how many of eight orientations (22.5 degrees each), and of the octaves below 1/2, they have."""
-    eighths = {round(angle / 22.5) % 8 for angle in orientations}
-    octaves = {int(np.floor(np.log2(max(frequency, 1e-3)))) for frequency in frequencies}
-    return len(eighths), len(octaves)
