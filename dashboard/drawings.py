@@ -16,7 +16,7 @@ from study.paper import numbers
 INK = "var(--st-text-color, currentColor)"
 ACCENT = "var(--st-primary-color, #0063a0)"
 SECOND = "#D55E00"
-PAPER = "var(--st-background-color, #fff)"
+CROSSING = 24  # height of the lines by which columns read one another
 BLOCK = 'fill="var(--st-secondary-background-color, #f3f3f1)" stroke="var(--st-text-color, #111)"'
 
 
@@ -171,7 +171,7 @@ def built(network: Mapping[str, Any], label: str) -> str:
     for layer in network["layers"]:
         learned, across = "inputs" in layer, layer.get("sees") == "all" and columns > 1
         label_of = f"{layer['crosses']:,} numbers each way" if across else ""
-        y = bottom + (30 if across else 18)
+        y = bottom + (CROSSING + 18 if across else 18)
         parts.append(_flow(lefts, wide, bottom, y, whole, across, label_of))
         if not learned:
             parts += [_box(left, y, wide, 21, [_thin(layer)], round_=10) for left in lefts]
@@ -222,18 +222,15 @@ def _words(x: float, y: float, text: str, size: float, bold: bool = False) -> st
 def _flow(lefts: Sequence[float], wide: float, above: float, below: float, whole: bool, across: bool, label: str) -> str:
     """Arrows from a row to the next: down in each column, and across where a layer reads both; `whole`: from the pictures."""
     middles = [left + wide / 2 for left in lefts]
-    ways = [(x, x) for x in middles]
-    ways += [(a, b) for a in middles for b in middles if a != b] if across and not whole else []
+    crosses = across and not whole
+    ways = [(x, x, below) for x in middles]
+    ways += [(a, b, above + CROSSING) for a in middles for b in middles if a != b] if crosses else []
     drawn = "".join(
-        f'<line x1="{a:.1f}" x2="{b:.1f}" y1="{above:.1f}" y2="{below:.1f}" stroke="{SECOND if a != b else INK}" '
+        f'<line x1="{a:.1f}" x2="{b:.1f}" y1="{above:.1f}" y2="{end:.1f}" stroke="{SECOND if a != b else INK}" '
         f'stroke-width="{2 if a != b else 1.3}"/>'
-        for a, b in ways
+        for a, b, end in ways
     )
-    if not label or whole:
-        return drawn
-    x, y = sum(middles) / len(middles), (above + below) / 2
-    plate = f'<rect x="{x - 76:.1f}" y="{y - 9:.1f}" width="152" height="18" rx="4" fill="{PAPER}"/>'
-    return drawn + plate + _words(x, y + 4, label, 11.5)
+    return drawn + (_words(sum(middles) / len(middles), below - 6, label, 11.5) if crosses else "")
 
 
 def _short(number: float) -> str:

@@ -165,8 +165,8 @@ def rankings(study: Study) -> None:
         f"Of six neighbours in the last hidden layer {first:.0%} are of the query's class ({told})",
         known, "precision", "Shares of neighbours that are of the query's class, by what was compared",
         source=f"{study.address}, {about.get('run')}: {about.get('queries', 0):,} test pictures against all training pictures, "
-        f"the mean of {seeds} seed{'' if seeds == 1 else 's'}, 95% intervals over the queries. So many pictures are nearer in pixels "
-        f"than the six neighbours, where chance would give 50%: {percent}.",
+        f"the mean of {seeds} seed{'' if seeds == 1 else 's'}, 95% intervals over the queries. So many pictures are nearer in "
+        f"pixels than the six neighbours, where chance would give 50%: {percent}.",
     )  # fmt: skip
 
 
