@@ -103,6 +103,36 @@ def figure1(
     return _laid_out(_whole_epochs(figure, frame), "epochs", "training error (%)")
 
 
+def sweep(frame: pd.DataFrame, axis: str, logarithmic: bool) -> go.Figure:
+    """Errors over a setting: a small dot a seed, a line through the means. `frame`: value, line, error (per cent)."""
+    figure = go.Figure()
+    for number, (line, part) in enumerate(frame.groupby("line", sort=False)):
+        colour, dash = _style(number)
+        mean = part.groupby("value")["error"].mean()
+        group = {"legendgroup": line, "name": escape(str(line)), "hovertemplate": "%{x:.4g}: %{y:.1f}%"}
+        seeds = {"color": colour, "size": 6, "symbol": "circle-open"}
+        figure.add_scatter(x=part["value"], y=part["error"], mode="markers", marker=seeds, showlegend=False, **group)
+        figure.add_scatter(x=mean.index, y=mean, mode="lines+markers", line={"color": colour, "dash": dash, "width": 2},
+                           marker={"color": colour, "size": 9}, showlegend=frame["line"].nunique() > 1, **group)  # fmt: skip
+    if logarithmic:
+        values = sorted(frame["value"].unique())
+        figure.update_xaxes(type="log", tickvals=values, ticktext=[f"{value:.3g}" for value in values])
+    return _laid_out(figure, axis, "top-1 error (%)", 340)
+
+
+def beside(frame: pd.DataFrame) -> go.Figure:
+    """A row a study: a dot a seed of its base run, and their mean. `frame`: study, error (per cent)."""
+    mean = frame.groupby("study", sort=False)["error"].mean()
+    figure = go.Figure()
+    for x, y, name, marker in (
+        (frame["error"], frame["study"], "a seed", {"color": GREY, "size": 7, "symbol": "circle-open"}),
+        (mean, mean.index, "mean", {"color": BLUE, "size": 10}),
+    ):
+        figure.add_scatter(x=x, y=y, mode="markers", name=name, marker=marker, hovertemplate="%{x:.1f}%<extra></extra>")
+    figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=list(mean.index))
+    return _laid_out(figure, "top-1 error (%)", "", 150 + 40 * len(mean))
+
+
 def components(frame: pd.DataFrame) -> go.Figure:
     """A row a run as frames.components gives them: its mean difference from base with its interval, a small dot a seed."""
     figure = go.Figure()

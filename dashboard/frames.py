@@ -403,6 +403,59 @@ def step_cost(study: Study) -> dict[str, Any]:
     return dictionary_of(study, "cost/metrics.json")
 
 
+RATE, NORMALISATION = "learning.rate.initial", "network.normalisation"
+SWEEPS = {  # what readers ask for: which settings may differ from base, and which of them is the number on the axis
+    "rate": ({RATE, NORMALISATION}, RATE),
+    "k": ({"network.response.k"}, "network.response.k"),
+    "n": ({"network.response.n"}, "network.response.n"),
+    "alpha": ({"network.response.alpha"}, "network.response.alpha"),
+    "beta": ({"network.response.beta"}, "network.response.beta"),
+    "data": ({"share", "learning.epochs", "learning.rate.at", "learning.rate.patience"}, "share"),
+    "width": ({"network.kernels", "network.neurons"}, "network.neurons"),
+}
+
+
+def sweeps(study: Study) -> pd.DataFrame:
+    """A row a sweep, run and seed: `sweep` (one of SWEEPS), `run`, `value` of the number that is changed (a width as a share of
+    base's), `line` (which normalisation), `seed`, `error` in per cent. Sweeps of one value alone are left out."""
+    settings = {run: _flat(made_of(study, f"provenance/train-{run}.json", lambda made: dict(made["run"]), {}))
+                for run in runs(study, "evaluate")}  # fmt: skip
+    base, rows = settings.get("base") or next(iter(settings.values()), {}), []
+    for run, own in settings.items():
+        apart = {name for name in {*base, *own} if base.get(name) != own.get(name)} - {"seeds", "recipe"}
+        for sweep, (may, axis) in SWEEPS.items():
+            if not own or axis not in own or not apart <= may or (sweep == "data" and apart and "share" not in apart):
+                continue
+            value = own[axis][0] / base[axis][0] if sweep == "width" else own[axis]
+            line = {"none": "no normalisation"}.get(str(own.get(NORMALISATION)), f"{own.get(NORMALISATION)} normalisation")
+            for seed, error in seed_errors(study, run).items():
+                rows.append((sweep, run, float(value), line, seed, 100 * error))
+    table = pd.DataFrame(rows, columns=["sweep", "run", "value", "line", "seed", "error"])
+    several = table.groupby("sweep")["value"].transform("nunique") > 1
+    return table[several].sort_values(["sweep", "line", "value"], ignore_index=True)
+
+
+def _flat(settings: dict[str, Any], before: str = "") -> dict[str, Any]:
+    """Nested settings by names with dots between their parts."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        found |= _flat(value, f"{before}{name}.") if isinstance(value, dict) else {f"{before}{name}": value}
+    return found
+
+
+def beside(study: Study, others: Sequence[Study]) -> pd.DataFrame:
+    """The errors of base in this study and in those that are called as it is with a word more (`readers-nearest`), a row a seed:
+    `study`, `seed`, `error` in per cent; empty where there is none of the latter."""
+    of_it = [other for other in others if other.folder.name.startswith(f"{study.folder.name}-") and other.pinned == study.pinned]
+    rows = [
+        (one.folder.name.removeprefix(study.folder.name).lstrip("-") or "as it is", seed, 100 * error)
+        for one in (study, *of_it)
+        for seed, error in seed_errors(one, "base").items()
+    ]
+    table = pd.DataFrame(rows, columns=["study", "seed", "error"])
+    return table if table["study"].nunique() > 1 else table.iloc[:0]
+
+
 def activations(study: Study) -> pd.DataFrame:
     """A row a curve of Figure 1 and seed: `curve`, `seed`, `epochs`, `seconds` and `processor seconds` to the threshold (missing:
     never), as the curve's record says."""

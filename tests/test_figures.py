@@ -114,6 +114,15 @@ def test_blobs_noise_and_nothing() -> None:
     assert gabor.fit(np.zeros((5, 5, 3))).explained == 0
 
 
+def test_an_envelope_that_has_left_the_kernel_explains_nothing() -> None:
+    """The search may go there, and comes back."""
+    kernel = np.zeros((11, 11, 3))
+    kernel[0, 0] = 1e-6
+    assert 0 <= gabor.fit(kernel).explained <= 1
+    y, x = np.mgrid[:11, :11]
+    assert not gabor._basis(np.array([900.0, 900, -9, -9, 0, 0.5]), x.ravel(), y.ravel(), 11).any()
+
+
 def test_the_explained_share_is_that_of_the_fitted_kernel() -> None:
     kernel = _planted(30, 0.2, [1, 0.5, -0.5], noise=0.4)
     found = gabor.fit(kernel)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
-from dashboard import address, charts, frames, showing, verdicts
+from dashboard import address, charts, frames, reading, showing, verdicts
 from dashboard.reading import Study
 from study import amounts
 
-VIEWS = {"figure1": "Figure 1", "components": "Components", "curves": "Curves", "cost": "A step's cost"}
+VIEWS = {"figure1": "Figure 1", "components": "Components", "curves": "Curves", "questions": "Readers' questions",
+         "cost": "A step's cost"}  # fmt: skip
 GTX_580 = 3  # GiB
 
 study = showing.begin("Training")
@@ -134,6 +137,47 @@ def show_components(study: Study) -> None:
     showing.leads_to(study, *[name for name in table["claim"] if name])
 
 
+QUESTIONS = {  # by frames.SWEEPS: the question, the axis, whether it is logarithmic
+    "rate": ("Does normalisation make a network more robust to its learning rate?", "learning rate", True),
+    "k": ("Does k of the response normalisation matter?", "k", False),
+    "n": ("Does n, the number of neighbouring maps, matter?", "n", False),
+    "alpha": ("Does alpha matter?", "alpha", True),
+    "beta": ("Does beta matter?", "beta", False),
+    "data": ("How much do more pictures help?", "share of the training pictures, in as many updates", True),
+    "width": ("Does a larger network do better?", "width, as a share of base's", True),
+}
+
+
+def show_questions(study: Study) -> None:
+    """What readers ask and the claims do not settle: errors over one setting at a time. Exploratory, of few seeds."""
+    table, filters = frames.sweeps(study), frames.beside(study, reading.studies(Path()))
+    if table.empty and filters.empty:
+        showing.stop("This study changes no setting in steps; `uv run python -m stages.choose readers` is the one that does.")
+    for number, (name, (question, axis, logarithmic)) in enumerate(QUESTIONS.items()):
+        part = table[table["sweep"] == name]
+        if part.empty:
+            continue
+        mean = part.groupby(["line", "value"], sort=False)["error"].mean()
+        several = part["line"].nunique() > 1
+        spread = mean.groupby("line", sort=False).agg(lambda of: of.max() - of.min())
+        told = "; ".join(f"{reach:.1f} points with {line}" for line, reach in spread.items())
+        found = f"the error moves by {told}" if several else f"{mean.iloc[0]:.1f}% to {mean.iloc[-1]:.1f}% from left to right"
+        seeds = part.groupby("run")["seed"].nunique()
+        showing.figure(
+            charts.sweep(part, axis, logarithmic), f"{question} {found[0].upper()}{found[1:]}", part.drop(columns="sweep"),
+            f"sweep-{name}", f"Top-1 error over {axis}", first=number == 0,
+            source=f"{study.address}, {seeds.min()} to {seeds.max()} seeds a run: exploratory, in no family of comparisons.",
+        )  # fmt: skip
+    if len(filters):
+        mean = filters.groupby("study", sort=False)["error"].mean()
+        showing.figure(
+            charts.beside(filters),
+            f"Does the down-sampling filter matter? {mean.idxmin()} errs {mean.min():.1f}%, {mean.idxmax()} {mean.max():.1f}%",
+            filters, "filters", "Top-1 error of base by how pictures were down-sampled",
+            source=f"{study.address} (as it is: bilinear with antialias) and the studies that have its name and a word more.",
+        )  # fmt: skip
+
+
 def show_curves(study: Study) -> None:
     training = frames.curves(study)
     if training.empty:
@@ -208,4 +252,11 @@ def show_cost(study: Study) -> None:
     showing.leads_to(study, "three-gigabytes", "communication", "two-gpus-time")
 
 
-{"figure1": show_figure1, "components": show_components, "curves": show_curves, "cost": show_cost}[view](study)
+SHOWN = {
+    "figure1": show_figure1,
+    "components": show_components,
+    "curves": show_curves,
+    "questions": show_questions,
+    "cost": show_cost,
+}
+SHOWN[view](study)

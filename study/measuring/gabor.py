@@ -62,7 +62,7 @@ def fit(kernel: np.ndarray) -> Fit:
     def residuals(numbers: np.ndarray) -> np.ndarray:
         basis = _basis(numbers, x.ravel(), y.ravel(), side)
         products = basis.T @ basis
-        products[[0, 1], [0, 1]] += 1e-9 * np.trace(products)  # where the frequency is 0, one of the two waves is nothing
+        products[[0, 1], [0, 1]] += 1e-9 * np.trace(products) + 1e-30  # one of the waves, or both, can be nothing
         left: np.ndarray = scaled - basis @ np.linalg.solve(products, basis.T @ scaled)
         return left.ravel()
 
