@@ -298,7 +298,10 @@ def kernel_kinds(frame: pd.DataFrame) -> go.Figure:
         pattern_shape="kind", pattern_shape_map={kind: KIND_PATTERNS.get(kind, "") for kind in KIND_COLOURS},
         category_orders={"kind": list(KIND_COLOURS), "place": list(frame["place"].unique())},
     )  # fmt: skip
-    figure.update_traces(textangle=0, insidetextanchor="middle", hovertemplate="%{y}: %{x}<extra></extra>")
+    figure.update_traces(
+        textangle=0, insidetextanchor="middle", hovertemplate="%{y}: %{x}<extra></extra>", marker_pattern_fillmode="overlay",
+        marker_pattern_solidity=0.12, insidetextfont_color="#111111",
+    )  # fmt: skip
     return _laid_out(figure, "kernels", "", 150 + 34 * frame["place"].nunique())
 
 

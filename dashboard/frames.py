@@ -18,6 +18,7 @@ from dashboard.reading import Study, array_of, arrays_of, dictionary_of, made_of
 from study import files
 from study import predictions as predicting
 from study.measuring import kernels as kernels_of_figure3
+from study.paper import numbers
 from study.predictions import Predictions
 from study.training import outputs
 
@@ -272,8 +273,15 @@ def built(study: Study, run: str) -> dict[str, Any]:
     """A run's network as it was built, layer by layer (study/measuring/architecture.py); empty where nothing says."""
     none: dict[str, Any] = {}
 
+    learned = ("size", "stride", "inputs", "parameters", "multiplications", "crosses")
+
+    def layer(given: dict[str, Any]) -> dict[str, Any]:
+        known: dict[str, Any] = {name: str(given[name]) for name in ("name", "kind")}
+        known |= {name: int(given[name]) for name in ("maps", "side", "field")}
+        return known | ({name: int(given[name]) for name in learned} | {"sees": str(given["sees"])} if "inputs" in given else {})
+
     def whole(content: dict[str, Any]) -> dict[str, Any]:
-        layers = [dict(layer) | {"maps": int(layer["maps"]), "side": int(layer["side"])} for layer in content["layers"]]
+        layers = [layer(given) for given in content["layers"]]
         return {"columns": int(content["columns"]), "input": int(content["input"]), "layers": layers}
 
     return made_of(study, f"evaluate/{run}/network.json", whole, none)
@@ -314,6 +322,15 @@ def precision(study: Study) -> pd.DataFrame:
     empty: list[tuple[Any, ...]] = []
     made = made_of(study, "retrieve/metrics.json", rows, empty) if there else empty
     return pd.DataFrame(made, columns=["by", "measure", "mean", "low", "high"])
+
+
+def retrieval(study: Study) -> tuple[str, int, int, float]:
+    """Of which run, of how many queries and seeds, and how often a picture drawn at random has the query's class."""
+    unknown = ("not known", 0, 0, math.nan)
+    return made_of(
+        study, "retrieve/metrics.json",
+        lambda metrics: (str(metrics["run"]), int(metrics["queries"]), len(metrics["seeds"]), float(metrics["chance"])), unknown,
+    )  # fmt: skip
 
 
 def others(study: Study) -> pd.DataFrame:
@@ -398,9 +415,9 @@ def step_memory(study: Study) -> pd.DataFrame:
     return pd.DataFrame(made_of(study, "cost/metrics.json", rows, empty), columns=columns)
 
 
-def step_cost(study: Study) -> dict[str, Any]:
-    """Of which run a step was timed, on which devices, with how many pictures; empty where nothing says."""
-    return dictionary_of(study, "cost/metrics.json")
+def pictures_a_step(study: Study) -> int:
+    """With how many pictures the cost of a step was measured; the paper's batch where nothing says."""
+    return made_of(study, "cost/metrics.json", lambda metrics: int(metrics["batch"]), numbers.BATCH)
 
 
 RATE, NORMALISATION = "learning.rate.initial", "network.normalisation"
@@ -484,11 +501,11 @@ def layers_of_curves(study: Study) -> pd.DataFrame:
 def crossing(study: Study) -> dict[str, float]:
     """Numbers that cross between two devices in a step, seconds, share of the step; empty where columns share a device."""
 
-    def numbers(metrics: dict[str, Any]) -> dict[str, float]:
+    def told(metrics: dict[str, Any]) -> dict[str, float]:
         return {name: float(metrics["exchange"][name]) for name in ("numbers", "seconds", "share")} if metrics["exchange"] else {}
 
     none: dict[str, float] = {}
-    return made_of(study, "cost/metrics.json", numbers, none)
+    return made_of(study, "cost/metrics.json", told, none)
 
 
 def components(study: Study, claims: pd.DataFrame) -> pd.DataFrame:

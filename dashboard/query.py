@@ -120,7 +120,7 @@ def nearest(asked: np.ndarray, study: Study, k: int) -> tuple[np.ndarray, np.nda
     another network has.
     """
     rows, distances = nearest_in(Index.read(study.folder / STORED), asked[None], k)
-    return rows[0], distances[0]
+    return rows[0], distances[0].astype(np.float64)
 
 
 def nearest_to_stored(study: Study, split: str, row: int, k: int) -> list[tuple[int, float]]:

@@ -8,23 +8,12 @@ import numpy as np
 
 from stages.running import Bar, run_stage, side_by_side
 from stages.settings import StudySettings
-from study import files, storage
+from study import storage
 from study.data.feeding import Feed
 from study.data.packed import PackedSplit, read_index
 from study.machine import derived_seed, set_up
 from study.measuring import pixels
-from study.measuring.blocks import Rows
-from study.measuring.neighbours import (
-    Found,
-    main_axes,
-    matches,
-    measure,
-    others,
-    precision,
-    search_colours,
-    search_features,
-    table,
-)
+from study.measuring.neighbours import Beside, Found, search_colours, search_features, write_retrieval
 from study.measuring.ranking import Ranking
 from study.network.building import build
 from study.provenance import Record
@@ -66,36 +55,21 @@ def retrieve(settings: StudySettings, record: Record) -> None:
     diverged = [seed for seed in seeds if seed in outputs.diverged_seeds(trained)]
     finished = [seed for seed in seeds if seed not in diverged]
     train, test = (PackedSplit(settings.packed, split) for split in ("train", "test"))
-    labels, known, rows = test.labels[: wanted.queries], train.labels, []
-    told: dict[str, Any] = {}
-    shown = min(wanted.neighbours, len(train))
+    labels, known, beside = test.labels[: wanted.queries], train.labels, None
     with Bar("retrieval", len(finished) * 2 * (len(train) + len(labels)) + len(train)) as bar:
         each = [(settings, seed) for seed in finished]
         found = dict(zip(finished, side_by_side(search, each, settings.machine, bar), strict=True)) if finished else {}
         if found:
-            asked = pixels.centre_patches(test, np.arange(len(labels)), crop)
-            near = [one[:, :shown] for of_seed in found.values() for one in (of_seed.by_features, of_seed.by_untrained)]
+            asked, device = pixels.centre_patches(test, np.arange(len(labels)), crop), set_up(settings.machine).devices[0]
+            near = [rows for one in found.values() for rows in (one.by_features, one.by_untrained)]
+            near = [rows[:, : wanted.neighbours] for rows in near]
             rankings = {by: Ranking(labels, known, scratch(settings, by)) for by in ("pixels", "colours")}
-            device = set_up(settings.machine).devices[0]
             by_pixels, far = pixels.compare(asked, train, crop, near, wanted.found, device, bar.tell, rankings["pixels"].add)
             by_colours = search_colours(asked, train, wanted, crop, rankings["colours"])
             average = {by: ranking.average_precisions() for by, ranking in rankings.items()}
-            told["precision"] = precision(list(found.values()), by_colours, by_pixels, average, labels, known)
-    for number, (seed, one) in enumerate(found.items()):
-        few, pixels_few = one.first(shown), by_pixels[:, :shown]
-        rows += matches(seed, labels, known, few, pixels_few, far[2 * number : 2 * number + 2])
-        if seed == wanted.seed:
-            storage.write_csv(folder / "neighbours.csv", files.NEIGHBOURS, table(labels, known, few, pixels_few))
-            more = others("untrained", few.by_untrained, known) + others("colours", by_colours[:, :shown], known)
-            storage.write_csv(folder / "others.csv", files.OTHERS, more)
-            places, told["map_share"] = main_axes(Rows(folder / "features-test.npy"))
-            rounded = [[row, float(f"{across:.5g}"), float(f"{down:.5g}")] for row, (across, down) in enumerate(places)]
-            storage.write_csv(folder / "map.csv", files.MAP, rounded)
-    if rows:
-        storage.write_csv(folder / "matches.csv", files.MATCHES, rows)
+            beside = Beside(by_pixels=by_pixels, by_colours=by_colours, average=average, far=far)
     shutil.rmtree(scratch(settings, ""), ignore_errors=True)
-    metrics = measure(wanted, labels, known, rows, diverged) | told
-    storage.write_json(folder / "metrics.json", metrics)
+    metrics = write_retrieval(folder, wanted, found, beside, labels, known, diverged)
     print(said(metrics), flush=True)
     record.inputs(*(trained / outputs.seed_folder(seed) / "weights.safetensors" for seed in finished))
     record.add(data_sha256=index["sha256"])

@@ -30,7 +30,7 @@ VIEWS = {  # by page, the choices that change all of it
     "how": [{"part": part} for part in PARTS],
     "sees": [{"view": view} for view in ("pictures", "confusions", "tables")],
     "inside": [{"view": view} for view in ("kernels", "layers", "map")],
-    "training": [{"view": view} for view in ("figure1", "components", "curves", "cost")],
+    "training": [{"view": view} for view in ("figure1", "components", "curves", "questions", "cost")],
     "compare": [{}],
 }
 PAGES = [(page, choices) for page, all_of_them in VIEWS.items() for choices in all_of_them]
@@ -397,7 +397,8 @@ def test_a_test_picture_stands_with_six_neighbours_by_features_and_six_by_pixels
     assert any(heading.startswith("Nearest in the last hidden layer") for heading in shown)
     assert any(heading.startswith("Nearest in pixels") for heading in shown)
     asked = [part for part in drawn(app).split("\n") if "train-" in part]
-    assert [part.count("data-key") for part in asked] == [6, 6]
+    assert [part.count("data-key") for part in asked] == [6, 6, 6, 6], "by colours and by the untrained network too"
+    assert not app.warning, "a picture that is none of those above can be asked for"
 
 
 def test_a_picture_is_the_packed_one_and_is_drawn_again_where_the_packed_set_is_gone(root: Path) -> None:

@@ -125,7 +125,7 @@ def variety(study: Study, run: str) -> None:
     )
     selective = trained[trained["kind"].str.contains("selective")]
     blobs = int((trained["kind"] == "coloured blob").sum())
-    noise = f"; untrained {int((before['kind'] != 'neither').sum())} of {len(before)} are anything" if len(before) else ""
+    noise = f"; before training {int((before['kind'] != 'neither').sum())} of {len(before)} are either" if len(before) else ""
     shown = counts[counts["kernels"] > 0]
     showing.figure(
         charts.kernel_kinds(shown),

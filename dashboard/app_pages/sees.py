@@ -69,14 +69,18 @@ def own_picture(study: Study) -> None:
         st.caption("In brackets: Euclidean distance in the last hidden layer. A click makes a picture the query below.")
 
 
-def one_picture(study: Study, run: str, model: str, options: list[str]) -> None:
-    """The picture that is chosen: its five labels as in Figure 4, and its neighbours, each of which can become the query."""
-    default = options[0] if options else "test-0"
-    counts, found = frames.counts(study), frames.predictions(study, run)
+def every_picture(study: Study, found: frames.Predictions | None) -> list[str]:
+    """All that can be the query, by the names that stand in an address."""
+    counts = frames.counts(study)
     if found is not None:
         counts["test"] = max(counts.get("test", 0), len(found.labels))
-    every = [f"{split}-{row}" for split in ("test", "train") for row in range(counts.get(split, 0))]
-    chosen = address.chosen("query", every or [default], default, "picture")
+    return [f"{split}-{row}" for split in ("test", "train") for row in range(counts.get(split, 0))]
+
+
+def one_picture(study: Study, run: str, model: str, options: list[str]) -> None:
+    """The picture that is chosen: its five labels as in Figure 4, and its neighbours, each of which can become the query."""
+    default, found = options[0] if options else "test-0", frames.predictions(study, run)
+    chosen = address.chosen("query", every_picture(study, found) or [default], default, "picture")
     split, _, text = chosen.partition("-")
     row = int(text)
     label = frames.label_of(study, split, row)
@@ -96,11 +100,11 @@ def one_picture(study: Study, run: str, model: str, options: list[str]) -> None:
             st.caption("Labels are predicted of test pictures.")
     with right:
         neighbours(study, split, row, label)
+    otherwise(study, split, row, label)
 
 
 def neighbours(study: Study, split: str, row: int, label: int | None) -> None:
-    """By features, from the stage's table or, of other pictures, from the stored features; and where the stage has them, by
-    pixels, by colour histograms and by an untrained network."""
+    """By features, from the stage's table or, of other pictures, from the stored features."""
     table = frames.neighbours(study)
     part = table[(table["query"] == row)].sort_values("rank") if split == "test" else table.iloc[:0]
     if len(part):
@@ -120,26 +124,30 @@ def neighbours(study: Study, split: str, row: int, label: int | None) -> None:
         for near, known, far in by_features
         if known is not None
     ]
-    clickable.draw(galleries.gallery(study, shown), key="neighbours", keeps="query")
-    if not len(part):
-        return
-    more = frames.others(study)
-    ways = {"pixels": part[["pixel_neighbour", "pixel_label"]]}
-    for by, words in (("colours", "colour histograms"), ("untrained", "the untrained network's last hidden layer")):
+    clickable.draw(galleries.gallery(study, shown, six=True), key="neighbours", keeps="query")
+
+
+def otherwise(study: Study, split: str, row: int, label: int | None) -> None:
+    """The six nearest by what the paper does not show, side by side: pixels, colour histograms, an untrained network."""
+    table, more = frames.neighbours(study), frames.others(study)
+    part = table[table["query"] == row].sort_values("rank") if split == "test" else table.iloc[:0]
+    ways = {"pixels": part[["pixel_neighbour", "pixel_label"]]} if len(part) else {}
+    for by, words in (("colours", "colour histograms"), ("untrained", "the layer before training")):
         found = more[(more["by"] == by) & (more["query"] == row)].sort_values("rank")
-        ways |= {words: found[["neighbour", "neighbour_label"]]} if len(found) else {}
-    for number, (words, found) in enumerate(ways.items()):
-        st.markdown(f"**Nearest in {words}: {int((found.iloc[:, 1] == label).sum())} of {len(found)} of its class**")
-        shown = [
-            Shown(split="train", row=int(near), caption=f"{'✓ ' if known == label else ''}{class_of(known)}")
-            for near, known in found.itertuples(index=False)
-        ]
-        clickable.draw(galleries.gallery(study, shown), key=f"neighbours-{number}", keeps="query")
+        ways |= {words: found[["neighbour", "neighbour_label"]]} if len(found) and len(part) else {}
+    for number, (place, (words, found)) in enumerate(zip(st.columns(3, gap="large"), ways.items(), strict=False)):
+        with place:
+            st.subheader(f"Nearest in {words}: {int((found.iloc[:, 1] == label).sum())} of {len(found)} of its class")
+            shown = [
+                Shown(split="train", row=int(near), caption=f"{'✓ ' if known == label else ''}{class_of(known)}")
+                for near, known in found.itertuples(index=False)
+            ]
+            clickable.draw(galleries.gallery(study, shown, six=True), key=f"neighbours-{number}", keeps="query")
 
 
 def rankings(study: Study) -> None:
     """How good the neighbours of all queries are, by what was compared; and how far away in pixels they are."""
-    table, about = frames.precision(study), frames.retrieved(study)
+    table, (run, queries, seeds, chance) = frames.precision(study), frames.retrieval(study)
     if table.empty:
         if rates := frames.match_rates(study):
             st.subheader(
@@ -155,16 +163,14 @@ def rankings(study: Study) -> None:
     known = known.assign(by=known["by"].map(by), measure=known["measure"].map(measures))
     six = known[known["measure"] == measures["6"]].set_index("by")["mean"]
     told = ", ".join(f"{six[name]:.0%} by {name}" for name in list(by.values())[1:] if name in six)
-    chance = float(about.get("chance", float("nan")))
     far = frames.percentiles(study)
     percent = "; ".join(f"{share:.0%} by {name}" for name, share in far.items())
-    seeds = len(about.get("seeds", {}))
     first = six.get(by["features"], float("nan"))
     showing.figure(
         charts.precision(known, chance),
         f"Of six neighbours in the last hidden layer {first:.0%} are of the query's class ({told})",
         known, "precision", "Shares of neighbours that are of the query's class, by what was compared",
-        source=f"{study.address}, {about.get('run')}: {about.get('queries', 0):,} test pictures against all training pictures, "
+        source=f"{study.address}, {run}: {queries:,} test pictures against all training pictures, "
         f"the mean of {seeds} seed{'' if seeds == 1 else 's'}, 95% intervals over the queries. So many pictures are nearer in "
         f"pixels than the six neighbours, where chance would give 50%: {percent}.",
     )  # fmt: skip
@@ -230,7 +236,7 @@ def show_pictures(study: Study) -> None:
         asked = [int(number) for number in of_kind[:EACH]]
         st.caption(f"{len(of_kind):,} of {len(found.labels):,}: {frames.KINDS[kind]}. A click shows the picture below.")
     options = [f"test-{number}" for number in asked]
-    current = address.chosen("query", [*options, st.session_state.get("kept", {}).get("query", "test-0")], "test-0")
+    current = address.chosen("query", every_picture(study, found) or ["test-0"], options[0] if options else "test-0", "picture")
     shown = []
     for number in asked:
         caption = class_of(frames.label_of(study, "test", number))

@@ -321,8 +321,7 @@ def two_devices(study: Study, layers: list[dict[str, Any]], columns: int) -> Non
     if columns < 2:
         st.caption("A network of one column sends nothing from device to device.")
         return
-    record = frames.step_cost(study)
-    batch = int(record.get("batch", numbers.BATCH))
+    batch = frames.pictures_a_step(study)
     size = 4 * 2 * columns * crosses * batch
     crossing = frames.crossing(study)
     share = f", {crossing['share']:.1%} of its time" if crossing else ""
@@ -337,11 +336,13 @@ def two_devices(study: Study, layers: list[dict[str, Any]], columns: int) -> Non
         one, two = first["GiB on one device"], first["GiB on the first of two"]
         if two == two:
             st.subheader(f"Each of two devices needs {two / one:.0%} of the memory of one")
+        names = ("network", "pictures", "one device", "first of two", "second")
         st.dataframe(
-            memory, hide_index=True, placeholder="",
-            column_config={name: st.column_config.NumberColumn(name, format="%.2f") for name in memory.columns[2:]},
+            memory.set_axis(list(names), axis=1), hide_index=True, placeholder="–",
+            column_config={name: st.column_config.NumberColumn(name, format="%.2f") for name in names[2:]},
             alt="GiB at the peak of a step, on one device and on each of two",
         )  # fmt: skip
+        st.caption("GiB at the peak of a step, counted without running it.")
 
 
 def columns(subject: Subject) -> None:

@@ -7,7 +7,7 @@ How often neighbours have the query's class, and how far away in pixels they are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from scipy.linalg import eigh
 
-from study import files
+from study import files, storage
 from study.data.feeding import Feed
 from study.data.packed import PackedSplit
 from study.measuring.blocks import Rows, written
@@ -223,3 +223,47 @@ def measure(
         seeds[seed] = dict(zip(files.MATCHES[3:], means.tolist(), strict=True))
     told |= {"queries": len(labels), "neighbours": min(settings.neighbours, len(known)), "chance": chance(labels, known)}
     return told | seeds.get(settings.seed, {}) | {"seeds": {str(seed): means for seed, means in seeds.items()}}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Beside:
+    """What was found without a network, (Q, k) each, with average precisions (Q,) by name; `far` (Q, neighbours) are percentiles
+    in pixels of the trained and the untrained features' neighbours, seed by seed."""
+
+    by_pixels: np.ndarray
+    by_colours: np.ndarray
+    average: dict[str, np.ndarray]
+    far: Sequence[np.ndarray]
+
+
+def write_retrieval(
+    folder: Path,
+    settings: RetrievalSettings,
+    found: Mapping[int, Found],
+    beside: Beside | None,
+    labels: np.ndarray,
+    known: np.ndarray,
+    diverged: Sequence[int] = (),
+) -> dict[str, Any]:
+    """All tables of a retrieval (study/files.py), by seed what its networks `found`; returns the content of metrics.json."""
+    rows: list[list[Any]] = []
+    told: dict[str, Any] = {}
+    if beside is not None:
+        k = min(settings.neighbours, len(known))
+        by_pixels, by_colours = beside.by_pixels[:, :k], beside.by_colours[:, :k]
+        for number, (seed, one) in enumerate(found.items()):
+            few = one.first(k)
+            rows += matches(seed, labels, known, few, by_pixels, beside.far[2 * number : 2 * number + 2])
+            if seed == settings.seed:
+                storage.write_csv(folder / "neighbours.csv", files.NEIGHBOURS, table(labels, known, few, by_pixels))
+                more = others("untrained", few.by_untrained, known) + others("colours", by_colours, known)
+                storage.write_csv(folder / "others.csv", files.OTHERS, more)
+                places, told["map_share"] = main_axes(Rows(folder / "features-test.npy"))
+                rounded = [[row, float(f"{across:.5g}"), float(f"{down:.5g}")] for row, (across, down) in enumerate(places)]
+                storage.write_csv(folder / "map.csv", files.MAP, rounded)
+        storage.write_csv(folder / "matches.csv", files.MATCHES, rows)
+        each = list(found.values())
+        told["precision"] = precision(each, beside.by_colours, beside.by_pixels, beside.average, labels, known)
+    metrics = measure(settings, labels, known, rows, diverged) | told
+    storage.write_json(folder / "metrics.json", metrics)
+    return metrics
