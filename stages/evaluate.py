@@ -41,15 +41,16 @@ def kernels_by_epoch(trained: Path) -> dict[int, np.ndarray]:
     return {int(epoch): kernels.astype(np.float32) for epoch, kernels in zip(kept["epochs"], kept["kernels"], strict=True)}
 
 
-def evaluate_seed(settings: StudySettings, name: str, seed: int, keep: Path | None, tell: Report) -> Evaluated:
-    """What one seed's network predicts, and its first kernels; all of its probabilities stay in the file `keep`, if given."""
+def evaluate_seed(settings: StudySettings, name: str, seed: int, keep: Path | None, untrained: bool, tell: Report) -> Evaluated:
+    """What one seed's network predicts, and its first kernels, if asked for those before training too; all of its probabilities
+    stay in the file `keep`, if it is given."""
     run, machine, index = settings.runs[name], set_up(settings.machine), read_index(settings.packed)
     feed = Feed(settings.packed, ("test",), run.network.crop, machine.devices[0], run.augmentation)
     trained = settings.results / "train" / name / outputs.seed_folder(seed)
     network = load_network(run, len(index["classes"]), trained, machine)
     prediction = predict(network, feed, settings.evaluate.batch, tell, keep)
     kept = kernels_by_epoch(trained)
-    return Evaluated(prediction, gabor.described(seed, kept), exciting.exciting(network, feed, seed))
+    return Evaluated(prediction, gabor.described(seed, kept, untrained), exciting.exciting(network, feed, seed))
 
 
 def evaluate(settings: StudySettings, record: Record, name: str) -> None:
@@ -62,7 +63,9 @@ def evaluate(settings: StudySettings, record: Record, name: str) -> None:
     shutil.rmtree(scratch, ignore_errors=True)  # of an evaluation that was ended
     with Bar(f"{name}, ten patches", len(labels) * len(seeds)) as bar:
         kept = [scratch / f"{outputs.seed_folder(seed)}.npy" for seed in seeds]
-        each = [(settings, name, seed, keep if averaged else None) for seed, keep in zip(seeds, kept, strict=True)]
+        each = [
+            (settings, name, seed, keep if averaged else None, seed == seeds[0]) for seed, keep in zip(seeds, kept, strict=True)
+        ]
         found = side_by_side(evaluate_seed, each, settings.machine, bar) if seeds else []
         made = {keep.stem: one.prediction for keep, one in zip(kept, found, strict=True)}
         if averaged:

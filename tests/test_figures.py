@@ -139,6 +139,7 @@ def test_kernels_at_the_end_and_at_the_start() -> None:
     assert [row[-1] for row in rows] == ["grey, selective"] * 2 + ["neither"] * 2
     assert all(len(row) == len(files.KERNELS) and row[-1] in files.KINDS for row in rows)
     assert len(gabor.described(4, {9: end})) == 2, "where the start was not kept"
+    assert len(gabor.described(4, {0: start, 9: end}, untrained=False)) == 2
 
 
 def test_the_patches_that_excite_most_are_those_of_every_answer(tiny_set: Path) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from study.measuring import index
+from study.measuring import search as streamed
 from study.measuring.blocks import Rows, written
 from study.measuring.index import Index, coded, files_of, indexed, nearest_in
 from study.measuring.search import IntegerProducts, nearest
@@ -27,8 +28,18 @@ def _indexed(products: Callable[[np.ndarray], index.Products]) -> Search:
     return search
 
 
+def _streamed(queries: np.ndarray, database: np.ndarray, each: int, k: int) -> tuple[np.ndarray, np.ndarray]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streamed, "JOINED", 1)
+        apart = nearest(queries, _blocks(database, each), k)
+        patch.setattr(streamed, "JOINED", 3 * each)
+        together = nearest(queries, _blocks(database, each), k)
+    assert all(np.array_equal(one, other) for one, other in zip(apart, together, strict=True))
+    return apart
+
+
 WAYS: dict[str, Search] = {
-    "streamed": lambda queries, database, each, k: nearest(queries, _blocks(database, each), k),
+    "streamed": _streamed,
     "numpy": _indexed(index.PlainProducts),
     "whole numbers": _indexed(IntegerProducts),
 }

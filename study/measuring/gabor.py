@@ -119,13 +119,13 @@ def _starts(kernel: np.ndarray) -> list[np.ndarray]:
     return starts
 
 
-def described(seed: int, kernels_by_epoch: dict[int, np.ndarray]) -> list[list[Any]]:
-    """Rows of files.KERNELS: the kernels (n, h, w, RGB) at the end and, where they were kept, those before training."""
-    rows: list[list[Any]] = []
-    for when, epoch in {"end": max(kernels_by_epoch), "start": 0}.items():
-        if when == "start" and (epoch not in kernels_by_epoch or max(kernels_by_epoch) == 0):
+def described(seed: int, kernels_by_epoch: dict[int, np.ndarray], untrained: bool = True) -> list[list[Any]]:
+    """Rows of files.KERNELS: the kernels (n, h, w, RGB) at the end and, if wanted and kept, those before training."""
+    last, rows = max(kernels_by_epoch), list[list[Any]]()
+    for when, epoch in {"end": last, "start": 0}.items():
+        if when == "start" and not (untrained and last > 0):
             continue
-        for number, kernel in enumerate(kernels_by_epoch[epoch]):
+        for number, kernel in enumerate(kernels_by_epoch.get(epoch, ())):
             one = fit(kernel)
             facts = (one.explained, one.orientation, one.frequency, one.waves, one.colour)
             rows.append([seed, when, number, *(round(fact, 5) for fact in facts), one.kind])

@@ -24,7 +24,7 @@ class Ranking:
     def __init__(self, labels: np.ndarray, known: np.ndarray, scratch: Path) -> None:
         self.known, self.scratch, self.first = torch.from_numpy(known), scratch, 0
         self.labels = torch.from_numpy(labels)
-        self._own: list[list[Tensor]] = [[] for _ in labels]  # distances of the pictures of its class, by query
+        self._own: list[tuple[Tensor, Tensor]] = []  # queries, and distances of pictures of their class
         scratch.parent.mkdir(parents=True, exist_ok=True)
         self._file = open(scratch, "wb")  # noqa: SIM115  it is open while pictures pass
 
@@ -32,8 +32,7 @@ class Ranking:
         """Squared distances of the next pictures, or any numbers of that order: (Q, B)."""
         squares = squares.cpu().float()
         same = self.labels[:, None] == self.known[self.first : self.first + squares.shape[1]]
-        for own, row, kept in zip(self._own, squares, same, strict=True):
-            own.append(row[kept])
+        self._own.append((same.nonzero()[:, 0], squares[same]))
         self._file.write(squares.T.contiguous().numpy().data)
         self.first += squares.shape[1]
 
@@ -43,15 +42,17 @@ class Ranking:
         self._file.close()
         if self.first != len(self.known):
             raise ValueError(f"{self.first} of {len(self.known)} pictures have passed")
-        counts = [sum(map(len, own)) for own in self._own]
-        marks = torch.full((len(counts), max([*counts, 1])), torch.inf)
-        for row, own, count in zip(marks, self._own, counts, strict=True):
-            row[:count] = torch.cat(own).sort().values
+        queries, own = (torch.cat(parts) for parts in zip(*self._own, strict=True))
+        order = own.argsort()
+        order = order[queries[order].argsort(stable=True)]
+        counts = queries.bincount(minlength=len(self.labels))
+        marks = torch.full((len(counts), max(int(counts.max()), 1)), torch.inf)
+        there = torch.arange(marks.shape[1]) < counts[:, None]
+        marks[there] = own[order]
         of_class = torch.searchsorted(marks, marks, right=True)
         of_all = torch.zeros_like(of_class)
         for block in self._blocks():
             of_all += torch.searchsorted(block.sort(dim=1).values, marks, right=True)
-        there = torch.arange(marks.shape[1]) < torch.tensor(counts)[:, None]
         shares = torch.where(there, of_class / of_all.clamp(min=1), 0.0).double()
         return np.asarray((shares.sum(dim=1) / there.sum(dim=1)).numpy())
 

@@ -6,7 +6,7 @@ answer depends on neither blocks nor threads. Q queries, B vectors a block, D co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from study.measuring.index import NOT_FINITE, ROUNDING, Nearest, coded
 
+JOINED = 2048  # vectors that are compared at a time, at least: with few, many would seem near
 ELEMENTS = 1 << 22  # of the differences that are squared at a time
 EXACT = 1024  # so many products of two bytes around zero have a sum below 2^24, which float32 holds exactly
 
@@ -49,7 +50,7 @@ def nearest(
     """
     q, best, first = torch.from_numpy(queries), Nearest(len(queries), k), 0
     squares = q.square().sum(dim=1)
-    for block in blocks:
+    for block in _joined(blocks):
         x = torch.from_numpy(block)
         of_block = x.square().sum(dim=1)
         rough = (q @ x.T).mul_(-2).add_(of_block).add_(squares[:, None])
@@ -62,6 +63,18 @@ def nearest(
     if (best.rows[:, : min(k, first)] < 0).any():
         raise ValueError(NOT_FINITE)
     return best.found()
+
+
+def _joined(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Blocks of JOINED vectors or more, but for the last."""
+    waiting: list[np.ndarray] = []
+    for block in blocks:
+        waiting.append(block)
+        if sum(map(len, waiting)) >= JOINED:
+            yield np.concatenate(waiting) if len(waiting) > 1 else block
+            waiting = []
+    if waiting:
+        yield np.concatenate(waiting)
 
 
 def _bound(q: Tensor, x: Tensor, rough: Tensor, best: Nearest) -> Tensor:
