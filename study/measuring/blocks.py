@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -62,21 +63,32 @@ class Rows:
     def __len__(self) -> int:
         return self._rows
 
-    def read(self, first: int, count: int) -> np.ndarray:
-        """Rows from `first` on: (count, columns), fewer where the file ends."""
+    def read(self, first: int, count: int, out: np.ndarray | None = None) -> np.ndarray:
+        """Rows from `first` on: (count, columns), fewer where the file ends; in the memory of `out`, if it is given."""
         count = max(0, min(count, self._rows - first))
-        offset = self._begin + self.kind.itemsize * first * self.columns
-        return np.fromfile(self.path, self.kind, count * self.columns, offset=offset).reshape(count, self.columns)
+        made = np.empty((count, self.columns), self.kind) if out is None else out[:count]
+        with open(self.path, "rb", buffering=0) as file:
+            self._fill(file, first, made)
+        return made
 
     def take(self, rows: np.ndarray) -> np.ndarray:
         """Some rows: (rows, columns). Raises ValueError where one is not in the file."""
         made = np.empty((len(rows), self.columns), self.kind)
         with open(self.path, "rb", buffering=0) as file:
-            for row, place in zip(rows.tolist(), made, strict=True):
-                file.seek(self._begin + place.nbytes * row)
-                if not 0 <= row < self._rows or file.readinto(memoryview(place).cast("B")) != place.nbytes:
-                    raise ValueError(f"{self.path} has no row {row}")
+            for number, row in enumerate(rows.tolist()):
+                self._fill(file, row, made[number : number + 1])
         return made
+
+    def _fill(self, file: FileIO, first: int, made: np.ndarray) -> None:
+        into, done = made.reshape(-1).view(np.uint8).data, 0
+        file.seek(self._begin + self.kind.itemsize * self.columns * max(first, 0))
+        while done < len(into) and 0 <= first < self._rows:
+            got = file.readinto(into[done:])
+            if not got:
+                break
+            done += got
+        if done < len(into):
+            raise ValueError(f"{self.path} has no row {first}")
 
     def blocks(self) -> Iterator[np.ndarray]:
         """All rows, as many at a time as make BYTES."""

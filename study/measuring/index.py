@@ -32,7 +32,7 @@ class Vectors(Protocol):
     @property
     def columns(self) -> int: ...
     def __len__(self) -> int: ...
-    def read(self, first: int, count: int) -> np.ndarray: ...
+    def read(self, first: int, count: int, out: np.ndarray | None = None) -> np.ndarray: ...
     def take(self, rows: np.ndarray) -> np.ndarray: ...
 
 
@@ -45,7 +45,7 @@ class InMemory:
     def __len__(self) -> int:
         return len(self.array)
 
-    def read(self, first: int, count: int) -> np.ndarray:
+    def read(self, first: int, count: int, out: np.ndarray | None = None) -> np.ndarray:
         return self.array[first : first + count]
 
     def take(self, rows: np.ndarray) -> np.ndarray:
@@ -158,14 +158,14 @@ class Index:
         return cls(Rows(path), Rows(codes, "|i1"), told.read(0, len(told)))
 
     def blocks(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
-        """First rows and codes, so many at a time; the next ones are read while these are compared."""
-        firsts = range(0, len(self), rows)
+        """First rows and codes, so many at a time, in memory that is used again: the next are read while these are compared."""
+        firsts, memory = range(0, len(self), rows), np.empty((2, min(rows, len(self)), self.codes.columns), np.int8)
         with ThreadPoolExecutor(1) as reader:
-            coming = [reader.submit(self.codes.read, first, rows) for first in firsts[:1]]
-            for first in firsts:
-                now = coming.pop()
-                coming = [reader.submit(self.codes.read, first + rows, rows)]
-                yield first, now.result()
+            coming = [reader.submit(self.codes.read, first, rows, memory[0]) for first in firsts[:1]]
+            for number, first in enumerate(firsts):
+                now = coming.pop().result()
+                coming.append(reader.submit(self.codes.read, first + rows, rows, memory[(number + 1) % 2]))
+                yield first, now
 
 
 class Products(Protocol):
