@@ -26,6 +26,13 @@ FIGURE1 = {  # as printed
     "relu": ("ReLU", BLUE, "solid"),
     "tanh": ("tanh", VERMILION, "dash"),
 }
+ACTIVATIONS = {  # as they are written in words
+    "leaky_relu": "leaky ReLU",
+    "elu": "ELU",
+    "gelu": "GELU",
+    "threshold": "hard threshold",
+    "straight_through": "straight-through",
+}
 QUANTITIES = {  # columns of outputs.CURVE, with the unit on the axis
     "validation_error": ("validation error", "%"),
     "validation_top5_error": ("validation top-5 error", "%"),
@@ -33,6 +40,11 @@ QUANTITIES = {  # columns of outputs.CURVE, with the unit on the axis
     "validation_loss": ("validation loss", "nats"),
     "training_loss": ("training loss", "nats"),
 }
+
+
+def curve_name(curve: object) -> str:
+    """What a curve of Figure 1 is called."""
+    return FIGURE1.get(str(curve), (ACTIVATIONS.get(str(curve), str(curve)),))[0]
 
 
 def _laid_out(figure: go.Figure, x: str, y: str, height: int = 420) -> go.Figure:
@@ -84,7 +96,7 @@ def figure1(
     """
     figure = go.Figure()
     for number, (curve, part) in enumerate(frame.groupby("curve", sort=True)):
-        name, colour, dash = FIGURE1.get(str(curve), (str(curve), *_style(number + len(FIGURE1))))
+        name, colour, dash = FIGURE1.get(str(curve), (curve_name(curve), *_style(number + len(FIGURE1))))
         lines = [f"seed {seed}, rate {rate:g}" for seed, rate in zip(part["seed"], part["rate"], strict=True)]
         _add_lines(figure, part.assign(line=lines), "training_error", name, colour, dash)
     figure.add_hline(y=100 * threshold, line={"color": GREY, "width": 1, "dash": "dot"})

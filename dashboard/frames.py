@@ -179,7 +179,8 @@ def epochs_to_threshold(study: Study) -> pd.DataFrame:
     def rows(metrics: dict[str, Any]) -> list[tuple[Any, ...]]:
         return [(int(s), made["epochs_to_threshold"], made["epochs"]) for s, made in metrics["seeds"].items()]
 
-    return _of_curves(study, rows, ["seed", "epochs_to_threshold", "epochs"])
+    table = _of_curves(study, rows, ["seed", "epochs_to_threshold", "epochs"])
+    return table.assign(epochs_to_threshold=pd.to_numeric(table["epochs_to_threshold"], errors="coerce"))
 
 
 def rates_tried(study: Study) -> pd.DataFrame:

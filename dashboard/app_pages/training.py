@@ -33,7 +33,7 @@ def about_rates(study: Study) -> str:
     tried = frames.rates_tried(study)
     said = []
     for curve, rate, at_edge in frames.rates_chosen(study):
-        name = charts.FIGURE1.get(curve, (curve,))[0]
+        name = charts.curve_name(curve)
         count = int((tried["curve"] == curve).sum())
         how = "the only one tried" if count < 2 else f"the fastest of {count} tried"
         edge = ", at the edge of what was tried" if at_edge and count > 1 else ""
@@ -51,7 +51,7 @@ def show_figure1(study: Study) -> None:
     for curve, part in reached.groupby("curve"):
         if part["epochs_to_threshold"].notna().all():
             means[str(curve)] = float(part["epochs_to_threshold"].mean())
-        name = charts.FIGURE1.get(str(curve), (str(curve),))[0]
+        name = charts.curve_name(curve)
         times = ", ".join(
             f"{row.epochs_to_threshold:.1f}" if row.epochs_to_threshold > 0 else f"more than {row.epochs}"
             for row in part.itertuples()
@@ -61,6 +61,11 @@ def show_figure1(study: Study) -> None:
     if {"relu", "tanh"} <= set(means):
         ratio = amounts.amount(means["tanh"] / means["relu"], "times")
     finding = f"{threshold:.0%} training error: {'; '.join(told)}" + (f": ReLU is {ratio} as fast" if ratio else "")
+    if len(told) > 2:  # in words each would take a line
+        first = ", ".join(f"{charts.curve_name(curve)} {means[curve]:.1f}" for curve in sorted(means, key=means.__getitem__))
+        never = showing.listed(charts.curve_name(curve) for curve in reached["curve"].unique() if curve not in means)
+        limit = f"in {reached['epochs'].max():.0f} epochs not reached by {never}" if never else ""
+        finding = f"{threshold:.0%} training error: " + "; ".join(filter(None, [first and f"after {first} epochs", limit]))
     showing.figure(
         charts.figure1(curves, threshold, means, ratio), finding, curves, "figure1",
         "Training error over epochs for ReLU (solid) and tanh (dashed), a thin line a seed, and the threshold",
@@ -81,7 +86,7 @@ def times_and_reasons(study: Study) -> None:
     if len(table):
         mean = table.groupby("curve", sort=False)[["epochs", "processor seconds"]].agg(lambda of: of.mean(skipna=False))
         mean = mean.sort_values("epochs").reset_index()
-        mean["curve"] = [charts.FIGURE1.get(curve, (curve,))[0] for curve in mean["curve"]]
+        mean["curve"] = [charts.curve_name(curve) for curve in mean["curve"]]
         st.dataframe(
             mean, hide_index=True, placeholder="not reached",
             column_config={name: st.column_config.NumberColumn(name, format="%.3g") for name in mean.columns[1:]},
@@ -98,13 +103,15 @@ def times_and_reasons(study: Study) -> None:
     mean = at.groupby(["curve", "layer"], sort=False)[quantity].mean().reset_index()
     if mean.empty:
         return
-    mean["curve"] = [charts.FIGURE1.get(curve, (curve,))[0] for curve in mean["curve"]]
+    mean["curve"] = [charts.curve_name(curve) for curve in mean["curve"]]
     told, unit, factor = charts.LAYER_QUANTITIES[quantity]
-    ends = mean.groupby("curve")[quantity].mean() * factor
+    least, most = (
+        f"in {mean['layer'][at]} with {mean['curve'][at]}, {factor * mean[quantity][at]:.3g}{unit}"
+        for at in (mean[quantity].idxmin(), mean[quantity].idxmax())
+    )
     showing.figure(
         charts.layers_by_curve(mean, quantity),
-        f"{told.capitalize()} after {epoch} epoch{'' if epoch == 1 else 's'}: least with {ends.idxmin()}, "
-        f"{ends.min():.3g}{unit}, most with {ends.idxmax()}, {ends.max():.3g}{unit}",
+        f"{told.capitalize()} after {epoch} epoch{'' if epoch == 1 else 's'}: least {least}; most {most}",
         mean, f"why-{quantity}", f"{told} by layer and activation",
         source=f"{study.address}: on one batch, the mean of the seeds, after the last epoch that all curves have.",
     )  # fmt: skip
