@@ -63,7 +63,10 @@ def _described(content: dict[str, Any]) -> str:
     if "classes" in content:
         parts += [f"{len(content['classes']):,} classes", f"{content['size']} pixels"]
     words = {"train": "training", "validation": "validation", "test": "test"}
-    return " · ".join(parts + [f"{counts[split]:,} {word}" for split, word in words.items() if split in counts])
+    parts += [f"{counts[split]:,} {word}" for split, word in words.items() if split in counts]
+    if learned := content.get("also_in_training", {}).get("test"):
+        parts.append(f"{learned:,} of the test pictures are training pictures too")
+    return " · ".join(parts)
 
 
 def is_synthetic(study: Study) -> bool:

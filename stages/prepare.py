@@ -4,7 +4,7 @@ from stages.running import Bar, run_stage
 from stages.settings import StudySettings
 from study import storage
 from study.cores import allotted_cores
-from study.data.packing import PICTURES, pack
+from study.data.packing import PICTURES, also_in_training, pack
 from study.provenance import Record
 from study.sources.choosing import obtain, roots
 from study.sources.walking import look
@@ -18,11 +18,16 @@ def prepare(settings: StudySettings, record: Record) -> None:
         index = pack(source, settings.prepare, settings.packed, allotted_cores(), bar.tell, seen)
     told = ("size", "filter", "classes", "class_names", "pictures", "mean_rgb", "eigenvalues", "eigenvectors", "sha256")
     facts = {"title": receipt["title"], "synthetic": receipt["synthetic"]} | {name: index[name] for name in told}
+    facts["also_in_training"] = also_in_training(settings.packed)
     storage.write_json(folder / "packed.json", facts)
     storage.write_csv(folder / "pictures.csv", PICTURES, index["report"])
     counted = ", ".join(f"{number:,} {split}" for split, number in index["pictures"].items())
     print(f"packed {counted} pictures of {index['size']} pixels, {len(index['classes'])} classes; "
           f"{len(index['report']):,} unusual ones are in {folder / 'pictures.csv'}", flush=True)  # fmt: skip
+    for split, number in facts["also_in_training"].items():
+        if number:
+            print(f"{number:,} of the {index['pictures'][split]:,} {split} pictures are training pictures too, pixel for pixel: "
+                  "errors on them are too low; take them out of one of the two, or say so", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from study import storage
 from study.data import packing
 from study.data.origin import changed_since
 from study.data.packed import damage
-from study.data.packing import PackingSettings, pack
+from study.data.packing import PackingSettings, also_in_training, pack
 from study.sources import fetching, walking
 from study.sources.choosing import BuiltInSettings, obtain, roots
 from study.sources.cifar import CifarSettings
@@ -379,3 +379,14 @@ def test_dvc_notices_what_has_changed(tmp_path: Path) -> None:
     assert "have changed since they were packed" in told.stdout
     assert repro("-f")[1] == first and "up to date" in repro()[0]
     assert sorted(path.name for path in root.rglob("*.bmp")), "the pictures themselves are untouched"
+
+
+def test_pictures_that_are_also_learned_are_counted(tmp_path: Path) -> None:
+    """Every picture of a class has one shade here, so the test pictures are training pictures too; then five are no more."""
+    root = shaded(tmp_path / "tree", 10)
+    packed(root, tmp_path / "one")
+    assert also_in_training(tmp_path / "one") == {"validation": 3, "test": 18}
+    for n in range(5):
+        (root / f"val/b/{n}.bmp").write_bytes(encoded("BMP", 100 + n))
+    packed(root, tmp_path / "other")
+    assert also_in_training(tmp_path / "other") == {"validation": 3, "test": 13}

@@ -12,6 +12,7 @@ import io
 import json
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -28,7 +29,7 @@ import numpy as np
 from study import storage
 from study.data import origin
 from study.data.moments import colours, products_of_colours
-from study.data.packed import HEAD, damage, read_index
+from study.data.packed import HEAD, PackedSplit, damage, read_index
 from study.data.rescaling import FilterSettings, rescale
 from study.sources.decoding import decode
 from study.sources.items import Item, Source
@@ -263,6 +264,24 @@ def _write_index(source: Source, settings: PackingSettings, folder: Path, shards
     _drop(folder.glob(".*.npy.*"))
     _drop(path for path in folder.glob("*-[0-9]*.npy") if path.name not in kept)  # of other settings, that did not end
     return index
+
+
+def also_in_training(folder: Path) -> dict[str, int]:
+    """By split but training: how many of its pictures are training pictures too, pixel for pixel as they are packed.
+
+    A test picture that was learned says nothing of what a network has understood. Reads the whole packed set once.
+    """
+    others = [split for split in read_index(folder)["pictures"] if split != TRAINING]
+    there = {split: Counter(_digests(folder, split)) for split in others}  # these, as they are fewer than the training pictures
+    learned = {digest for digest in _digests(folder, TRAINING) if any(digest in of for of in there.values())}
+    return {split: sum(number for digest, number in of.items() if digest in learned) for split, of in there.items()}
+
+
+def _digests(folder: Path, split: str, block: int = 256) -> Iterator[bytes]:
+    pictures = PackedSplit(folder, split)
+    for start in range(0, len(pictures), block):
+        for picture in pictures.take(np.arange(start, min(start + block, len(pictures)))):
+            yield hashlib.blake2b(picture, digest_size=16).digest()
 
 
 def _drop(paths: Iterable[Path]) -> None:

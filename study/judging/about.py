@@ -123,6 +123,8 @@ def _pictures(source: Mapping[str, Any], packed: Mapping[str, Any], training: in
         parts.append(f"{training:,} for training")
     if size := packed.get("size"):
         parts.append(f"{size} px")
+    if learned := _mapping(packed.get("also_in_training")).get("test"):
+        parts.append(f"{learned:,} of the test pictures are training pictures too")
     return ", ".join(parts)
 
 
