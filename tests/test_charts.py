@@ -12,10 +12,10 @@ import pytest
 
 from dashboard import charts, drawings, looking
 from dashboard.how import PARTS
-
-BACKGROUNDS = ("#ffffff", "#171614")  # of dashboard/.streamlit/config.toml
 from study.measuring.architecture import of_settings
 from study.network.settings import AlexNetSettings
+
+BACKGROUNDS = ("#ffffff", "#171614")  # of dashboard/.streamlit/config.toml
 
 
 def luminance(colour: str) -> float:
