@@ -61,7 +61,7 @@ def sides(scope: Scope, known: np.ndarray, queries: np.ndarray) -> dict[str, Cal
     index = Index.of(known)
     made: dict[str, Callable[[], np.ndarray]] = {
         PLAIN: partial(plain, torch.from_numpy(known), queries),
-        OURS: lambda: nearest_in(index, queries, NEIGHBOURS, IntegerProducts)[0],
+        OURS: lambda: nearest_in(index, queries, NEIGHBOURS, IntegerProducts, scope.threads)[0],
     }
     if len(queries) == 1:
         made[NUMPY] = lambda: nearest_in(index, queries, NEIGHBOURS, PlainProducts)[0]

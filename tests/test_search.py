@@ -19,11 +19,12 @@ def _blocks(database: np.ndarray, each: int) -> list[np.ndarray]:
     return [database[first : first + each] for first in range(0, len(database), each)]
 
 
-def _indexed(products: Callable[[np.ndarray], index.Products]) -> Search:
+def _indexed(products: Callable[[np.ndarray], index.Products], threads: int = 1) -> Search:
     def search(queries: np.ndarray, database: np.ndarray, each: int, k: int) -> tuple[np.ndarray, np.ndarray]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(index, "PRODUCTS", each * len(queries))
-            return nearest_in(Index.of(database), queries, k, products)
+            patch.setattr(index, "SHARED", 1)
+            return nearest_in(Index.of(database), queries, k, products, threads)
 
     return search
 
@@ -42,6 +43,7 @@ WAYS: dict[str, Search] = {
     "streamed": _streamed,
     "numpy": _indexed(index.PlainProducts),
     "whole numbers": _indexed(IntegerProducts),
+    "shared by threads": _indexed(IntegerProducts, threads=3),
 }
 
 

@@ -20,6 +20,7 @@ from study.measuring.blocks import Rows, written
 LARGEST = 127  # of a code
 ROUNDING = 2.0**-24  # of one operation in float32
 BLOCK = 1 << 25  # bytes of codes that are compared at a time, at most
+SHARED = 64  # queries from which on another thread takes a share
 PRODUCTS = 1 << 21  # products of a block and the queries at a time, about
 IN_CACHE = 1 << 17  # components that are made, or subtracted, at a time, so that they stay in a core's cache
 FACTS = ("scale", "square", "error")  # of a coded vector: its codes' scale, its squared norm, how far the vector is from it
@@ -195,49 +196,64 @@ class PlainProducts:
 
 
 def nearest_in(
-    index: Index, queries: np.ndarray, k: int, products: Callable[[np.ndarray], Products] = PlainProducts
+    index: Index, queries: np.ndarray, k: int, products: Callable[[np.ndarray], Products] = PlainProducts, threads: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and distances, (Q, k) each, the nearest first; `queries` float32 (Q, D), finite.
+    """Rows and distances, (Q, k) each, the nearest first; `queries` float32 (Q, D), which `threads` share where they are many.
 
-    A coded vector lies within its error of the vector, so no vector whose code is farther away than the k-th nearest known so
-    far and both errors together can be nearer than that. Raises ValueError where numbers are not finite, or not D are asked.
+    Raises ValueError where numbers are not finite, or not D are asked.
     """
     q = np.ascontiguousarray(queries, dtype=np.float32)
     if q.ndim != 2 or q.shape[1] != index.codes.columns:
         raise ValueError(f"a stored vector has {index.codes.columns} components, not {q.shape[-1]}")
     if not np.isfinite(q).all():
         raise ValueError(NOT_FINITE)
-    best, multiply = Nearest(len(q), min(k, len(index))), products(q)
-    square, error = np.einsum("ij,ij->i", q, q, dtype=np.float64), multiply.error
-    rows = max(best.rows.shape[1], min(BLOCK // q.shape[1], PRODUCTS // len(q)), 1)
-    for first, codes in index.blocks(rows):
-        scale, of_code, of_error = (fact[first : first + len(codes), None] for fact in (index.scale, index.square, index.error))
-        rough = multiply(codes)  # B Q
+    k, shares = min(k, len(index)), max(1, min(threads, len(q) // SHARED))
+    asked = [_Asked(index, part, k, products) for part in np.array_split(q, shares)]
+    rows = max(k, min(BLOCK // q.shape[1], PRODUCTS // max(len(q), 1)), 1)
+    with ThreadPoolExecutor(shares) as pool:
+        for first, codes in index.blocks(rows):
+            list(pool.map(lambda one, first=first, codes=codes: one.compare(first, codes), asked))
+    found = [one.best.found() for one in asked]
+    return np.concatenate([rows for rows, _ in found]), np.concatenate([far for _, far in found])
+
+
+class _Asked:
+    """Some queries (Q, D), and their `k` nearest among the codes that they have been compared with."""
+
+    def __init__(self, index: Index, queries: np.ndarray, k: int, products: Callable[[np.ndarray], Products]) -> None:
+        self.index, self.queries, self.multiply, self.best = index, queries, products(queries), Nearest(len(queries), k)
+        self.square = np.einsum("ij,ij->i", queries, queries, dtype=np.float64)
+
+    def compare(self, first: int, codes: np.ndarray) -> None:
+        """Look among the codes of the next vectors, which begin at row `first`, (B, D)."""
+        part, k = slice(first, first + len(codes)), self.best.rows.shape[1]
+        scale, of_code, error = (fact[part, None] for fact in (self.index.scale, self.index.square, self.index.error))
+        rough = self.multiply(codes)  # B Q
         rough *= -2 * scale
         rough += of_code  # squared distances of the codes from the queries, without the queries' own squares
-        slack = 2 * (q.shape[1] + 16) * ROUNDING * (np.sqrt(square) + error + np.sqrt(of_code.max())) ** 2
-        many = np.flatnonzero(_can_be_near(rough, of_error, best, square, error, slack).sum(axis=0) > best.rows.shape[1])
-        if len(many) and len(rough) > best.rows.shape[1]:  # the likeliest first, so that few others are left
-            likely = np.argpartition(rough.T[many], best.rows.shape[1] - 1, axis=1)[:, : best.rows.shape[1]]
-            of_query, of_row = many.repeat(likely.shape[1]), likely.ravel()
-            best.add(of_query, first + of_row, _exact(index, q, of_query, first + of_row))
+        norms = np.sqrt(self.square) + self.multiply.error + np.sqrt(of_code.max())
+        slack = 2 * (codes.shape[1] + 16) * ROUNDING * norms**2
+        many = np.flatnonzero(self._near(rough, error, slack).sum(axis=0) > k)
+        if len(many) and len(rough) > k:  # the likeliest first, so that few others are left
+            likely = np.argpartition(np.ascontiguousarray(rough.T[many]), k - 1, axis=1)[:, :k]
+            of_query, of_row = many.repeat(k), likely.ravel()
+            self._rank(first, of_row, of_query)
             rough[of_row, of_query] = np.inf
-        of_row, of_query = np.nonzero(_can_be_near(rough, of_error, best, square, error, slack))
-        best.add(of_query, first + of_row, _exact(index, q, of_query, first + of_row))
-    return best.found()
+        self._rank(first, *np.nonzero(self._near(rough, error, slack)))
 
+    def _near(self, rough: np.ndarray, of_error: np.ndarray, slack: np.ndarray) -> np.ndarray:
+        """Which vectors of a block can be among the nearest of a query, bool (B, Q).
 
-def _can_be_near(
-    rough: np.ndarray, of_error: np.ndarray, best: Nearest, square: np.ndarray, error: np.ndarray, slack: np.ndarray
-) -> np.ndarray:
-    """Which vectors of a block can be among the nearest of a query, bool (B, Q).
+        A vector lies within its error of its code, so |q - x| >= |q - code| - error: those can be where |q - code|^2 is at most
+        (the k-th nearest known so far + errors)^2, the slack of all roundings added.
+        """
+        bound = np.sqrt(self.best.squares[:, -1].astype(np.float64)) * (1 + 4 * ROUNDING) + self.multiply.error
+        limit = np.minimum(np.square(bound + of_error) + (slack - self.square), np.finfo(np.float32).max)
+        near: np.ndarray = rough <= limit.astype(np.float32)  # rough is infinite where a vector is ranked already
+        return near
 
-    |q - x| >= |q - code| - |x - code|, so those with |q - code|^2 <= (bound + errors)^2, the slack of all roundings added.
-    """
-    bound = np.sqrt(best.squares[:, -1].astype(np.float64)) * (1 + 4 * ROUNDING) + error
-    limit = np.minimum(np.square(bound + of_error) + (slack - square), np.finfo(np.float32).max)  # rough is infinite where known
-    near: np.ndarray = rough <= limit.astype(np.float32)
-    return near
+    def _rank(self, first: int, of_row: np.ndarray, of_query: np.ndarray) -> None:
+        self.best.add(of_query, first + of_row, _exact(self.index, self.queries, of_query, first + of_row))
 
 
 def _exact(index: Index, q: np.ndarray, of_query: np.ndarray, rows: np.ndarray) -> np.ndarray:
