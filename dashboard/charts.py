@@ -335,12 +335,14 @@ def precision(frame: pd.DataFrame, chance: float) -> go.Figure:
     for number, (by, part) in enumerate(frame.groupby("by", sort=False)):
         mean, low, high = (100 * part[name] for name in ("mean", "low", "high"))
         figure.add_scatter(
-            x=part["measure"], y=mean, mode="markers", name=escape(str(by)), error_y=_interval(mean, low, high),
+            x=[_wrapped(str(measure), 12) for measure in part["measure"]], y=mean, mode="markers", name=escape(str(by)),
+            error_y=_interval(mean, low, high),
             marker={"color": PALETTE[number % len(PALETTE)], "size": 10, "symbol": SYMBOLS[number % len(SYMBOLS)]},
-            hovertemplate="%{x}: %{y:.1f}%",
+            hovertemplate="%{y:.1f}%",
         )  # fmt: skip
+    figure.update_xaxes(tickangle=0)
     figure.add_hline(y=100 * chance, line={"color": GREY, "width": 1, "dash": "dot"})
-    label = {"xref": "paper", "x": 1, "xanchor": "right", "yanchor": "bottom", "showarrow": False}
+    label = {"xref": "paper", "x": 1, "xanchor": "right", "yanchor": "top", "showarrow": False}
     figure.add_annotation(y=100 * chance, text="chance", **label)
     figure.update_yaxes(rangemode="tozero")
     return _laid_out(figure, "", "of the query's class (%)", 360)
@@ -356,7 +358,7 @@ def by_distance(frame: pd.DataFrame) -> go.Figure:
     )  # fmt: skip
     figure.update_yaxes(rangemode="tozero")
     figure.update_xaxes(rangemode="tozero")
-    return _laid_out(figure, "distance of the object's centre from the picture's (widths of the picture)", "top-1 error (%)", 340)
+    return _laid_out(figure, "object's distance from the centre (widths)", "top-1 error (%)", 340)
 
 
 def masks(frame: pd.DataFrame) -> go.Figure:
