@@ -41,8 +41,8 @@ ADDRESSES = (
     "", "claims", "how?part=convolution", "how?part=normalisation", "how?part=pooling", "how?part=columns", "how?part=dropout",
     "how?part=augmentation", "how?part=patches", "how?part=sampling", "how?part=learning", "how?part=size", "how?part=equations",
     "how?part=misread", "sees", "sees?view=confusions", "sees?view=tables", "inside", "inside?view=layers", "inside?view=map",
-    "training", "training?view=components", "training?view=curves", "training?view=cost", "compare", "?foot=report",
-    "?foot=provenance", "?foot=paper%20against%20code", "?foot=downloads",
+    "training", "training?view=components", "training?view=curves", "training?view=questions", "training?view=cost", "compare",
+    "?foot=report", "?foot=provenance", "?foot=paper%20against%20code", "?foot=downloads",
 )  # fmt: skip
 OWN_PROBES = "/_stcore/"  # Streamlit asks for these below a page's own path first, where they are not
 

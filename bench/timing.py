@@ -27,7 +27,7 @@ QUEUED = 10  # calls that a GPU is given before its clock is read, as in a train
 class Scope:
     """What is measured and how often. The defaults are the paper's network; `compiled` off leaves those variants out.
 
-    `photographs`: a folder or a tar to prepare; made ones if it is None.
+    `photographs`: a folder or a tar to prepare; made ones if it is None. `stored`: vectors on the disk that are searched, or 0.
     """
 
     network: AlexNetSettings = field(default_factory=AlexNetSettings)
@@ -38,6 +38,7 @@ class Scope:
     compiled: bool = True
     device: str = "cpu"
     photographs: Path | None = None
+    stored: int = 0
 
     def pictures(self) -> tuple[Tensor, Tensor]:
         """Random pictures on the 0-255 scale minus mean, and labels: the same for every side, and never zeros."""

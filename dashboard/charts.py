@@ -20,10 +20,18 @@ from study import amounts
 
 BLUE, VERMILION, GREEN, PURPLE, OCHRE, GREY = "#0072B2", "#D55E00", "#009E73", "#C46A9A", "#A87B00", "#7F7F7F"
 PALETTE = (BLUE, VERMILION, GREEN, PURPLE, OCHRE, GREY)
+SYMBOLS = ("circle", "diamond", "square", "x")
 DASHES = ("solid", "dash", "dot", "dashdot")
 FIGURE1 = {  # as printed
     "relu": ("ReLU", BLUE, "solid"),
     "tanh": ("tanh", VERMILION, "dash"),
+}
+ACTIVATIONS = {  # as they are written in words
+    "leaky_relu": "leaky ReLU",
+    "elu": "ELU",
+    "gelu": "GELU",
+    "threshold": "hard threshold",
+    "straight_through": "straight-through",
 }
 QUANTITIES = {  # columns of outputs.CURVE, with the unit on the axis
     "validation_error": ("validation error", "%"),
@@ -32,6 +40,11 @@ QUANTITIES = {  # columns of outputs.CURVE, with the unit on the axis
     "validation_loss": ("validation loss", "nats"),
     "training_loss": ("training loss", "nats"),
 }
+
+
+def curve_name(curve: object) -> str:
+    """What a curve of Figure 1 is called."""
+    return FIGURE1.get(str(curve), (ACTIVATIONS.get(str(curve), str(curve)),))[0]
 
 
 def _laid_out(figure: go.Figure, x: str, y: str, height: int = 420) -> go.Figure:
@@ -83,7 +96,7 @@ def figure1(
     """
     figure = go.Figure()
     for number, (curve, part) in enumerate(frame.groupby("curve", sort=True)):
-        name, colour, dash = FIGURE1.get(str(curve), (str(curve), *_style(number + len(FIGURE1))))
+        name, colour, dash = FIGURE1.get(str(curve), (curve_name(curve), *_style(number + len(FIGURE1))))
         lines = [f"seed {seed}, rate {rate:g}" for seed, rate in zip(part["seed"], part["rate"], strict=True)]
         _add_lines(figure, part.assign(line=lines), "training_error", name, colour, dash)
     figure.add_hline(y=100 * threshold, line={"color": GREY, "width": 1, "dash": "dot"})
@@ -100,6 +113,36 @@ def figure1(
     figure.update_yaxes(rangemode="tozero")
     figure.update_xaxes(rangemode="tozero")
     return _laid_out(_whole_epochs(figure, frame), "epochs", "training error (%)")
+
+
+def sweep(frame: pd.DataFrame, axis: str, logarithmic: bool) -> go.Figure:
+    """Errors over a setting: a small dot a seed, a line through the means. `frame`: value, line, error (per cent)."""
+    figure = go.Figure()
+    for number, (line, part) in enumerate(frame.groupby("line", sort=False)):
+        colour, dash = _style(number)
+        mean = part.groupby("value")["error"].mean()
+        group = {"legendgroup": line, "name": escape(str(line)), "hovertemplate": "%{x:.4g}: %{y:.1f}%"}
+        seeds = {"color": colour, "size": 6, "symbol": "circle-open"}
+        figure.add_scatter(x=part["value"], y=part["error"], mode="markers", marker=seeds, showlegend=False, **group)
+        figure.add_scatter(x=mean.index, y=mean, mode="lines+markers", line={"color": colour, "dash": dash, "width": 2},
+                           marker={"color": colour, "size": 9}, showlegend=frame["line"].nunique() > 1, **group)  # fmt: skip
+    if logarithmic:
+        values = sorted(frame["value"].unique())
+        figure.update_xaxes(type="log", tickvals=values, ticktext=[f"{value:.3g}" for value in values])
+    return _laid_out(figure, axis, "top-1 error (%)", 340)
+
+
+def beside(frame: pd.DataFrame) -> go.Figure:
+    """A row a study: a dot a seed of its base run, and their mean. `frame`: study, error (per cent)."""
+    mean = frame.groupby("study", sort=False)["error"].mean()
+    figure = go.Figure()
+    for x, y, name, marker in (
+        (frame["error"], frame["study"], "a seed", {"color": GREY, "size": 7, "symbol": "circle-open"}),
+        (mean, mean.index, "mean", {"color": BLUE, "size": 10}),
+    ):
+        figure.add_scatter(x=x, y=y, mode="markers", name=name, marker=marker, hovertemplate="%{x:.1f}%<extra></extra>")
+    figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=list(mean.index))
+    return _laid_out(figure, "top-1 error (%)", "", 150 + 40 * len(mean))
 
 
 def components(frame: pd.DataFrame) -> go.Figure:
@@ -214,6 +257,21 @@ def layers(frame: pd.DataFrame, quantity: str) -> go.Figure:
     return _laid_out(_whole_epochs(figure, shown), "epochs", f"{words}{f' ({unit})' if unit else ''}")
 
 
+def layers_by_curve(frame: pd.DataFrame, quantity: str) -> go.Figure:
+    """A line a curve of Figure 1 over the layers. `frame`: curve (its name), layer, and the quantity, one of LAYER_QUANTITIES."""
+    words, unit, factor = LAYER_QUANTITIES[quantity]
+    shown = frame.assign(value=factor * frame[quantity])
+    figure = px.line(
+        shown, x="layer", y="value", color="curve", line_dash="curve", symbol="curve", color_discrete_sequence=list(PALETTE),
+        markers=True,
+    )  # fmt: skip
+    if quantity == "gradient":
+        figure.update_yaxes(type="log", dtick=1)
+    else:
+        figure.update_yaxes(rangemode="tozero")
+    return _laid_out(figure, "", f"{words}{f' ({unit})' if unit else ''}", 360)
+
+
 def hidden_map(frame: pd.DataFrame, by: str) -> go.Figure:
     """A point a test picture. `frame`: picture, across, down, `class`, `answer` (right or wrong); `by` one of the last two."""
     few = frame[by].nunique() <= len(PALETTE)
@@ -233,6 +291,74 @@ def hidden_map(frame: pd.DataFrame, by: str) -> go.Figure:
     figure.update_xaxes(showticklabels=False)
     figure.update_yaxes(showticklabels=False)
     return _laid_out(figure, "first axis", "second axis", 560)
+
+
+KIND_COLOURS = {  # of files.KINDS
+    "grey, selective": GREY,
+    "coloured, selective": BLUE,
+    "coloured blob": VERMILION,
+    "grey blob": OCHRE,
+    "neither": "#B0B0B0",
+}
+KIND_PATTERNS = {"coloured blob": ".", "grey blob": "x", "neither": "/"}
+
+
+def kernel_kinds(frame: pd.DataFrame) -> go.Figure:
+    """A bar a row of kernels, as long as there are kernels, divided by kind. `frame`: place (the row's name), kind, kernels."""
+    figure = px.bar(
+        frame, x="kernels", y="place", color="kind", orientation="h", text="kernels", color_discrete_map=KIND_COLOURS,
+        pattern_shape="kind", pattern_shape_map={kind: KIND_PATTERNS.get(kind, "") for kind in KIND_COLOURS},
+        category_orders={"kind": list(KIND_COLOURS), "place": list(frame["place"].unique())},
+    )  # fmt: skip
+    figure.update_traces(
+        textangle=0, insidetextanchor="middle", hovertemplate="%{y}: %{x}<extra></extra>", marker_pattern_fillmode="overlay",
+        marker_pattern_solidity=0.12, insidetextfont_color="#111111",
+    )  # fmt: skip
+    return _laid_out(figure, "kernels", "", 150 + 34 * frame["place"].nunique())
+
+
+def kernel_waves(frame: pd.DataFrame) -> go.Figure:
+    """A point a selective kernel: its stripes' orientation and its frequency. `frame`: orientation, frequency, kind, name."""
+    figure = px.scatter(
+        frame, x="orientation", y="frequency", color="kind", symbol="kind", custom_data=["name"],
+        color_discrete_map=KIND_COLOURS, category_orders={"kind": list(KIND_COLOURS)},
+    )  # fmt: skip
+    figure.update_traces(marker={"size": 9}, hovertemplate="%{customdata[0]}: %{x:.0f} degrees, %{y:.2f}<extra></extra>")
+    figure.update_xaxes(range=[-4, 184], dtick=45)
+    figure.update_yaxes(rangemode="tozero")
+    return _laid_out(figure, "orientation of the stripes (degrees from lying)", "waves a pixel", 380)
+
+
+def precision(frame: pd.DataFrame, chance: float) -> go.Figure:
+    """Shares of the query's class by what was compared. `frame`: by, measure (in words), mean, low, high."""
+    figure = go.Figure()
+    for number, (by, part) in enumerate(frame.groupby("by", sort=False)):
+        mean, low, high = (100 * part[name] for name in ("mean", "low", "high"))
+        figure.add_scatter(
+            x=[_wrapped(str(measure), 12) for measure in part["measure"]], y=mean, mode="markers", name=escape(str(by)),
+            error_y=_interval(mean, low, high),
+            marker={"color": PALETTE[number % len(PALETTE)], "size": 10, "symbol": SYMBOLS[number % len(SYMBOLS)]},
+            hovertemplate="%{y:.1f}%",
+        )  # fmt: skip
+    figure.update_xaxes(tickangle=0)
+    figure.add_hline(y=100 * chance, line={"color": GREY, "width": 1, "dash": "dot"})
+    label = {"xref": "paper", "x": 1, "xanchor": "right", "yanchor": "top", "showarrow": False}
+    figure.add_annotation(y=100 * chance, text="chance", **label)
+    figure.update_yaxes(rangemode="tozero")
+    return _laid_out(figure, "", "of the query's class (%)", 360)
+
+
+def by_distance(frame: pd.DataFrame) -> go.Figure:
+    """Error by the object's distance from the centre, with its interval. `frame`: distance (widths), error, low, high: shares."""
+    error, low, high = (100 * frame[name] for name in ("error", "low", "high"))
+    figure = go.Figure()
+    figure.add_scatter(
+        x=frame["distance"], y=error, mode="lines+markers", error_y=_interval(error, low, high), showlegend=False,
+        line={"color": BLUE, "width": 1.5}, marker={"size": 9}, hovertemplate="at %{x:.2f} widths: %{y:.1f}%<extra></extra>",
+    )  # fmt: skip
+    figure.update_yaxes(rangemode="tozero")
+    figure.update_xaxes(rangemode="tozero")
+    return _laid_out(figure, "object's distance from the centre (widths)", "top-1 error (%)", 340)
 
 
 def masks(frame: pd.DataFrame) -> go.Figure:
@@ -259,6 +385,24 @@ def masks(frame: pd.DataFrame) -> go.Figure:
     figure.update_xaxes(type="log", tickvals=sorted(frame["masks"][frame["masks"] > 0].unique()))
     figure.update_yaxes(type="log", dtick=1)
     return _laid_out(figure, "masks averaged", "divergence (nats)")
+
+
+def right_by_masks(frame: pd.DataFrame) -> go.Figure:
+    """Right or wrong by the number of masks, a row a picture, sorted by how soon it is right. `frame`: picture, mean, right."""
+    table = frame.pivot(index="picture", columns="mean", values="right")
+    order = [name for name in ("1", "3", "10", "30", "100", "many", "halved") if name in table]
+    table = table[order].sort_values(order[::-1], kind="stable")
+    words = {"many": "many masks", "halved": "halved", "1": "1 mask"}
+    figure = go.Figure(
+        go.Heatmap(
+            z=table.to_numpy(), x=[words.get(name, f"{name} masks") for name in order], y=list(range(len(table))),
+            customdata=[[number] * len(order) for number in table.index], showscale=False, zmin=0, zmax=1, xgap=2,
+            colorscale=[[0, VERMILION], [1, BLUE]], hovertemplate="picture %{customdata}, %{x}: %{z}<extra></extra>",
+        )
+    )  # fmt: skip
+    for name, colour, symbol in (("right", BLUE, "square"), ("wrong", VERMILION, "square")):
+        figure.add_scatter(x=[None], y=[None], mode="markers", name=name, marker={"color": colour, "size": 10, "symbol": symbol})
+    return _laid_out(figure, "", "test pictures", 420)
 
 
 def step_times(frame: pd.DataFrame) -> go.Figure:

@@ -78,6 +78,9 @@ svg a:hover text.name { text-decoration: underline; }
 .grid a, .grid span.cell { display: flex; flex-direction: column; gap: 0.15rem; font-size: 0.8rem; line-height: 1.25; }
 .grid img { width: 100%; border-radius: 4px; image-rendering: auto; border: 2px solid transparent; }
 .grid a:hover img { border-color: var(--st-primary-color); } .grid a[aria-current] img { border-color: var(--st-primary-color); }
+.drawn { container-type: inline-size; }
+.grid.six { grid-template-columns: repeat(3, 1fr); }
+@container (min-width: 430px) { .grid.six { grid-template-columns: repeat(6, 1fr); } }
 .grid.wide { grid-template-columns: repeat(auto-fill, minmax(165px, 1fr)); }
 .grid.kernels { grid-template-columns: repeat(var(--columns), 1fr); gap: 4px; }
 .grid.kernels img { image-rendering: pixelated; border-radius: 2px; }

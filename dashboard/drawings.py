@@ -9,12 +9,15 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 from study.paper import numbers
 
 INK = "var(--st-text-color, currentColor)"
 ACCENT = "var(--st-primary-color, #0063a0)"
 SECOND = "#D55E00"
+CROSSING = 24  # height of the lines by which columns read one another
+BLOCK = 'fill="var(--st-secondary-background-color, #f3f3f1)" stroke="var(--st-text-color, #111)"'
 
 
 def interval(ours: float, low: float, high: float, word: str, width: int = 92, height: int = 18) -> str:
@@ -155,6 +158,87 @@ def _arrows(width: int, y: float, gap: int, crosses: bool) -> str:
         f'stroke-width="{2 if a != b else 1.2}"/>'
         for a, b in ways
     )
+
+
+def built(network: Mapping[str, Any], label: str) -> str:
+    """Figure 2 of a network as it was built (frames.built): what stands in each column from layer to layer, what it reads, what
+    crosses. Legible where it is 360 pixels wide."""
+    columns, width, gap, y = int(network["columns"]), 400, 20, 2.0
+    wide = (width - 4 - gap * (columns - 1)) / columns
+    lefts = [2 + number * (wide + gap) for number in range(columns)]
+    parts = [_box(2, y, width - 4, 24, [f"pictures of {network['input']} x {network['input']} x 3"])]
+    bottom, whole = y + 24, True
+    for layer in network["layers"]:
+        learned, across = "inputs" in layer, layer.get("sees") == "all" and columns > 1
+        label_of = f"{layer['crosses']:,} numbers each way" if across else ""
+        y = bottom + (CROSSING + 18 if across else 18)
+        parts.append(_flow(lefts, wide, bottom, y, whole, across, label_of))
+        if not learned:
+            parts += [_box(left, y, wide, 21, [_thin(layer)], round_=10) for left in lefts]
+            bottom, whole = y + 21, False
+            continue
+        own = layer["maps"] / columns
+        share = f"{own:,.0f}" if own == int(own) else f"{int(own):,} or {int(own) + 1:,}"
+        parts += [_box(left, y, wide, 40, _told(layer, share)) for left in lefts]
+        facts = f"{layer['parameters']:,} parameters, {_short(layer['multiplications'])} multiplications"
+        field = f", each sees {layer['field']} x {layer['field']} pixels" if layer["kind"] != "full" else ""
+        parts.append(_words(width / 2, y + 54, facts + field, 11.5))
+        bottom, whole = y + 58, False
+    frame = f'viewBox="0 0 {width} {bottom + 4:.0f}" style="max-width:560px" role="img" aria-label="{escape(label, quote=True)}"'
+    return f"<svg {frame}>{''.join(parts)}</svg>"
+
+
+def _told(layer: Mapping[str, Any], share: str) -> list[str]:
+    """The two lines in a learned layer's box."""
+    weights = layer["parameters"] // layer["maps"] - 1
+    if layer["kind"] == "full":
+        return [f"{layer['name']}: {share} neurons", f"each reads {weights:,} numbers"]
+    size = f"{layer['size']} x {layer['size']} x {layer['inputs']}"
+    stride = f", stride {layer['stride']}" if layer["stride"] > 1 else ""
+    kernels = f"not shared, {size}" if layer["kind"] == "local" else f"kernels {size}{stride}"
+    return [f"{layer['name']}: {share} maps of {layer['side']} x {layer['side']}", kernels]
+
+
+def _thin(layer: Mapping[str, Any]) -> str:
+    if layer["kind"] == "normalisation":
+        return f"{layer['name']} normalisation"
+    name = {"average": "average pooling", "local": "pooling"}.get(layer["name"], "overlapping pooling")
+    return f"{name}: {layer['side']} x {layer['side']}"
+
+
+def _box(x: float, y: float, wide: float, high: float, lines: Sequence[str], round_: int = 4) -> str:
+    """A rectangle with one or two lines of text in it, the first of them bold where there are two."""
+    drawn = f'<rect class="block" x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{high:.1f}" rx="{round_}" {BLOCK}/>'
+    if len(lines) == 1:
+        return drawn + _words(x + wide / 2, y + high / 2 + 4.5, lines[0], 12.5)
+    return drawn + _words(x + wide / 2, y + 17, lines[0], 13, bold=True) + _words(x + wide / 2, y + 33, lines[1], 12.5)
+
+
+def _words(x: float, y: float, text: str, size: float, bold: bool = False) -> str:
+    weight = ' font-weight="600"' if bold else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle" font-size="{size}"{weight}>{escape(text)}</text>'
+
+
+def _flow(lefts: Sequence[float], wide: float, above: float, below: float, whole: bool, across: bool, label: str) -> str:
+    """Arrows from a row to the next: down in each column, and across where a layer reads both; `whole`: from the pictures."""
+    middles = [left + wide / 2 for left in lefts]
+    crosses = across and not whole
+    ways = [(x, x, below) for x in middles]
+    ways += [(a, b, above + CROSSING) for a in middles for b in middles if a != b] if crosses else []
+    drawn = "".join(
+        f'<line x1="{a:.1f}" x2="{b:.1f}" y1="{above:.1f}" y2="{end:.1f}" stroke="{SECOND if a != b else INK}" '
+        f'stroke-width="{2 if a != b else 1.3}"/>'
+        for a, b, end in ways
+    )
+    return drawn + (_words(sum(middles) / len(middles), below - 6, label, 11.5) if crosses else "")
+
+
+def _short(number: float) -> str:
+    """105 M, 38 M, 663 k: three digits at the most."""
+    for size, word in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.3g} {word}"
+    return f"{number:.0f}"
 
 
 def standing_alone(svg: str) -> str:

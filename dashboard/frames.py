@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 
 from dashboard import pictures
-from dashboard.reading import Study, array_of, arrays_of, dictionary_of, made_of, table_of
+from dashboard.reading import Study, array_of, arrays_of, dictionary_of, made_of, table_of, text_of
 from study import files
 from study import predictions as predicting
 from study.measuring import kernels as kernels_of_figure3
-from study.measuring.blocks import Rows
+from study.paper import numbers
 from study.predictions import Predictions
 from study.training import outputs
 
@@ -182,7 +182,8 @@ def epochs_to_threshold(study: Study) -> pd.DataFrame:
     def rows(metrics: dict[str, Any]) -> list[tuple[Any, ...]]:
         return [(int(s), made["epochs_to_threshold"], made["epochs"]) for s, made in metrics["seeds"].items()]
 
-    return _of_curves(study, rows, ["seed", "epochs_to_threshold", "epochs"])
+    table = _of_curves(study, rows, ["seed", "epochs_to_threshold", "epochs"])
+    return table.assign(epochs_to_threshold=pd.to_numeric(table["epochs_to_threshold"], errors="coerce"))
 
 
 def rates_tried(study: Study) -> pd.DataFrame:
@@ -262,27 +263,40 @@ def layers(study: Study) -> pd.DataFrame:
     return _of_trainings(study, "layers.csv", outputs.LAYERS)
 
 
+def kernel_fits(study: Study, run: str) -> pd.DataFrame:
+    """What was fitted to a run's first kernels (files.KERNELS), trained (`when` is end) and untrained (start)."""
+    return table_of(study, f"evaluate/{run}/kernels.csv", files.KERNELS).dropna().reset_index(drop=True)
+
+
+def exciting(study: Study, run: str) -> pd.DataFrame:
+    """The patches that excite each first kernel most (files.PATCHES)."""
+    return table_of(study, f"evaluate/{run}/patches.csv", files.PATCHES).dropna().reset_index(drop=True)
+
+
+def built(study: Study, run: str) -> dict[str, Any]:
+    """A run's network as it was built, layer by layer (study/measuring/architecture.py); empty where nothing says."""
+    none: dict[str, Any] = {}
+
+    learned = ("size", "stride", "inputs", "parameters", "multiplications", "crosses")
+
+    def layer(given: dict[str, Any]) -> dict[str, Any]:
+        known: dict[str, Any] = {name: str(given[name]) for name in ("name", "kind")}
+        known |= {name: int(given[name]) for name in ("maps", "side", "field")}
+        return known | ({name: int(given[name]) for name in learned} | {"sees": str(given["sees"])} if "inputs" in given else {})
+
+    def whole(content: dict[str, Any]) -> dict[str, Any]:
+        layers = [layer(given) for given in content["layers"]]
+        return {"columns": int(content["columns"]), "input": int(content["input"]), "layers": layers}
+
+    return made_of(study, f"evaluate/{run}/network.json", whole, none)
+
+
 def hidden_map(study: Study) -> tuple[np.ndarray, float]:
     """Two coordinates a test picture in the last hidden layer, its two main axes, with their share of the variance; empty
-    where the features are not here."""
-    path = study.folder / "retrieve/features-test.npy"
-    if not path.is_file():
-        return np.empty((0, 2)), 0.0
-    try:
-        return _hidden_map(path.resolve(), path.stat().st_mtime_ns)
-    except (OSError, ValueError, np.linalg.LinAlgError):
-        study.notes.append("retrieve/features-test.npy cannot be read; it is damaged or still being written.")
-        return np.empty((0, 2)), 0.0
-
-
-@lru_cache(maxsize=4)
-def _hidden_map(path: Path, changed: int) -> tuple[np.ndarray, float]:
-    """The first MAPPED rows suffice for a map, and bound its time and memory."""
-    features = Rows(path).read(0, MAPPED).astype(np.float64)
-    features -= features.mean(axis=0)
-    values, vectors = np.linalg.eigh(features @ features.T)
-    two = vectors[:, -1:-3:-1] * np.sqrt(np.maximum(values[-1:-3:-1], 0))
-    return two, float(values[-2:].sum() / max(values.sum(), 1e-12))
+    where they were not computed. The first MAPPED pictures suffice for a map."""
+    table = table_of(study, "retrieve/map.csv", files.MAP).dropna().head(MAPPED)
+    share = made_of(study, "retrieve/metrics.json", lambda metrics: float(metrics["map_share"]), 0.0) if len(table) else 0.0
+    return table[["across", "down"]].to_numpy(float), share
 
 
 def _stacked(tables: list[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
@@ -295,6 +309,73 @@ def match_rates(study: Study) -> dict[str, float]:
     named = {"by features": "features_match", "by the untrained network": "untrained_match", "by pixels": "pixels_match"}
     named |= {"by chance": "chance"}
     return made_of(study, "retrieve/metrics.json", lambda m: {name: float(m[key]) for name, key in named.items() if key in m}, {})
+
+
+def precision(study: Study) -> pd.DataFrame:
+    """A row a way to compare pictures and a measure: `by`, `measure` (1, 6, 50 neighbours, or average), mean, low, high."""
+
+    def rows(metrics: dict[str, Any]) -> list[tuple[Any, ...]]:
+        return [
+            (by, measure, float(told["mean"]), float(told["low"]), float(told["high"]))
+            for by, measures in metrics["precision"].items()
+            for measure, told in measures.items()
+            if told
+        ]
+
+    there = "precision" in dictionary_of(study, "retrieve/metrics.json")
+    empty: list[tuple[Any, ...]] = []
+    made = made_of(study, "retrieve/metrics.json", rows, empty) if there else empty
+    return pd.DataFrame(made, columns=["by", "measure", "mean", "low", "high"])
+
+
+def retrieval(study: Study) -> tuple[str, int, int, float]:
+    """Of which run, of how many queries and seeds, and how often a picture drawn at random has the query's class."""
+    unknown = ("not known", 0, 0, math.nan)
+    return made_of(
+        study, "retrieve/metrics.json",
+        lambda metrics: (str(metrics["run"]), int(metrics["queries"]), len(metrics["seeds"]), float(metrics["chance"])), unknown,
+    )  # fmt: skip
+
+
+def others(study: Study) -> pd.DataFrame:
+    """Neighbours by colours and by an untrained network (files.OTHERS)."""
+    return table_of(study, "retrieve/others.csv", files.OTHERS).dropna().reset_index(drop=True)
+
+
+def percentiles(study: Study) -> dict[str, float]:
+    """How far away in pixels neighbours are, as a mean percentile from 0 to 1, by what was compared."""
+    named = {"features": "features_percentile", "an untrained network": "untrained_percentile"}
+    return made_of(study, "retrieve/metrics.json", lambda m: {name: float(m[key]) for name, key in named.items() if key in m}, {})
+
+
+def by_distance(study: Study, run: str, model: str, parts: int = 8) -> pd.DataFrame:
+    """Error by how far the object is from the centre of its test picture, in parts of equally many: `distance` (the mean, in
+    widths of the picture), `pictures`, `wrong`, `error`, and Wilson's 95% interval. Empty where pictures do not say."""
+    columns = ["distance", "pictures", "wrong", "error", "low", "high"]
+    found, objects = predictions(study, run), table_of(study, "prepare/objects.csv", ("picture", "label", "distance")).dropna()
+    if found is None or model not in found.best or len(objects) != len(found.labels):
+        return pd.DataFrame(columns=columns)
+    far = objects.sort_values("picture")["distance"].to_numpy(float)
+    wrong = found.best[model][:, 0] != found.labels
+    rows = [
+        (float(far[of].mean()), len(of), int(wrong[of].sum()), float(wrong[of].mean()), *wilson(float(wrong[of].sum()), len(of)))
+        for of in np.array_split(np.argsort(far, kind="stable"), parts)
+        if len(of)
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def masks_by_picture(study: Study) -> pd.DataFrame:
+    """A row a picture of which outputs were halved, and a mean: `picture`, `label`, `mean` (1, 3, ... masks, many, halved), and
+    `right`, 1 or 0. Empty where nothing says."""
+    counts = ("1", "3", "10", "30", "100")
+    names = {f"right_geometric_{count}": count for count in counts} | {"right_many": "many", "right_halved": "halved"}
+    head = text_of(study, "halve/divergences.csv").partition("\n")[0]
+    if diverged_in(study, "halve") or "right_many" not in head:  # older results do not say it
+        return pd.DataFrame(columns=["picture", "label", "mean", "right"])
+    table = table_of(study, "halve/divergences.csv", ("picture", "label", *names)).dropna()
+    long = table.rename(columns=names).melt(["picture", "label"], var_name="mean", value_name="right")
+    return long.astype({"picture": int, "label": int, "right": int})
 
 
 def neighbours(study: Study) -> pd.DataFrame:
@@ -339,9 +420,97 @@ def step_memory(study: Study) -> pd.DataFrame:
     return pd.DataFrame(made_of(study, "cost/metrics.json", rows, empty), columns=columns)
 
 
+def pictures_a_step(study: Study) -> int:
+    """With how many pictures the cost of a step was measured; the paper's batch where nothing says."""
+    return made_of(study, "cost/metrics.json", lambda metrics: int(metrics["batch"]), numbers.BATCH)
+
+
+RATE, NORMALISATION = "learning.rate.initial", "network.normalisation"
+SWEEPS = {  # what readers ask for: which settings may differ from base, and which of them is the number on the axis
+    "rate": ({RATE, NORMALISATION}, RATE),
+    "k": ({"network.response.k"}, "network.response.k"),
+    "n": ({"network.response.n"}, "network.response.n"),
+    "alpha": ({"network.response.alpha"}, "network.response.alpha"),
+    "beta": ({"network.response.beta"}, "network.response.beta"),
+    "data": ({"share", "learning.epochs", "learning.rate.at", "learning.rate.patience"}, "share"),
+    "width": ({"network.kernels", "network.neurons"}, "network.neurons"),
+}
+
+
+def sweeps(study: Study) -> pd.DataFrame:
+    """A row a sweep, run and seed: `sweep` (one of SWEEPS), `run`, `value` of the number that is changed (a width as a share of
+    base's), `line` (which normalisation), `seed`, `error` in per cent. Sweeps of one value alone are left out."""
+    settings = {run: _flat(made_of(study, f"provenance/train-{run}.json", lambda made: dict(made["run"]), {}))
+                for run in runs(study, "evaluate")}  # fmt: skip
+    base, rows = settings.get("base") or next(iter(settings.values()), {}), []
+    for run, own in settings.items():
+        apart = {name for name in {*base, *own} if base.get(name) != own.get(name)} - {"seeds", "recipe"}
+        for sweep, (may, axis) in SWEEPS.items():
+            if not own or axis not in own or not apart <= may or (sweep == "data" and apart and "share" not in apart):
+                continue
+            value = own[axis][0] / base[axis][0] if sweep == "width" else own[axis]
+            line = {"none": "no normalisation"}.get(str(own.get(NORMALISATION)), f"{own.get(NORMALISATION)} normalisation")
+            for seed, error in seed_errors(study, run).items():
+                rows.append((sweep, run, float(value), line, seed, 100 * error))
+    table = pd.DataFrame(rows, columns=["sweep", "run", "value", "line", "seed", "error"])
+    several = table.groupby("sweep")["value"].transform("nunique") > 1
+    return table[several].sort_values(["sweep", "line", "value"], ignore_index=True)
+
+
+def _flat(settings: dict[str, Any], before: str = "") -> dict[str, Any]:
+    """Nested settings by names with dots between their parts."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        found |= _flat(value, f"{before}{name}.") if isinstance(value, dict) else {f"{before}{name}": value}
+    return found
+
+
+def beside(study: Study, others: Sequence[Study]) -> pd.DataFrame:
+    """The errors of base in this study and in those that are called as it is with a word more (`readers-nearest`), a row a seed:
+    `study`, `seed`, `error` in per cent; empty where there is none of the latter."""
+    of_it = [other for other in others if other.folder.name.startswith(f"{study.folder.name}-") and other.pinned == study.pinned]
+    rows = [
+        (one.folder.name.removeprefix(study.folder.name).lstrip("-") or "as it is", seed, 100 * error)
+        for one in (study, *of_it)
+        for seed, error in seed_errors(one, "base").items()
+    ]
+    table = pd.DataFrame(rows, columns=["study", "seed", "error"])
+    return table if table["study"].nunique() > 1 else table.iloc[:0]
+
+
+def activations(study: Study) -> pd.DataFrame:
+    """A row a curve of Figure 1 and seed: `curve`, `seed`, `epochs`, `seconds` and `processor seconds` to the threshold (missing:
+    never), as the curve's record says."""
+    reached, rows = epochs_to_threshold(study), []
+    for row in reached.itertuples():
+        times = dictionary_of(study, f"provenance/converge-{row.curve}.json")
+        found = []
+        for name in ("seconds_to_threshold", "processor_seconds_to_threshold"):
+            by_seed = times.get(name)
+            value = by_seed.get(str(row.seed)) if isinstance(by_seed, dict) else None
+            found.append(float(value) if isinstance(value, int | float) else math.nan)
+        rows.append((row.curve, row.seed, row.epochs_to_threshold, *found))
+    return pd.DataFrame(rows, columns=["curve", "seed", "epochs", "seconds", "processor seconds"])
+
+
+def layers_of_curves(study: Study) -> pd.DataFrame:
+    """What was measured of the layers of Figure 1's networks: `curve`, `seed`, then the columns of outputs.LAYERS."""
+    tables = []
+    for curve in runs(study, "converge"):
+        for path in sorted((study.folder / "converge" / curve).glob("seed-*/layers.csv")):
+            name = path.relative_to(study.folder).as_posix()
+            tables.append(table_of(study, name, outputs.LAYERS).assign(curve=curve, seed=path.parent.name.removeprefix("seed-")))
+    return _stacked(tables, ("curve", "seed", *outputs.LAYERS))
+
+
 def crossing(study: Study) -> dict[str, float]:
     """Numbers that cross between two devices in a step, seconds, share of the step; empty where columns share a device."""
-    return made_of(study, "cost/metrics.json", lambda m: {k: float(v) for k, v in (m.get("exchange") or {}).items()}, {})
+
+    def told(metrics: dict[str, Any]) -> dict[str, float]:
+        return {name: float(metrics["exchange"][name]) for name in ("numbers", "seconds", "share")} if metrics["exchange"] else {}
+
+    none: dict[str, float] = {}
+    return made_of(study, "cost/metrics.json", told, none)
 
 
 def components(study: Study, claims: pd.DataFrame) -> pd.DataFrame:

@@ -36,8 +36,9 @@ class Shown:
         return f"{self.split}-{self.row}"
 
 
-def gallery(study: Study, shown: Iterable[Shown], page: str = "sees") -> str:
-    """Pictures in a grid, each a link that makes it the query; where they may not be shown, their captions alone."""
+def gallery(study: Study, shown: Iterable[Shown], page: str = "sees", six: bool = False) -> str:
+    """Pictures in a grid, each a link that makes it the query; where they may not be shown, their captions alone. `six`: as
+    many in a row, or three where the row is short."""
     cells = []
     for one in shown:
         source = thumbnail(study, one.split, one.row)
@@ -46,7 +47,7 @@ def gallery(study: Study, shown: Iterable[Shown], page: str = "sees") -> str:
         to = clickable.link(page, study=study.address, view="pictures", query=one.key)
         mark = ' aria-current="true"' if one.current else ""
         cells.append(f'<a href="{to}" data-key="{one.key}"{mark}>{inside}<span>{escape(one.caption)}</span></a>')
-    return f'<div class="grid">{"".join(cells)}</div>'
+    return f'<div class="grid{" six" if six else ""}">{"".join(cells)}</div>'
 
 
 def thumbnail(study: Study, split: str, row: int) -> str:

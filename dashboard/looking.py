@@ -1,18 +1,15 @@
-"""Kernels, maps and patches as pictures, and the patches of test pictures that excite a kernel most. No Streamlit here."""
+"""Kernels, maps and patches as pictures, and the mean of thinned networks. No Streamlit here."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dashboard import frames, galleries, pictures
+from dashboard import frames, galleries
 from dashboard.reading import Study
 from study import in_numpy
 
-SEARCHED = 150  # test pictures among which the most exciting patches are looked for
 FULL = 255.0
 
 
@@ -46,35 +43,6 @@ def map_tile(values: np.ndarray, most: float) -> np.ndarray:
 def network_settings(study: Study, run: str) -> dict[str, Any]:
     """The settings of a run's network, as its training recorded them; the paper's where it did not."""
     return frames.made_of(study, f"provenance/train-{run}.json", lambda made: dict(made["run"]["network"]), {})
-
-
-def exciting(study: Study, run: str, kernel: np.ndarray, count: int) -> list[tuple[int, float, np.ndarray]]:
-    """Of the first SEARCHED test pictures the `count` patches that a first-layer kernel answers most, one a picture: the
-    picture's number, the answer, the patch (h, w, RGB). Empty where the pictures are not here."""
-    stride = int(network_settings(study, run).get("stride", 4))
-    there = _first_pictures(str(pictures.packed_folder(study)), study.folder.resolve(), frames.counts(study).get("test", 0))
-    if not len(there):
-        return []
-    size, mean = len(kernel), there.mean(axis=(0, 1, 2))
-    answers = np.stack([in_numpy.convolve((one - mean).transpose(2, 0, 1), kernel[None], stride=stride)[0] for one in there])
-    inside = answers[:, : (there.shape[1] - size) // stride + 1, : (there.shape[2] - size) // stride + 1]
-    best = inside.reshape(len(there), -1)
-    rows = np.argsort(-best.max(axis=1), kind="stable")[:count]
-    found = []
-    for row in rows:
-        y, x = np.unravel_index(int(best[row].argmax()), inside.shape[1:])
-        patch = there[row, y * stride : y * stride + size, x * stride : x * stride + size]
-        found.append((int(row), float(best[row].max()), patch.astype(np.uint8)))
-    return found
-
-
-@lru_cache(maxsize=3)
-def _first_pictures(place: str, folder: Path, count: int) -> np.ndarray:
-    study = Study(folder=folder, pinned=False)
-    found = [pictures.picture_of(study, "test", row) for row in range(min(SEARCHED, count))]
-    return (
-        np.stack([one for one in found if one is not None]).astype(np.float32) if found and found[0] is not None else np.empty(0)
-    )
 
 
 def mean_of_masks(network: in_numpy.Network, pool5: np.ndarray, count: int, seed: int = 0) -> np.ndarray:

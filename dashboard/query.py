@@ -23,6 +23,7 @@ from dashboard.reading import Study, hash_of
 from study import in_numpy, storage
 from study.data.rescaling import FilterSettings, rescale
 from study.measuring.blocks import Rows
+from study.measuring.index import Index, files_of, nearest_in
 from study.sources.decoding import rgb
 
 MEGABYTES = 10
@@ -103,7 +104,8 @@ def answer(picture: np.ndarray, study: Study, k: int) -> Answer | str:
     try:
         network, patch = network_of(study), patch_of(picture, study)
         hidden = network.hidden(network.layers(patch)["pool5"])
-        here = (study.folder / STORED).is_file()
+        stored = study.folder / STORED
+        here = all(path.is_file() for path in (stored, *files_of(stored)))
         rows, distances = nearest(hidden, study, k) if here else (np.empty(0, dtype=np.int64), np.empty(0))
     except (OSError, ValueError, KeyError):
         return "The weights or the features cannot be read; `uv run dvc repro` makes them again."
@@ -113,20 +115,12 @@ def answer(picture: np.ndarray, study: Study, k: int) -> Answer | str:
 def nearest(asked: np.ndarray, study: Study, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows and Euclidean distances of the `k` training pictures nearest to features (n,), the nearest first.
 
-    The stored features are read by blocks: memory does not grow with their number. Of equal distances the lower row is first.
-    Raises OSError or ValueError where they cannot be read or are as many as another network has.
+    Exact, by the index that the stage wrote beside the features (study/measuring/index.py): memory does not grow with their
+    number. Of equal distances the lower row is first. Raises OSError or ValueError where they cannot be read or are as many as
+    another network has.
     """
-    stored = Rows(study.folder / STORED)
-    if stored.columns != len(asked):
-        raise ValueError(f"{STORED} has {stored.columns} features a picture, not {len(asked)}")
-    best, far, first = np.empty(0, dtype=np.int64), np.empty(0), 0
-    for block in stored.blocks():
-        block -= asked.astype(np.float32)
-        squares = np.einsum("ij,ij->i", block, block, dtype=np.float64)
-        far, best = np.concatenate([far, squares]), np.concatenate([best, np.arange(first, first + len(block))])
-        kept = np.lexsort((best, far))[:k]
-        far, best, first = far[kept], best[kept], first + len(block)
-    return best, np.sqrt(far)
+    rows, distances = nearest_in(Index.read(study.folder / STORED), asked[None], k)
+    return rows[0], distances[0].astype(np.float64)
 
 
 def nearest_to_stored(study: Study, split: str, row: int, k: int) -> list[tuple[int, float]]:

@@ -14,13 +14,19 @@
       evaluate/<run>/metrics.json        top-1 and top-5 error, ten patches and centre patch, a seed, averaged models
       evaluate/<run>/ten_patches.npz, centre_patch.npz, probabilities.npz    what each model predicts (study/predictions.py)
       evaluate/<run>/classes.csv         error by class (CLASSES), empty where a class has no test picture
+      evaluate/<run>/kernels.csv         a row a seed and first kernel (KERNELS): what was fitted to it, its kind (KINDS)
+      evaluate/<run>/patches.csv         the patches of test pictures that excite each kernel most (PATCHES)
+      evaluate/<run>/network.json        the built network, layer by layer (study/measuring/architecture.py; Figure 2)
       converge/<curve>/metrics.json      rates tried, rate chosen, epochs to the threshold by seed (null: not reached)
       converge/<curve>/curves.csv        a row a seed and epoch (study/training/outputs.py)
       converge/<curve>/figure1.csv       epoch, training_error: the mean over seeds, for DVC's plot of Figure 1
-      retrieve/metrics.json              how often neighbours share the query's class: features, pixels, chance
+      retrieve/metrics.json              how often neighbours share the query's class, precision at 1, 6, 50, and on average
       retrieve/neighbours.csv            a row a query and rank (NEIGHBOURS), of one seed
+      retrieve/others.csv                a row a query and rank (OTHERS): by an untrained network, by colour histograms
+      retrieve/map.csv                   a row a test picture (MAP): its features along their two main axes
       retrieve/matches.csv               a row a seed and query (MATCHES): trained, untrained, pixels
       retrieve/features-train.npy, features-test.npy    float32 (pictures, features) of the last hidden layer
+      retrieve/features-train-codes.npy, -facts.npy     an index of the former, to search it (study/measuring/index.py)
       halve/metrics.json                 how far halved outputs, and means of few masks, are from the mean of many (section 4.2)
       halve/divergences.csv              the same, a row a test picture (DIVERGENCES), and which means are right of it
       cost/metrics.json, rounds.csv      a step's seconds with and without augmentation (COSTS), its memory, what crosses
@@ -54,6 +60,11 @@ MATCHES = ("seed", "query", "label", "features_match", "untrained_match", "pixel
 )  # shares of a query's neighbours that have its class; mean percentiles of neighbours in pixel distance, 0 to 1
 OBJECTS = ("picture", "label", "distance")  # of the object's centre from that of the test picture, in widths of the picture
 NEIGHBOURS = ("query", "label", "rank", "neighbour", "neighbour_label", "distance", "pixel_neighbour", "pixel_label")
+KERNELS = ("seed", "when", "kernel", "explained", "orientation", "frequency", "waves", "colour", "kind")  # `when`: start or end
+KINDS = ("grey, selective", "coloured, selective", "coloured blob", "grey blob", "neither")
+PATCHES = ("seed", "kernel", "rank", "picture", "y", "x", "answer")  # the patch's upper left pixel, in the packed picture
+OTHERS = ("by", "query", "rank", "neighbour", "neighbour_label")
+MAP = ("picture", "across", "down")
 
 AVERAGED = "averaged"  # the `model` of a prediction made by averaging the models of all seeds
 

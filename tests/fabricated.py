@@ -21,11 +21,23 @@ from study.judging.row import Numbers, Row
 from study.judging.verdicts import WORDS, Verdict
 from study.machine import derived_seed
 from study.measuring import pixels
+from study.measuring.architecture import described
 from study.measuring.convergence import CurveSettings, mean_curve, measure
 from study.measuring.evaluation import Prediction, write_evaluation
-from study.measuring.neighbours import Found, RetrievalSettings, matches, search_features, table
-from study.measuring.neighbours import measure as searched
+from study.measuring.exciting import exciting
+from study.measuring.halving import COLUMNS as HALVED
+from study.measuring.halving import MEANS
+from study.measuring.neighbours import (
+    BY,
+    Beside,
+    Found,
+    RetrievalSettings,
+    search_colours,
+    search_features,
+    write_retrieval,
+)
 from study.measuring.race import Trained
+from study.measuring.ranking import Ranking
 from study.network.alexnet import AlexNet
 from study.network.four_layer import FourLayerSettings
 from study.network.settings import AlexNetSettings
@@ -56,6 +68,9 @@ def study(root: Path, name: str = "invented") -> Path:
     for number, run in enumerate(("base", "one_column")):
         _train(folder, run, columns=2 - number)
         _evaluate(folder, run, random, right=8.0 - number)
+        _look_into(folder, run, packed)
+    far = [[row, row % COUNT, float(random.uniform(0, 0.3))] for row in range(10 * COUNT)]
+    storage.write_csv(folder / "prepare/objects.csv", ("picture", "label", "distance"), far)
     _converge(folder, "relu", rate=0.01, speed=0.4)
     _converge(folder, "tanh", rate=0.003, speed=0.08)
     _retrieve(folder, packed)
@@ -74,7 +89,7 @@ def _record(folder: Path, stage: str, **facts: Any) -> None:
 
 
 def _train(folder: Path, run: str, columns: int) -> None:
-    network = AlexNetSettings(crop=55, stride=2, kernels=(8 * columns, 16, 16, 16, 16), neurons=(32, 32), columns=columns)
+    network = _network(columns)
     for seed in SEEDS:
         trained = AlexNet(network, COUNT, [CPU])
         trained.initialise(seed)
@@ -101,6 +116,27 @@ def _evaluate(folder: Path, run: str, random: np.random.Generator, right: float)
     _record(folder, f"evaluate-{run}")
 
 
+def _look_into(folder: Path, run: str, packed: Path) -> None:
+    """What was fitted to the first kernels, what excites them, and how the network is built."""
+    fits, patches = list[Any](), list[Any]()
+    feed = Feed(packed, ("test",), 55, CPU, NO_AUGMENTATION)
+    network = AlexNet(_network(columns=1 + (run == "base")), COUNT, [CPU])
+    for seed in SEEDS:
+        network.initialise(seed)
+        patches += exciting(network, feed, seed)
+        for when in ("end", "start"):
+            for number in range(len(network.kernels())):
+                kind = files.KINDS[number % len(files.KINDS)] if when == "end" else files.KINDS[-1]
+                fits.append([seed, when, number, 0.6, 20.0 * number % 180, 0.02 * number, 1.0, 0.1, kind])
+    storage.write_csv(folder / "evaluate" / run / "kernels.csv", files.KERNELS, fits)
+    storage.write_csv(folder / "evaluate" / run / "patches.csv", files.PATCHES, patches)
+    storage.write_json(folder / "evaluate" / run / "network.json", described(network))
+
+
+def _network(columns: int) -> AlexNetSettings:
+    return AlexNetSettings(crop=55, stride=2, kernels=(8 * columns, 16, 16, 16, 16), neurons=(32, 32), columns=columns)
+
+
 def _converge(folder: Path, curve: str, rate: float, speed: float) -> None:
     network = FourLayerSettings(architecture="four_layer", activation="relu" if curve == "relu" else "tanh")
     settings = CurveSettings(network=network, rates=(rate, 2 * rate), seeds=SEEDS, epochs=9)
@@ -116,7 +152,12 @@ def _converge(folder: Path, curve: str, rate: float, speed: float) -> None:
     storage.write_csv(folder / "converge" / curve / "curves.csv", outputs.CONVERGENCE, rows)
     storage.write_csv(folder / "converge" / curve / "figure1.csv", ("epoch", "training_error"), mean_curve(judged))
     storage.write_json(folder / "converge" / curve / "metrics.json", measure(settings, tried, judged))
-    _record(folder, f"converge-{curve}")
+    measured = [0.1] * (len(outputs.LAYERS) - 2)
+    layers = [[epoch, layer, *measured] for epoch in (0, 9) for layer in ("conv1", "conv2", "local3", "local4")]
+    times = {f"{kind}seconds_to_threshold": {str(seed): 60.0 / speed for seed in SEEDS} for kind in ("", "processor_")}
+    for seed in SEEDS:
+        storage.write_csv(folder / "converge" / curve / outputs.seed_folder(seed) / "layers.csv", outputs.LAYERS, layers)
+    _record(folder, f"converge-{curve}", **times)
 
 
 def _retrieve(folder: Path, packed: Path) -> None:
@@ -126,18 +167,28 @@ def _retrieve(folder: Path, packed: Path) -> None:
     untrained = AlexNet(network.settings, COUNT, [CPU])
     untrained.initialise(derived_seed(1, "weights"))
     wanted = RetrievalSettings(run="base", seed=1, queries=COUNT, seeds=1, batch=48)
-    by_features, distances = search_features(network, train, test, wanted, lambda done: None, folder / "retrieve")
-    by_untrained, _ = search_features(untrained, train, test, wanted, lambda done: None)
-    found = Found(by_features=by_features, by_untrained=by_untrained, distances=distances)
-    patches = pixels.centre_patches(test.parts[0], np.arange(COUNT), 55)
-    by_pixels, far = pixels.compare(patches, train.parts[0], 55, [by_features, by_untrained], CPU, lambda done: None)
-    labels, known = test.labels.numpy(), train.labels.numpy()
-    rows = matches(1, labels, known, found, by_pixels, far)
-    storage.write_csv(folder / "retrieve/neighbours.csv", files.NEIGHBOURS, table(labels, known, found, by_pixels))
-    storage.write_csv(folder / "retrieve/matches.csv", files.MATCHES, rows)
-    storage.write_json(folder / "retrieve/metrics.json", searched(wanted, labels, known, rows, []))
+    labels, known, keep = test.labels.numpy(), train.labels.numpy(), folder / "retrieve"
+    rankings = {by: Ranking(labels, known, root_of(folder) / f".work/{by}") for by in BY}
+    by_features, distances = search_features(network, train, test, wanted, quiet, keep, rankings["features"])
+    by_untrained, _ = search_features(untrained, train, test, wanted, quiet, ranking=rankings["untrained"])
+    patches, near = pixels.centre_patches(test.parts[0], np.arange(COUNT), 55), [by_features[:, :6], by_untrained[:, :6]]
+    by_pixels, far = pixels.compare(patches, train.parts[0], 55, near, wanted.found, CPU, quiet, rankings["pixels"].add)
+    by_colours = search_colours(patches, train.parts[0], wanted, 55, rankings["colours"])
+    average = {by: ranking.average_precisions() for by, ranking in rankings.items()}
+    found = Found(by_features=by_features, by_untrained=by_untrained, distances=distances, average=average)
+    beside = Beside(by_pixels=by_pixels, by_colours=by_colours, average=average, far=far)
+    write_retrieval(keep, wanted, {1: found}, beside, labels, known)
     weights = folder / "train/base/seed-1/weights.safetensors"
     _record(folder, "retrieve", inputs={"results/invented/train/base/seed-1/weights.safetensors": storage.sha256(weights)})
+
+
+def quiet(done: int) -> None:
+    """Nobody is told how far the work has come."""
+
+
+def root_of(folder: Path) -> Path:
+    """The project of a study in results/."""
+    return folder.parent.parent
 
 
 def _halve(folder: Path) -> None:
@@ -145,6 +196,8 @@ def _halve(folder: Path) -> None:
     errors = dict.fromkeys([*divergence, "many"], 0.3)
     content = {"run": "base", "seed": 1, "pictures": 24, "masks": 1000, "divergence": divergence, "top1_error": errors}
     storage.write_json(folder / "halve/metrics.json", content)
+    rows = [[n, n % COUNT, *(0.01 for _ in MEANS), *((n + m) % 3 // 2 for m in range(len(MEANS) + 1)), n] for n in range(24)]
+    storage.write_csv(folder / "halve/divergences.csv", HALVED, rows)
     _record(folder, "halve")
 
 

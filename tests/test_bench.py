@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench import batches, data, gpu, judging, kernels, material, memory, normalisation, patches, step, table, timing
+from bench import batches, data, gpu, judging, kernels, material, memory, normalisation, patches, search, step, table, timing
 from bench.__main__ import PARTS
 from bench.ordinary import LEARNED, ordinary, take_weights
 from bench.ours import Ours, declare
@@ -64,7 +64,9 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     tiny = {"PICTURES": 8, "SMALL": 64, "FOR_QUARTER": 8, "JPEGS": 12, "TIMED_JPEGS": 4, "PACKINGS": 1}
     for name, number in tiny.items():
         monkeypatch.setattr(data, name, number)
-    for module in (step, normalisation, gpu, data, batches, patches):
+    for name, number in {"VECTORS": 60, "COMPONENTS": 16, "QUERIES": (1, 3), "BLOCK": 25}.items():
+        monkeypatch.setattr(search, name, number)
+    for module in (step, normalisation, gpu, data, batches, patches, search):
         monkeypatch.setattr(module, "Elsewhere", Here)
 
 
@@ -76,6 +78,14 @@ def test_every_part_runs(part: str, here: None) -> None:
     assert all(map(math.isfinite, _numbers(tables)))
     assert _numbers(tables) or (part == "gpu" and not torch.cuda.is_available())
     assert "| --- |" in str(tables[0]) or not tables[0].rows
+
+
+def test_what_is_stored_is_searched(here: None) -> None:
+    found = search.from_disk(replace(SCOPE, stored=70))
+    assert [row[0] for row in found.rows] == list(search.STORED) and all(map(math.isfinite, _numbers([found])))
+    assert "finds itself at distance 0" in found.notes[0]
+    peak = float(found.notes[0].split("process ")[1].split(" GiB")[0])
+    assert 0 < peak < 64
 
 
 def test_what_runs_on_a_gpu_runs(here: None, monkeypatch: pytest.MonkeyPatch) -> None:

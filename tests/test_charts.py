@@ -12,6 +12,8 @@ import pytest
 
 from dashboard import charts, drawings, looking
 from dashboard.how import PARTS
+from study.measuring.architecture import of_settings
+from study.network.settings import AlexNetSettings
 
 BACKGROUNDS = ("#ffffff", "#171614")  # of dashboard/.streamlit/config.toml
 
@@ -120,6 +122,22 @@ def test_figure_2_links_every_layer_to_a_part_and_crosses_where_the_paper_does()
     drawn = drawings.network({part: f"how?part={part}" for part in PARTS})
     assert drawn.count("data-key") == len(drawings.ROWS) and {row[2] for row in drawings.ROWS} <= set(PARTS)
     assert "conv1: 48 of 55 x 55" in drawn and "fc8: 1,000" in drawn
+
+
+@pytest.mark.parametrize(
+    ("lines", "boxes", "crossings"), [({}, 27, 4), ({"columns": 1}, 14, 0), ({"communication": False}, 27, 1)]
+)
+def test_a_built_network_is_drawn_as_it_is(lines: dict, boxes: int, crossings: int) -> None:
+    """Thirteen layers in each column and the pictures above them; crossing lines where a layer reads both columns."""
+    drawn = drawings.standing_alone(drawings.built(of_settings(AlexNetSettings(**lines), 1000), "<Figure 2>"))
+    root = ElementTree.fromstring(drawn)
+    assert sum(element.tag.endswith("rect") for element in root.iter()) == boxes
+    assert drawn.count("numbers each way") == crossings
+    across = [one for one in root.iter() if one.tag.endswith("line") and one.get("x1") != one.get("x2")]
+    assert len(across) == 2 * crossings
+    sizes = [float(element.get("font-size")) for element in root.iter() if element.get("font-size")]
+    assert min(sizes) * 358 / 400 > 10, "pixels, where the page is 390 wide"
+    assert "conv1: 48 maps of 55 x 55" in drawn or lines.get("columns") == 1
 
 
 def test_the_ratio_stands_in_figure_1() -> None:

@@ -7,17 +7,21 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from itertools import product
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from dashboard import frames
 from stages import choose
 from stages.composing import choices, composed, differences, parsed
 from stages.relative import written_out
 from stages.settings import StudySettings, load, read_params, resolve
 from study import storage
 from study.checking import SettingsError, plain
+from study.network.activations import ActivationName
 
 ROOT = Path(__file__).parent.parent
 DATA, SCALES, TABLES, STUDIES = (sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml")) for group in
@@ -150,6 +154,33 @@ def test_the_tables_have_the_protocol_s_runs() -> None:
     assert {"batch_normalisation", "one_large_gpu"} <= tables
 
 
+def test_the_readers_study_changes_one_thing_at_a_time() -> None:
+    """Each run differs from base in what one question asks for, as the page's figures sort them (frames.SWEEPS)."""
+    settings = resolve(composed("readers"))
+    flat = {name: frames._flat(plain(run)) for name, run in settings.runs.items()}
+    sorted_into = {}
+    for name, own in flat.items():
+        apart = {key for key in own if own[key] != flat["base"].get(key)}
+        sorted_into[name] = [sweep for sweep, (may, axis) in frames.SWEEPS.items() if apart and apart <= may]
+    assert sorted_into.pop("base") == [] and all(len(found) == 1 for found in sorted_into.values())
+    counts = Counter(found[0] for found in sorted_into.values())
+    assert counts == {"rate": 11, "k": 2, "n": 2, "alpha": 2, "beta": 2, "data": 3, "width": 3}
+    assert {run.seeds for run in settings.runs.values()} == {(0, 1)} and not settings.curves
+    updates = {name: run.learning.epochs * run.share for name, run in settings.runs.items()}
+    assert set(updates.values()) == {20}
+    for study in ("readers-nearest", "readers-nearest-test", "readers-lanczos"):
+        other = resolve(composed(study))
+        assert other.runs == {"base": settings.runs["base"]} and other.prepare != settings.prepare
+
+
+def test_figure_1_of_other_activations_has_all_of_them() -> None:
+    settings = resolve(composed("activations"))
+    assert {curve.network.activation for curve in settings.curves.values()} == set(get_args(ActivationName))
+    for name, curve in settings.curves.items():
+        assert curve.network.activation == name and len(curve.rates) == 3 and len(curve.seeds) == 2
+        assert (curve.pictures, curve.epochs, curve.threshold) == (5000, 40, 0.25)
+
+
 @pytest.mark.parametrize("study", STUDIES)
 def test_a_study_of_conf_is_chosen_by_its_name(study: str) -> None:
     said = choose.choose(study, (), discard=False)
@@ -257,7 +288,7 @@ def test_a_file_that_is_not_from_conf_is_not_overwritten() -> None:
 @pytest.mark.parametrize(
     ("study", "changes", "sentence"),
     [
-        ("nosuch", (), "there is no study 'nosuch'; choose one of: cifar10, .*sketch.*place=/path/to/pictures"),
+        ("nosuch", (), "there is no study 'nosuch'; choose one of: .*cifar10, .*sketch.*place=/path/to/pictures"),
         ("../up", (), "'../up' names a folder, so use the letters a to z"),
         ("sketch", ("scale=tenth",), "scale is 'tenth'; use one of: four_layer, quarter, small, whole"),
         ("sketch", ("table=[1]",), r"table is \[1\]; use one of: author, cifar10, components"),

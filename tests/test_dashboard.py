@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -11,9 +12,10 @@ import pytest
 from scipy.stats import binomtest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import frames, pictures, query, reading, showing, tables, verdicts
+from dashboard import charts, frames, pictures, query, reading, showing, tables, verdicts
 from dashboard.how import PARTS
 from dashboard.reading import Study
+from stages.settings import merged
 from study import predictions, storage
 from study.amounts import interval
 from study.judging.staleness import makers
@@ -30,7 +32,7 @@ VIEWS = {  # by page, the choices that change all of it
     "how": [{"part": part} for part in PARTS],
     "sees": [{"view": view} for view in ("pictures", "confusions", "tables")],
     "inside": [{"view": view} for view in ("kernels", "layers", "map")],
-    "training": [{"view": view} for view in ("figure1", "components", "curves", "cost")],
+    "training": [{"view": view} for view in ("figure1", "components", "curves", "questions", "cost")],
     "compare": [{}],
 }
 PAGES = [(page, choices) for page, all_of_them in VIEWS.items() for choices in all_of_them]
@@ -380,6 +382,87 @@ def test_figure_1_shows_the_chosen_rate_alone(root: Path) -> None:
     assert "ReLU after 3.8, 4.0 epochs; tanh after more than 9, more than 9 epochs" in told(opened("training"))
 
 
+def test_figure_2_is_that_of_the_chosen_run(root: Path) -> None:
+    """Its sizes come from what was built: an ablation's figure shows the ablation."""
+    for run, columns, neurons in (("base", 2, "16 neurons"), ("one_column", 1, "32 neurons")):
+        app = opened("how", part="columns", run=run)
+        assert f"Figure 2 of {run}: {'two columns' if columns == 2 else 'one column'}" in told(app)
+        assert drawn(app).count(f"fc6: {neurons}") == columns
+        assert drawn(app).count("numbers each way") == (4 if columns == 2 else 0)
+    assert "8 of 9 follow from section 3.5" in told(opened("how", part="columns"))
+    assert re.search(r"[\d.]+ MB cross in a step of 32 pictures", told(opened("how", part="columns")))
+    assert frames.crossing(here(root)) == {}
+    path = root / "results/invented/cost/metrics.json"
+    exchange = {"devices": ["cpu", "cpu"], "numbers": 1000, "seconds": 0.001, "share": 0.034}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"exchange": exchange}))
+    assert "3.4% of its time" in told(opened("how", part="columns"))
+
+
+def test_kernels_are_counted_by_kind_and_stand_with_what_excites_them(root: Path) -> None:
+    app = opened("inside", kernel="2-3")
+    assert "14 of 32 trained kernels are selective for orientation and frequency, 6 coloured blobs" in told(app)
+    assert "Kernel 3 of seed 2: grey blob (60% explained)" in told(app)
+    patches = [part for part in drawn(app).split("\n") if "patch of" in part]
+    assert len(patches) == 1 and patches[0].count("data-key") == 9
+    table = frames.exciting(here(root), "base")
+    first = table[(table["seed"] == 2) & (table["kernel"] == 3)].sort_values("rank").iloc[0]
+    assert f'data-key="test-{first["picture"]:.0f}"' in patches[0]
+
+
+def test_rankings_and_off_centre_objects_are_told(root: Path) -> None:
+    words = told(opened("sees"))
+    assert "Of six neighbours in the last hidden layer" in words and "by colour histogram" in words
+    table = frames.by_distance(here(root), "base", "averaged")
+    assert table["pictures"].sum() == 240 and table["distance"].is_monotonic_increasing
+    found = frames.predictions(here(root), "base")
+    assert found is not None and table["wrong"].sum() == found.wrong("top1")["averaged"].sum()
+    assert "Error is" in words and "where the object lies" in words
+    wrong, five = found.wrong("top1")["averaged"], found.wrong("top5")["averaged"]
+    assert f"{(wrong & ~five).sum()} of {wrong.sum()} misjudged test pictures" in words
+    (root / "results/invented/prepare/objects.csv").unlink()
+    assert "where the object lies" not in told(opened("sees"))
+
+
+def test_halving_is_right_or_wrong_picture_by_picture(root: Path) -> None:
+    table = frames.masks_by_picture(here(root))
+    assert table.groupby("mean").size().to_dict() == dict.fromkeys(("1", "3", "10", "30", "100", "many", "halved"), 24)
+    assert "Halved outputs are right or wrong as many masks are of" in told(opened("how", part="dropout"))
+    figure = charts.right_by_masks(table)
+    assert np.array(figure.data[0].z).shape == (24, 7)
+
+
+def test_activations_stand_with_times_and_what_explains_them(root: Path) -> None:
+    table = frames.activations(here(root)).groupby("curve")["processor seconds"].first()
+    assert table.to_dict() == {"relu": 150, "tanh": 750}
+    app = opened("training", why="gradient")
+    assert "Size of the gradient after 9 epochs: least in" in told(app)
+
+
+def test_readers_questions_are_sorted_by_what_differs_from_base(root: Path) -> None:
+    assert "changes no setting in steps" in told(opened("training", view="questions"))
+    folder = root / "results/invented"
+    for name, changes in (
+        ("third_rate", {"learning": {"rate": {"initial": 0.003}}}),
+        ("no_normalisation", {"network": {"normalisation": "none"}}),
+        ("k_1", {"network": {"response": {"k": 1.0}}}),
+        ("half_data", {"share": 0.5, "learning": {"epochs": 180, "rate": {"patience": 10}}}),
+        ("two_things", {"share": 0.5, "network": {"response": {"k": 1.0}}}),
+    ):
+        shutil.copytree(folder / "evaluate/base", folder / "evaluate" / name)
+        record = json.loads((folder / "provenance/train-base.json").read_text())
+        record["run"] = merged(record["run"], changes)
+        (folder / f"provenance/train-{name}.json").write_text(json.dumps(record))
+    table = frames.sweeps(here(root))
+    assert table.groupby("sweep")["run"].unique().map(set).to_dict() == {
+        "rate": {"base", "third_rate", "no_normalisation"}, "k": {"base", "k_1"}, "data": {"base", "half_data"},
+    }  # fmt: skip
+    assert set(table[table["sweep"] == "data"]["value"]) == {0.5, 1.0}
+    words = told(opened("training", view="questions"))
+    assert "How much do more pictures help?" in words and "Does k of the response normalisation matter?" in words
+    shutil.copytree(folder, root / "results/invented-nearest")
+    assert "Does the down-sampling filter matter? as it is errs" in told(opened("training", view="questions"))
+
+
 def test_kernels_are_shown_a_column_and_a_seed_at_a_time(root: Path) -> None:
     app = opened("inside")
     assert [heading.value for heading in app.subheader][:2] == ["Seed 1, epoch 6", "Seed 2, epoch 6"]
@@ -397,7 +480,8 @@ def test_a_test_picture_stands_with_six_neighbours_by_features_and_six_by_pixels
     assert any(heading.startswith("Nearest in the last hidden layer") for heading in shown)
     assert any(heading.startswith("Nearest in pixels") for heading in shown)
     asked = [part for part in drawn(app).split("\n") if "train-" in part]
-    assert [part.count("data-key") for part in asked] == [6, 6]
+    assert [part.count("data-key") for part in asked] == [6, 6, 6, 6], "by colours and by the untrained network too"
+    assert not app.warning, "a picture that is none of those above can be asked for"
 
 
 def test_a_picture_is_the_packed_one_and_is_drawn_again_where_the_packed_set_is_gone(root: Path) -> None:

@@ -10,11 +10,22 @@ import torch
 from study import files, predictions, storage
 from study.data.feeding import NO_AUGMENTATION, Feed
 from study.data.packed import PackedSplit
-from study.measuring import evaluation, pixels
+from study.measuring import blocks, evaluation, pixels, ranking
+from study.measuring.blocks import Rows, written
 from study.measuring.evaluation import Prediction, average, best_five, measure, predict, write_evaluation, wrong
-from study.measuring.neighbours import Found, RetrievalSettings, chance, matches, search_features, table
+from study.measuring.neighbours import (
+    Found,
+    RetrievalSettings,
+    chance,
+    main_axes,
+    matches,
+    others,
+    search_colours,
+    search_features,
+    table,
+)
 from study.measuring.neighbours import measure as measure_neighbours
-from study.measuring.search import nearest, squared_distances
+from study.measuring.search import squared_distances
 from study.network.alexnet import AlexNet
 from study.predictions import VIEWS
 from tests.conftest import TINY
@@ -138,47 +149,8 @@ def test_where_every_seed_has_diverged_nothing_is_predicted(tmp_path: Path) -> N
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
 
 
-def test_nearest_against_every_difference() -> None:
-    random = np.random.default_rng(1)
-    queries, database = random.normal(size=(9, 40)).astype(np.float32), random.normal(size=(300, 40)).astype(np.float32)
-    distances = np.sqrt(((queries[:, None].astype(np.float64) - database[None]) ** 2).sum(axis=2))
-    for each in (1, 4, 7, 100, 300):
-        rows, found = nearest(queries, _blocks(database, each), 6)
-        assert np.array_equal(rows, distances.argsort(axis=1, kind="stable")[:, :6])
-        np.testing.assert_allclose(found, np.sort(distances, axis=1)[:, :6], rtol=1e-6)
-
-
 def _blocks(database: np.ndarray, each: int) -> list[np.ndarray]:
     return [database[first : first + each] for first in range(0, len(database), each)]
-
-
-def test_near_duplicates_far_from_the_origin() -> None:
-    """Where |q|^2 - 2 q.x + |x|^2 cancels, the distances computed from the differences still tell the pictures apart."""
-    base = np.full((1, 256), 1000.0, dtype=np.float32)
-    database = np.concatenate([base + step for step in (3.0, 1.0, 2.0, *range(4, 300))])
-    for each in (1, 2, 50, 299):
-        rows, found = nearest(base, _blocks(database, each), 3)
-        assert rows.tolist() == [[1, 2, 0]]
-        np.testing.assert_allclose(found, [[16.0, 32.0, 48.0]])
-
-
-@pytest.mark.parametrize("each", [1, 3, 8, 500])
-def test_equal_distances_are_ranked_by_row_whatever_the_blocks(each: int) -> None:
-    random = np.random.default_rng(2)
-    vectors = random.normal(size=(5, 300)).astype(np.float32)
-    which = random.integers(0, 5, 500)
-    rows, found = nearest(vectors, _blocks(vectors[which], each), 9)
-    for query in range(5):
-        assert rows[query].tolist() == np.flatnonzero(which == query)[:9].tolist() and (found[query] == 0).all()
-
-
-def test_fewer_vectors_than_neighbours_and_numbers_that_are_not_finite() -> None:
-    queries, database = np.zeros((2, 3), dtype=np.float32), np.arange(12, dtype=np.float32).reshape(4, 3)
-    assert nearest(queries, _blocks(database, 3), 6)[0].tolist() == [[0, 1, 2, 3]] * 2
-    for bad in (np.nan, np.inf):
-        database[2, 1] = bad
-        with pytest.raises(ValueError, match="not finite"):
-            nearest(queries, _blocks(database, 3), 4)
 
 
 @pytest.mark.parametrize("side", [1, 5, 30])
@@ -199,7 +171,7 @@ def test_pixels_against_every_difference(tiny_set: Path, monkeypatch: pytest.Mon
     found = [np.random.default_rng(seed).integers(0, 96, (24, 6)) for seed in range(3)]
     told: list[int] = []
     monkeypatch.setattr(pixels, "BYTES", 10 * 3 * 64 * 64)
-    by_pixels, percentiles = pixels.compare(queries, train, 55, found, CPU, told.append)
+    by_pixels, percentiles = pixels.compare(queries, train, 55, found, 6, CPU, told.append)
     assert told == [10] * 9 + [6] and np.array_equal(by_pixels, squares.argsort(axis=1, kind="stable")[:, :6])
     for near, percentile in zip(found, percentiles, strict=True):
         marks = np.take_along_axis(squares, near, axis=1)
@@ -218,7 +190,7 @@ def test_percentiles_of_ties_and_of_all_pictures() -> None:
 def test_a_picture_is_its_own_nearest(network: AlexNet, feed: Feed, tmp_path: Path) -> None:
     wanted, told = RetrievalSettings(run="base", seed=0, queries=7, neighbours=2, batch=10), list[int]()
     rows, found = search_features(network, feed, feed, wanted, told.append, tmp_path)
-    assert rows[:, 0].tolist() == list(range(7)) and (found[:, 0] == 0).all() and sum(told) == 48
+    assert rows.shape == (7, 24) and rows[:, 0].tolist() == list(range(7)) and (found[:, 0] == 0).all() and sum(told) == 48
     kept = [np.load(tmp_path / f"features-{name}.npy") for name in ("train", "test")]
     assert np.array_equal(*kept) and kept[0].shape == (24, 16) and (kept[0] >= 0).all(), "after the last hidden layer's ReLU"
     again, _ = search_features(network, feed, feed, wanted, lambda _: None)
@@ -261,3 +233,64 @@ def test_which_seeds_are_measured() -> None:
     for lines in ({"seeds": 0}, {"batch": 0}, {"queries": 0}, {"neighbours": 0}):
         with pytest.raises(ValueError, match="1 or more"):
             replace(wanted, **lines)
+
+
+def test_average_precision_against_the_plain_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Precision at every picture of the query's class, in the order of their distances; ties count as equally near."""
+    random = np.random.default_rng(6)
+    labels, known = random.integers(0, 4, 7), random.integers(0, 4, 60)
+    labels[3] = 9  # of which there is no picture
+    squares = random.integers(0, 12, (7, 60)).astype(np.float32)
+    monkeypatch.setattr(ranking, "BLOCK", 7 * 13)
+    made = ranking.Ranking(labels, known, tmp_path / "scratch" / "all")
+    for first in range(0, 60, 11):
+        made.add(torch.from_numpy(squares[:, first : first + 11]))
+    found = made.average_precisions()
+    for label, own, precision in zip(labels, squares, found, strict=True):
+        near = [(known[own <= far] == label).mean() for far in own[known == label]]
+        assert precision == pytest.approx(np.mean(near)) if near else np.isnan(precision)
+    assert not (tmp_path / "scratch" / "all").exists()
+    perfect = ranking.Ranking(np.array([1]), np.array([0, 1, 1]), tmp_path / "perfect")
+    perfect.add(torch.tensor([[5.0, 1.0, 2.0]]))
+    assert perfect.average_precisions().tolist() == [1.0]
+    with pytest.raises(ValueError, match="0 of 3 pictures have passed"):
+        ranking.Ranking(np.array([1]), np.array([0, 1, 1]), tmp_path / "none").average_precisions()
+
+
+def test_precision_and_its_interval() -> None:
+    rows, known = np.tile(np.arange(50), (2, 1)), np.arange(50) // 3
+    at = ranking.precisions(rows, np.array([0, 1]), known)
+    assert {count: of.tolist() for count, of in at.items()} == {"1": [1, 0], "6": [0.5, 0.5], "50": [0.06, 0.06]}
+    random = np.random.default_rng(7)
+    inside = 0
+    for _ in range(300):
+        told = ranking.with_interval(random.random((3, 200)) < 0.4)
+        inside += told["low"] <= 0.4 <= told["high"]
+    assert 270 <= inside <= 297
+    assert ranking.with_interval(np.array([np.nan, 0.5])) == {"mean": 0.5, "low": 0.5, "high": 0.5}
+    assert ranking.with_interval(np.array([np.nan])) == {}
+
+
+def test_neighbours_by_colours_are_those_of_the_same_colours(tiny_set: Path, tmp_path: Path) -> None:
+    """A picture turned upside down has the same histogram, and other pixels."""
+    train = PackedSplit(tiny_set, "train")
+    patches = pixels.centre_patches(train, np.array([5, 40]), 55).reshape(2, 55, 55, 3)
+    turned = np.ascontiguousarray(patches[:, ::-1, ::-1]).reshape(2, -1)
+    made = ranking.Ranking(train.labels[[5, 40]], train.labels, tmp_path / "colours")
+    rows = search_colours(turned, train, RetrievalSettings(run="base", seed=0, queries=2), 55, made)
+    assert rows.shape == (2, 50) and rows[:, 0].tolist() == [5, 40] and (made.average_precisions() > 0).all()
+    assert others("colours", rows[:1, :2], train.labels) == [
+        ["colours", 0, 1, 5, train.labels[5]], ["colours", 0, 2, rows[0, 1], train.labels[rows[0, 1]]]
+    ]  # fmt: skip
+
+
+def test_the_main_axes_are_those_of_a_singular_value_decomposition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(8)
+    features = (random.normal(size=(90, 5)) * [5, 1, 9, 1, 1] + 3).astype(np.float32)
+    list(written(tmp_path / "features.npy", 90, [features]))
+    monkeypatch.setattr(blocks, "BYTES", 4 * 5 * 17)
+    places, share = main_axes(Rows(tmp_path / "features.npy"))
+    centred = features.astype(float) - features.mean(axis=0)
+    left, sizes, _ = np.linalg.svd(centred, full_matrices=False)
+    np.testing.assert_allclose(np.abs(places), np.abs(left[:, :2] * sizes[:2]), rtol=1e-4, atol=1e-3)
+    assert share == pytest.approx((sizes[:2] ** 2).sum() / (sizes**2).sum(), rel=1e-5)

@@ -46,14 +46,18 @@ def test_every_file_that_files_py_names_is_there(miniature: Path) -> None:
     names = [f"{seed}/{file}" for seed in seeds for file in of_a_seed]
     for run_name in ("base", "no_normalisation"):
         names += [f"train/{run_name}/metrics.json"]
-        names += [f"evaluate/{run_name}/{file}" for file in ("metrics.json", "classes.csv")]
+        names += [
+            f"evaluate/{run_name}/{file}"
+            for file in ("metrics.json", "classes.csv", "kernels.csv", "patches.csv", "network.json")
+        ]
         names += [f"evaluate/{run_name}/{file}.npz" for file in ("ten_patches", "centre_patch", "probabilities")]
         names += [f"provenance/{stage}-{run_name}.json" for stage in ("train", "evaluate")]
     for curve in ("relu", "tanh"):
         names += [f"converge/{curve}/{file}" for file in ("metrics.json", "curves.csv", "figure1.csv")]
         names += [f"converge/{curve}/seed-{seed}/{file}" for seed in (0, 1) for file in ("layers.csv", "kernels-by-epoch.npz")]
     names += ["download/source.json", "prepare/packed.json", "retrieve/metrics.json", "retrieve/neighbours.csv"]
-    names += ["retrieve/features-train.npy", "retrieve/features-test.npy"]
+    names += [f"retrieve/{file}.csv" for file in ("matches", "others", "map")]
+    names += [f"retrieve/features-{file}.npy" for file in ("train", "test", "train-codes", "train-facts")]
     names += [f"halve/{file}" for file in ("metrics.json", "divergences.csv")]
     names += [f"cost/{file}" for file in ("metrics.json", "rounds.csv")]
     names += [f"hand_made/{file}" for file in ("metrics.json", "predictions.csv")]

@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard import address, charts, clickable, frames, galleries, looking, pictures, showing
 from dashboard.galleries import Shown
 from dashboard.reading import Study
+from study import files
 from study.measuring.kernels import COLOURED
 
 VIEWS = {"kernels": "Kernels", "layers": "Layers over epochs", "map": "Map of the last hidden layer"}
@@ -56,6 +57,7 @@ def show_kernels(study: Study) -> None:
                 key = f"kernels-{seed}-{column}"
                 clickable.draw(galleries.tiles(shown, chosen, columns=8), key=key, keeps="kernel")
     one_kernel(study, run, by_seed, epoch, chosen)
+    variety(study, run)
     colours(study, run, columns)
     with st.container(horizontal=True):
         for seed in by_seed:
@@ -67,27 +69,85 @@ def show_kernels(study: Study) -> None:
 
 
 def one_kernel(study: Study, run: str, by_seed: dict[int, dict[int, np.ndarray]], epoch: int, chosen: str) -> None:
-    """The patches of test pictures that excite a kernel most, one a picture, found while you wait."""
+    """A kernel, what was fitted to it, and the patches of test pictures that excite it most, one a picture."""
     seed, number = (int(part) for part in chosen.split("-"))
     found = by_seed[seed]
     kernel = found.get(epoch, found[max(found)])[number]
-    st.header(f"Kernel {number} of seed {seed}: the patches that excite it most", anchor="kernel")
-    if remark := pictures.remark(study):
-        st.info(remark)
-    patches = looking.exciting(study, run, kernel, BEST)
-    if not patches:
-        return
+    st.header(f"Kernel {number} of seed {seed}{told_of_fit(frames.kernel_fits(study, run), seed, number)}", anchor="kernel")
     left, right = st.columns([1, 6])
     left.image(looking.enlarged(kernel), width=150, alt=f"Kernel {number} of seed {seed}")
+    table = frames.exciting(study, run)
+    of_kernel = table[(table["seed"] == seed) & (table["kernel"] == number)].sort_values("rank").head(BEST)
     with right:
-        cells = {f"test-{row}": galleries.encoded(looking.grown(patch), exact=True) for row, _, patch in patches}
+        if of_kernel.empty:
+            st.caption("What excites it was not measured here; `uv run dvc repro evaluate` does, for trainings of today's code.")
+            return
+        cells = {}
+        for row in of_kernel.itertuples(index=False):
+            picture = pictures.picture_of(study, "test", int(row.picture))
+            if picture is not None:
+                patch = picture[int(row.y) : int(row.y) + len(kernel), int(row.x) : int(row.x) + kernel.shape[1]]
+                cells[f"test-{int(row.picture)}"] = galleries.encoded(looking.grown(patch), exact=True)
         if clicked := clickable.draw(galleries.tiles(cells, label="patch of", columns=BEST), key="patches"):
             showing.go_to("sees", view="pictures", query=clicked)
-    first = patches[0]
-    st.caption(
-        f"Strongest answers {first[1]:.3g} to {patches[-1][1]:.3g}, of the first {looking.SEARCHED} test pictures. "
-        "A click shows the whole picture."
+        first, last = of_kernel["answer"].iloc[0], of_kernel["answer"].iloc[-1]
+        st.caption(
+            f"Of all test pictures, the {len(of_kernel)} with the patch that excites it most after training (answers {first:.3g} "
+            f"to {last:.3g}). A click shows the whole picture."
+        )
+        if remark := pictures.remark(study):
+            st.info(remark)
+
+
+def told_of_fit(fits: pd.DataFrame, seed: int, number: int) -> str:
+    """What was fitted to a trained kernel, as the end of its heading; empty where nothing was."""
+    part = fits[(fits["when"] == "end") & (fits["seed"] == seed) & (fits["kernel"] == number)]
+    if part.empty:
+        return ""
+    one = part.iloc[0]
+    if "selective" not in one["kind"]:
+        return f": {one['kind'] if one['kind'] != 'neither' else 'no wave and no blob'} ({one['explained']:.0%} explained)"
+    return f": stripes at {one['orientation']:.0f}°, {one['frequency']:.2f} waves a pixel ({one['explained']:.0%} explained)"
+
+
+def variety(study: Study, run: str) -> None:
+    """How many kernels are frequency- and orientation-selective, or coloured blobs: trained, and before training."""
+    fits = frames.kernel_fits(study, run)
+    if fits.empty:
+        return
+    trained, before = fits[fits["when"] == "end"], fits[fits["when"] == "start"]
+    parts = {f"seed {seed}": of for seed, of in trained.groupby("seed")} | (
+        {"untrained, all seeds": before} if len(before) else {}
     )
+    counts = pd.DataFrame(
+        [(place, kind, int((of["kind"] == kind).sum())) for place, of in parts.items() for kind in files.KINDS],
+        columns=["place", "kind", "kernels"],
+    )
+    selective = trained[trained["kind"].str.contains("selective")]
+    blobs = int((trained["kind"] == "coloured blob").sum())
+    noise = f"; before training {int((before['kind'] != 'neither').sum())} of {len(before)} are either" if len(before) else ""
+    shown = counts[counts["kernels"] > 0]
+    showing.figure(
+        charts.kernel_kinds(shown),
+        f"{len(selective)} of {len(trained)} trained kernels are selective for orientation and frequency, {blobs} coloured "
+        f"blobs{noise}",
+        fits, f"kernel-kinds-{run}", "Kernels by kind: selective, blob or neither; grey or coloured; trained and untrained",
+        source="A Gabor function with an amplitude and phase for each colour, fitted by least squares. "
+        f"Selective: half a wave or more within its envelope; coloured: {COLOURED:.0%} of its energy off the grey axis; neither: "
+        f"less than half of the kernel explained. Median explained: {trained['explained'].median():.0%} trained"
+        + (f", {before['explained'].median():.0%} untrained." if len(before) else "."),
+    )  # fmt: skip
+    if selective.empty:
+        return
+    named = selective.assign(name=[f"kernel {row.kernel} of seed {row.seed}" for row in selective.itertuples()])
+    eighths = len({round(angle / 22.5) % 8 for angle in selective["orientation"]})
+    low, high = selective["frequency"].quantile([0.1, 0.9])
+    showing.figure(
+        charts.kernel_waves(named),
+        f"They have {eighths} of 8 orientations; four of five have {low:.2f} to {high:.2f} waves a pixel",
+        named, f"kernel-waves-{run}", "Orientation and frequency of every selective kernel",
+        source="Orientations in eighths of 180 degrees: 0 is a lying edge, 90 a standing one.",
+    )  # fmt: skip
 
 
 def colours(study: Study, run: str, columns: int) -> None:
@@ -145,7 +205,7 @@ def show_layers(study: Study) -> None:
 def show_map(study: Study) -> None:
     places, share = frames.hidden_map(study)
     if not len(places):
-        showing.stop("The features of the test pictures are not here; `uv run dvc pull` or `uv run dvc repro` brings them.")
+        showing.stop("The map is not here yet; `uv run dvc repro retrieve` makes it.")
     labels = [frames.label_of(study, "test", row) for row in range(len(places))]
     names = frames.class_names(study, 1 + max((label for label in labels if label is not None), default=0))
     run = str(frames.retrieved(study).get("run", "base"))

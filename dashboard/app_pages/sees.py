@@ -71,14 +71,18 @@ def own_picture(study: Study) -> None:
         st.caption("In brackets: Euclidean distance in the last hidden layer. A click makes a picture the query below.")
 
 
-def one_picture(study: Study, run: str, model: str, options: list[str]) -> None:
-    """The picture that is chosen: its five labels as in Figure 4, and its neighbours, each of which can become the query."""
-    default = options[0] if options else "test-0"
-    counts, found = frames.counts(study), frames.predictions(study, run)
+def every_picture(study: Study, found: frames.Predictions | None) -> list[str]:
+    """All that can be the query, by the names that stand in an address."""
+    counts = frames.counts(study)
     if found is not None:
         counts["test"] = max(counts.get("test", 0), len(found.labels))
-    every = [f"{split}-{row}" for split in ("test", "train") for row in range(counts.get(split, 0))]
-    chosen = address.chosen("query", every or [default], default, "picture")
+    return [f"{split}-{row}" for split in ("test", "train") for row in range(counts.get(split, 0))]
+
+
+def one_picture(study: Study, run: str, model: str, options: list[str]) -> None:
+    """The picture that is chosen: its five labels as in Figure 4, and its neighbours, each of which can become the query."""
+    default, found = options[0] if options else "test-0", frames.predictions(study, run)
+    chosen = address.chosen("query", every_picture(study, found) or [default], default, "picture")
     split, _, text = chosen.partition("-")
     row = int(text)
     label = frames.label_of(study, split, row)
@@ -98,10 +102,11 @@ def one_picture(study: Study, run: str, model: str, options: list[str]) -> None:
             st.caption("Labels are predicted of test pictures.")
     with right:
         neighbours(study, split, row, label)
+    otherwise(study, split, row, label)
 
 
 def neighbours(study: Study, split: str, row: int, label: int | None) -> None:
-    """By features, from the stage's table or, of other pictures, from the stored features; by pixels where the stage has them."""
+    """By features, from the stage's table or, of other pictures, from the stored features."""
     table = frames.neighbours(study)
     part = table[(table["query"] == row)].sort_values("rank") if split == "test" else table.iloc[:0]
     if len(part):
@@ -121,15 +126,86 @@ def neighbours(study: Study, split: str, row: int, label: int | None) -> None:
         for near, known, far in by_features
         if known is not None
     ]
-    clickable.draw(galleries.gallery(study, shown), key="neighbours", keeps="query")
-    if len(part):
-        own = int((part["pixel_label"] == label).sum())
-        st.subheader(f"Nearest in pixels: {own} of {len(part)} of its class")
-        shown = [
-            Shown(split="train", row=int(near), caption=f"{'✓ ' if known == label else ''}{class_of(known)}")
-            for near, known in zip(part["pixel_neighbour"], part["pixel_label"], strict=True)
-        ]
-        clickable.draw(galleries.gallery(study, shown), key="pixel-neighbours", keeps="query")
+    clickable.draw(galleries.gallery(study, shown, six=True), key="neighbours", keeps="query")
+
+
+def otherwise(study: Study, split: str, row: int, label: int | None) -> None:
+    """The six nearest by what the paper does not show, side by side: pixels, colour histograms, an untrained network."""
+    table, more = frames.neighbours(study), frames.others(study)
+    part = table[table["query"] == row].sort_values("rank") if split == "test" else table.iloc[:0]
+    ways = {"pixels": part[["pixel_neighbour", "pixel_label"]]} if len(part) else {}
+    for by, words in (("colours", "colour histograms"), ("untrained", "the layer before training")):
+        found = more[(more["by"] == by) & (more["query"] == row)].sort_values("rank")
+        ways |= {words: found[["neighbour", "neighbour_label"]]} if len(found) and len(part) else {}
+    for number, (place, (words, found)) in enumerate(zip(st.columns(3, gap="large"), ways.items(), strict=False)):
+        with place:
+            st.subheader(f"Nearest in {words}: {int((found.iloc[:, 1] == label).sum())} of {len(found)} of its class")
+            shown = [
+                Shown(split="train", row=int(near), caption=f"{'✓ ' if known == label else ''}{class_of(known)}")
+                for near, known in found.itertuples(index=False)
+            ]
+            clickable.draw(galleries.gallery(study, shown, six=True), key=f"neighbours-{number}", keeps="query")
+
+
+def rankings(study: Study) -> None:
+    """How good the neighbours of all queries are, by what was compared; and how far away in pixels they are."""
+    table, (run, queries, seeds, chance) = frames.precision(study), frames.retrieval(study)
+    if table.empty:
+        if rates := frames.match_rates(study):
+            st.subheader(
+                f"Of the neighbours of all queries {rates.get('by features', float('nan')):.1%} are of the query's class"
+            )
+            st.caption(", ".join(f"{name} {share:.1%}" for name, share in rates.items()) + ".")
+        return
+    from dashboard import charts  # Plotly takes a second to import, which the pictures above should not wait for
+
+    by = {"features": "last hidden layer", "untrained": "the same, untrained", "colours": "colour histogram", "pixels": "pixels"}
+    measures = {"1": "nearest", "6": "6 nearest", "50": "50 nearest", "average": "mean average precision"}
+    known = table[table["by"].isin(by) & table["measure"].isin(measures)]
+    known = known.assign(by=known["by"].map(by), measure=known["measure"].map(measures))
+    six = known[known["measure"] == measures["6"]].set_index("by")["mean"]
+    told = ", ".join(f"{six[name]:.0%} by {name}" for name in list(by.values())[1:] if name in six)
+    far = frames.percentiles(study)
+    percent = "; ".join(f"{share:.0%} by {name}" for name, share in far.items())
+    first = six.get(by["features"], float("nan"))
+    showing.figure(
+        charts.precision(known, chance),
+        f"Of six neighbours in the last hidden layer {first:.0%} are of the query's class ({told})",
+        known, "precision", "Shares of neighbours that are of the query's class, by what was compared",
+        source=f"{study.address}, {run}: {queries:,} test pictures against all training pictures, "
+        f"the mean of {seeds} seed{'' if seeds == 1 else 's'}, 95% intervals over the queries. So many pictures are nearer in "
+        f"pixels than the six neighbours, where chance would give 50%: {percent}.",
+    )  # fmt: skip
+
+
+def among_the_five(study: Study, run: str, model: str) -> None:
+    """Figure 4, left: how often the right label is among the five where the first is wrong; and off-centre objects."""
+    found = frames.predictions(study, run)
+    if found is None or model not in found.best:
+        return
+    wrong = found.wrong("top1")[model]
+    saved = int((wrong & ~found.wrong("top5")[model]).sum())
+    if wrong.any():
+        low, high = frames.wilson(saved, int(wrong.sum()))
+        st.subheader(f"Where the first label is wrong, the right one is among the other four in {saved / wrong.sum():.0%}")
+        st.caption(
+            f"{saved:,} of {int(wrong.sum()):,} misjudged test pictures, 95% interval {low:.0%} to {high:.0%}; four labels drawn "
+            f"from the other {len(names) - 1:,} classes would hold it in {min(1, 4 / max(len(names) - 1, 1)):.0%}."
+        )
+    table = frames.by_distance(study, run, model)
+    if table.empty:
+        return
+    from dashboard import charts
+
+    first, last = table.iloc[0], table.iloc[-1]
+    showing.figure(
+        charts.by_distance(table),
+        f"Error is {first['error']:.0%} where the object lies {first['distance']:.2f} widths from the centre, "
+        f"{last['error']:.0%} where it lies {last['distance']:.2f}",
+        table, "off-centre", "Top-1 error by the distance of the object from the centre of the picture",
+        source=f"{study.address}, {run}, {model}: test pictures in {len(table)} parts of equally many by where their object was "
+        "drawn; 95% intervals.",
+    )  # fmt: skip
 
 
 def choose_model(found: frames.Predictions) -> str:
@@ -162,7 +238,7 @@ def show_pictures(study: Study) -> None:
         asked = [int(number) for number in of_kind[:EACH]]
         st.caption(f"{len(of_kind):,} of {len(found.labels):,}: {frames.KINDS[kind]}. A click shows the picture below.")
     options = [f"test-{number}" for number in asked]
-    current = address.chosen("query", [*options, st.session_state.get("kept", {}).get("query", "test-0")], "test-0")
+    current = address.chosen("query", every_picture(study, found) or ["test-0"], options[0] if options else "test-0", "picture")
     shown = []
     for number in asked:
         caption = class_of(frames.label_of(study, "test", number))
@@ -173,10 +249,8 @@ def show_pictures(study: Study) -> None:
     if shown:
         clickable.draw(galleries.gallery(study, shown), key="of-kind", keeps="query")
     one_picture(study, run, model, options)
-    rates = frames.match_rates(study)
-    if rates:
-        st.subheader(f"Of the neighbours of all queries {rates.get('by features', float('nan')):.1%} are of the query's class")
-        st.caption(", ".join(f"{name} {share:.1%}" for name, share in rates.items()) + ".")
+    among_the_five(study, run, model)
+    rankings(study)
     showing.leads_to(study, "neighbours", "neighbours-far-in-pixels", "reasonable-labels", "off-centre")
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
-from dashboard import address, charts, frames, showing, verdicts
+from dashboard import address, charts, frames, reading, showing, verdicts
 from dashboard.reading import Study
 from study import amounts
 
-VIEWS = {"figure1": "Figure 1", "components": "Components", "curves": "Curves", "cost": "A step's cost"}
+VIEWS = {"figure1": "Figure 1", "components": "Components", "curves": "Curves", "questions": "Readers' questions",
+         "cost": "A step's cost"}  # fmt: skip
 GTX_580 = 3  # GiB
 
 study = showing.begin("Training")
@@ -30,7 +33,7 @@ def about_rates(study: Study) -> str:
     tried = frames.rates_tried(study)
     said = []
     for curve, rate, at_edge in frames.rates_chosen(study):
-        name = charts.FIGURE1.get(curve, (curve,))[0]
+        name = charts.curve_name(curve)
         count = int((tried["curve"] == curve).sum())
         how = "the only one tried" if count < 2 else f"the fastest of {count} tried"
         edge = ", at the edge of what was tried" if at_edge and count > 1 else ""
@@ -48,7 +51,7 @@ def show_figure1(study: Study) -> None:
     for curve, part in reached.groupby("curve"):
         if part["epochs_to_threshold"].notna().all():
             means[str(curve)] = float(part["epochs_to_threshold"].mean())
-        name = charts.FIGURE1.get(str(curve), (str(curve),))[0]
+        name = charts.curve_name(curve)
         times = ", ".join(
             f"{row.epochs_to_threshold:.1f}" if row.epochs_to_threshold > 0 else f"more than {row.epochs}"
             for row in part.itertuples()
@@ -58,17 +61,60 @@ def show_figure1(study: Study) -> None:
     if {"relu", "tanh"} <= set(means):
         ratio = amounts.amount(means["tanh"] / means["relu"], "times")
     finding = f"{threshold:.0%} training error: {'; '.join(told)}" + (f": ReLU is {ratio} as fast" if ratio else "")
+    if len(told) > 2:  # in words each would take a line
+        first = ", ".join(f"{charts.curve_name(curve)} {means[curve]:.1f}" for curve in sorted(means, key=means.__getitem__))
+        never = showing.listed(charts.curve_name(curve) for curve in reached["curve"].unique() if curve not in means)
+        limit = f"in {reached['epochs'].max():.0f} epochs not reached by {never}" if never else ""
+        finding = f"{threshold:.0%} training error: " + "; ".join(filter(None, [first and f"after {first} epochs", limit]))
     showing.figure(
         charts.figure1(curves, threshold, means, ratio), finding, curves, "figure1",
         "Training error over epochs for ReLU (solid) and tanh (dashed), a thin line a seed, and the threshold",
         first=True,
         source=f"{study.address}. Thin lines: one seed each; thick: their mean. {about_rates(study)}.",
     )  # fmt: skip
+    times_and_reasons(study)
     tried = frames.rates_tried(study)
     if len(tried):
         st.subheader(f"Learning rates tried: {len(tried)}")
         st.dataframe(tried, hide_index=True, alt="Learning rates tried, epochs to the threshold, and which was chosen")
     showing.leads_to(study, "relu-faster", "relu-six-times", "relu-varies")
+
+
+def times_and_reasons(study: Study) -> None:
+    """Epochs and processor time to the threshold by activation; and the layers' gradients, dead and saturated units beside it."""
+    table, layers = frames.activations(study), frames.layers_of_curves(study)
+    if len(table):
+        mean = table.groupby("curve", sort=False)[["epochs", "processor seconds"]].agg(lambda of: of.mean(skipna=False))
+        mean = mean.sort_values("epochs").reset_index()
+        mean["curve"] = [charts.curve_name(curve) for curve in mean["curve"]]
+        st.dataframe(
+            mean, hide_index=True, placeholder="not reached",
+            column_config={name: st.column_config.NumberColumn(name, format="%.3g") for name in mean.columns[1:]},
+            alt="Epochs and processor seconds to the threshold by activation, means of the seeds",
+        )  # fmt: skip
+    if layers.empty:
+        return
+    words = {name: told for name, (told, _, _) in charts.LAYER_QUANTITIES.items() if layers[name].notna().any()}
+    if not words:
+        return
+    quantity = address.segmented("Why", list(words), "why", next(iter(words)), names=words.__getitem__)
+    epoch = int(layers.groupby("curve")["epoch"].max().min())
+    at = layers[(layers["epoch"] == epoch)].dropna(subset=[quantity])
+    mean = at.groupby(["curve", "layer"], sort=False)[quantity].mean().reset_index()
+    if mean.empty:
+        return
+    mean["curve"] = [charts.curve_name(curve) for curve in mean["curve"]]
+    told, unit, factor = charts.LAYER_QUANTITIES[quantity]
+    least, most = (
+        f"in {mean['layer'][at]} with {mean['curve'][at]}, {factor * mean[quantity][at]:.3g}{unit}"
+        for at in (mean[quantity].idxmin(), mean[quantity].idxmax())
+    )
+    showing.figure(
+        charts.layers_by_curve(mean, quantity),
+        f"{told.capitalize()} after {epoch} epoch{'' if epoch == 1 else 's'}: least {least}; most {most}",
+        mean, f"why-{quantity}", f"{told} by layer and activation",
+        source=f"{study.address}: on one batch, the mean of the seeds, after the last epoch that all curves have.",
+    )  # fmt: skip
 
 
 def show_components(study: Study) -> None:
@@ -96,6 +142,47 @@ def show_components(study: Study) -> None:
             "as dropout does, costs error here, and overfitting cannot be seen yet."
         )
     showing.leads_to(study, *[name for name in table["claim"] if name])
+
+
+QUESTIONS = {  # by frames.SWEEPS: the question, the axis, whether it is logarithmic
+    "rate": ("Does normalisation make a network more robust to its learning rate?", "learning rate", True),
+    "k": ("Does k of the response normalisation matter?", "k", False),
+    "n": ("Does n, the number of neighbouring maps, matter?", "n", False),
+    "alpha": ("Does alpha matter?", "alpha", True),
+    "beta": ("Does beta matter?", "beta", False),
+    "data": ("How much do more pictures help?", "share of the training pictures, in as many updates", True),
+    "width": ("Does a larger network do better?", "width, as a share of base's", True),
+}
+
+
+def show_questions(study: Study) -> None:
+    """What readers ask and the claims do not settle: errors over one setting at a time. Exploratory, of few seeds."""
+    table, filters = frames.sweeps(study), frames.beside(study, reading.studies(Path()))
+    if table.empty and filters.empty:
+        showing.stop("This study changes no setting in steps; `uv run python -m stages.choose readers` is the one that does.")
+    for number, (name, (question, axis, logarithmic)) in enumerate(QUESTIONS.items()):
+        part = table[table["sweep"] == name]
+        if part.empty:
+            continue
+        mean = part.groupby(["line", "value"], sort=False)["error"].mean()
+        several = part["line"].nunique() > 1
+        spread = mean.groupby("line", sort=False).agg(lambda of: of.max() - of.min())
+        told = "; ".join(f"{reach:.1f} points with {line}" for line, reach in spread.items())
+        found = f"the error moves by {told}" if several else f"{mean.iloc[0]:.1f}% to {mean.iloc[-1]:.1f}% from left to right"
+        seeds = part.groupby("run")["seed"].nunique()
+        showing.figure(
+            charts.sweep(part, axis, logarithmic), f"{question} {found[0].upper()}{found[1:]}", part.drop(columns="sweep"),
+            f"sweep-{name}", f"Top-1 error over {axis}", first=number == 0,
+            source=f"{study.address}, {seeds.min()} to {seeds.max()} seeds a run: exploratory, in no family of comparisons.",
+        )  # fmt: skip
+    if len(filters):
+        mean = filters.groupby("study", sort=False)["error"].mean()
+        showing.figure(
+            charts.beside(filters),
+            f"Does the down-sampling filter matter? {mean.idxmin()} errs {mean.min():.1f}%, {mean.idxmax()} {mean.max():.1f}%",
+            filters, "filters", "Top-1 error of base by how pictures were down-sampled",
+            source=f"{study.address} (as it is: bilinear with antialias) and the studies that have its name and a word more.",
+        )  # fmt: skip
 
 
 def show_curves(study: Study) -> None:
@@ -172,4 +259,11 @@ def show_cost(study: Study) -> None:
     showing.leads_to(study, "three-gigabytes", "communication", "two-gpus-time")
 
 
-{"figure1": show_figure1, "components": show_components, "curves": show_curves, "cost": show_cost}[view](study)
+SHOWN = {
+    "figure1": show_figure1,
+    "components": show_components,
+    "curves": show_curves,
+    "questions": show_questions,
+    "cost": show_cost,
+}
+SHOWN[view](study)

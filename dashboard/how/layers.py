@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from html import escape
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.express as px
 import streamlit as st
 
-from dashboard import address, charts, clickable, frames, galleries, looking, showing
+from dashboard import address, charts, clickable, drawings, frames, galleries, looking, showing
 from dashboard.how import counting
 from dashboard.how.subject import Subject, asked, effect
+from dashboard.reading import Study
 from study import in_numpy
 from study.paper import numbers
 
@@ -268,6 +270,81 @@ def _windows(values: np.ndarray, size: int, shown: int = 12) -> str:
     return f"<svg {frame}>{''.join(parts)}</svg>"
 
 
+def figure_2(subject: Subject) -> None:
+    """The network of the chosen run as it was built, the numbers of the caption beside it, and what two devices would do."""
+    study, network = subject.study, frames.built(subject.study, subject.run)
+    if not network:
+        st.info("How this run's network is built was not written down; `uv run dvc repro evaluate` does.")
+        return
+    layers = [layer for layer in network["layers"] if "inputs" in layer]
+    parameters = sum(layer["parameters"] for layer in layers)
+    columns = network["columns"]
+    finding = f"Figure 2 of {subject.run}: {'two columns' if columns == 2 else 'one column'}, {parameters:,} parameters"
+    table = pd.DataFrame(network["layers"])
+    left, right = st.columns([6, 5], gap="large")
+    with left:
+        showing.figure(
+            drawings.built(network, finding), finding, table, "figure-2", finding,
+            source=f"{study.address}, {subject.run}: read from the built network. Crossing lines: the layer reads both columns.",
+        )  # fmt: skip
+    with right:
+        caption_numbers(network, layers)
+        two_devices(study, layers, columns)
+
+
+def caption_numbers(network: dict[str, Any], layers: list[dict[str, Any]]) -> None:
+    """The numbers of neurons that the caption of Figure 2 prints, beside those of section 3.5's sizes and of this network."""
+    printed = dict(zip([layer.name for layer in numbers.LAYERS], numbers.FIGURE_2_NEURONS, strict=True))
+    counted = {layer.name: layer.neurons for layer in numbers.LAYERS}
+    here = {layer["name"]: layer["maps"] * layer["side"] ** 2 for layer in layers}
+    rows: list[tuple[str, int | None, int | None, int | None]]
+    rows = [("input", numbers.FIGURE_2_INPUT, numbers.input_size(), network["input"] ** 2 * 3)]
+    rows += [(name, printed.get(name), counted.get(name), here.get(name)) for name in dict.fromkeys([*printed, *here])]
+    table = pd.DataFrame(rows, columns=["layer", "caption", "section 3.5", "this network"])
+    wrong = [row[0] for row in rows if None not in row[1:3] and row[1] != row[2]]
+    st.subheader(f"The caption's numbers: {len(rows) - len(wrong)} of {len(rows)} follow from section 3.5's sizes")
+    st.dataframe(
+        table, hide_index=True, placeholder="–",
+        column_config={name: st.column_config.NumberColumn(name, format="localized") for name in table.columns[1:]},
+        alt="Neurons by layer: as the caption prints them, as section 3.5's sizes give them, and of this network",
+    )  # fmt: skip
+    st.caption(
+        f"conv1's {printed['conv1']:,} would be maps of 55 x 48; the released code has 55 x 55, which are {counted['conv1']:,}."
+        if wrong
+        else ""
+    )
+
+
+def two_devices(study: Study, layers: list[dict[str, Any]], columns: int) -> None:
+    """Bytes that cross in a step, their share of its time, and the memory of each device against one."""
+    crosses = sum(layer["crosses"] for layer in layers)
+    if columns < 2:
+        st.caption("A network of one column sends nothing from device to device.")
+        return
+    batch = frames.pictures_a_step(study)
+    size = 4 * 2 * columns * crosses * batch
+    crossing = frames.crossing(study)
+    share = f", {crossing['share']:.1%} of its time" if crossing else ""
+    st.subheader(f"{size / 1e6:.3g} MB cross in a step of {batch} pictures{share}")
+    st.caption(
+        f"{crosses:,} numbers of a picture from each column to the other, and as many gradients back, 4 bytes each."
+        + ("" if crossing else " Both columns of this study share a device, so no time was measured.")
+    )
+    memory = frames.step_memory(study)
+    if len(memory):
+        first = memory.iloc[0]
+        one, two = first["GiB on one device"], first["GiB on the first of two"]
+        if two == two:
+            st.subheader(f"Each of two devices needs {two / one:.0%} of the memory of one")
+        names = ("network", "pictures", "one device", "first of two", "second")
+        st.dataframe(
+            memory.set_axis(list(names), axis=1), hide_index=True, placeholder="–",
+            column_config={name: st.column_config.NumberColumn(name, format="%.2f") for name in names[2:]},
+            alt="GiB at the peak of a step, on one device and on each of two",
+        )  # fmt: skip
+        st.caption("GiB at the peak of a step, counted without running it.")
+
+
 def columns(subject: Subject) -> None:
     st.header("Two GPUs: two columns of kernels that talk in a few places")
     st.markdown(
@@ -276,6 +353,7 @@ def columns(subject: Subject) -> None:
         f"and the fully connected layers read both. Forward, one GPU of the paper sends the other {numbers.exchanged():,} "
         "numbers a picture."
     )
+    figure_2(subject)
     rows = counting.networks()
     table = pd.DataFrame(rows, columns=["network", "parameters", "share of the paper's"])
     figure = px.bar(table, x="parameters", y="network", orientation="h", height=250, color_discrete_sequence=[charts.BLUE])

@@ -11,6 +11,7 @@ import streamlit as st
 
 from dashboard import address, charts, clickable, frames, galleries, looking, reading, showing
 from dashboard.how.subject import Subject, asked, centre, effect
+from dashboard.reading import Study
 from study import in_numpy
 from study.data.rescaling import FilterSettings, rescale
 from study.paper import numbers
@@ -108,6 +109,23 @@ def masks_measured(subject: Subject) -> None:
         source=f"{study.address}, {about.get('run')}, seed {about.get('seed')}, {count} test pictures. Nats: Kullback and "
         "Leibler's "
         "divergence from the geometric mean of many other masks.",
+    )  # fmt: skip
+    by_picture(study)
+
+
+def by_picture(study: Study) -> None:
+    """Of each picture, whether means of few masks, of many, and halved outputs name the right class."""
+    table = frames.masks_by_picture(study)
+    if table.empty:
+        return
+    right = table.pivot(index="picture", columns="mean", values="right")
+    agree = float((right["halved"] == right["many"]).mean())
+    one = float((right["1"] == right["many"]).mean())
+    showing.figure(
+        charts.right_by_masks(table),
+        f"Halved outputs are right or wrong as many masks are of {agree:.0%} of the pictures, a single mask of {one:.0%}",
+        table, "masks-by-picture", "Right or wrong by the number of masks averaged, a row a picture",
+        source="A row a test picture; geometric means of 1 to 100 masks, of all, and halved outputs.",
     )  # fmt: skip
 
 

@@ -1,25 +1,34 @@
 """Figure 4, right: the training pictures nearest to a test picture in the last hidden layer, by Euclidean distance.
 
-The paper remarks that such pictures are generally not close in pixels. So the same search runs on raw pixels (pixels.py), and
-on the features of the untrained network of the same seed: what that finds too, training has not brought. How often neighbours
-have the query's class, and how far away in pixels they are, is kept query by query. Q queries, k neighbours.
+The paper remarks that such pictures are generally not close in pixels. So the same search runs on raw pixels (pixels.py), on
+colour histograms, and on the features of the untrained network of the same seed: what that finds too, training has not brought.
+How often neighbours have the query's class, and how far away in pixels they are, is kept query by query. Q queries, k neighbours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.linalg import eigh
 
-from study import files
+from study import files, storage
 from study.data.feeding import Feed
-from study.measuring.blocks import written
+from study.data.packed import PackedSplit
+from study.measuring.blocks import Rows, written
+from study.measuring.hand_made import colour_histogram
+from study.measuring.index import indexed
+from study.measuring.pixels import patch_blocks
+from study.measuring.ranking import AT, Ranking, precisions, with_interval
 from study.measuring.search import nearest
 from study.network.building import Network
+
+BY = ("features", "untrained", "colours", "pixels")  # what pictures are compared by
+COLOURS = 4  # levels a channel
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +49,11 @@ class RetrievalSettings:
         if self.seeds < 1 or self.batch < 1:
             raise ValueError(f"seeds is {self.seeds} and batch {self.batch}; both are 1 or more")
 
+    @property
+    def found(self) -> int:
+        """Neighbours that are searched: as many as are shown, and as precision is told of."""
+        return max(self.neighbours, *AT)
+
     def measured(self, seeds: Sequence[int]) -> list[int]:
         """Which of a run's seeds are measured: the one whose neighbours are kept first, then the others in their order."""
         return [self.seed, *(seed for seed in seeds if seed != self.seed)][: self.seeds]
@@ -47,11 +61,19 @@ class RetrievalSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
-    """What one seed's networks found: rows of the searched pictures, (Q, k) each, and the distances in the trained features."""
+    """What one seed's networks found: rows of the searched pictures, (Q, k) each, and the distances in the trained features;
+    `average`: average precisions of the whole rankings, (Q,) each, by the names of BY."""
 
     by_features: np.ndarray
     by_untrained: np.ndarray
     distances: np.ndarray
+    average: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def first(self, k: int) -> Found:
+        """The `k` nearest alone."""
+        return replace(
+            self, by_features=self.by_features[:, :k], by_untrained=self.by_untrained[:, :k], distances=self.distances[:, :k]
+        )
 
 
 @torch.no_grad()
@@ -64,17 +86,38 @@ def features(network: Network, feed: Feed, batch: int, tell: Callable[[int], Non
 
 
 def search_features(
-    network: Network, train: Feed, test: Feed, settings: RetrievalSettings, tell: Callable[[int], None], keep: Path | None = None
+    network: Network,
+    train: Feed,
+    test: Feed,
+    settings: RetrievalSettings,
+    tell: Callable[[int], None],
+    keep: Path | None = None,
+    ranking: Ranking | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows of `train` and distances, (Q, k) each, for the first test pictures. The features of all pictures of both go to
-    features-train.npy and features-test.npy in the folder `keep`, if it is given."""
+    features-train.npy, with its index, and features-test.npy in the folder `keep`, if it is given; all distances to `ranking`."""
 
     def of(feed: Feed, name: str) -> Iterator[np.ndarray]:
         blocks = features(network, feed, settings.batch, tell)
         return blocks if keep is None else written(keep / f"features-{name}.npy", len(feed), blocks)
 
-    asked = _first(of(test, "test"), settings.queries)
-    return nearest(asked, of(train, "train"), settings.neighbours)
+    asked, known = _first(of(test, "test"), settings.queries), of(train, "train")
+    if keep is not None:
+        known = indexed(keep / "features-train.npy", len(train), known)
+    return nearest(asked, known, settings.found, ranking.add if ranking else lambda _: None)
+
+
+def search_colours(
+    queries: np.ndarray, searched: PackedSplit, settings: RetrievalSettings, crop: int, ranking: Ranking
+) -> np.ndarray:
+    """Rows (Q, k) of the `searched` pictures nearest to the patches `queries` (Q, 3 crop crop) by the roots of their shares of
+    64 colours: Hellinger's distance of colour histograms (Swain and Ballard 1991)."""
+
+    def histograms(patches: np.ndarray) -> np.ndarray:
+        return colour_histogram(torch.from_numpy(patches).view(-1, crop, crop, 3), COLOURS).numpy()
+
+    blocks = (histograms(block) for block in patch_blocks(searched, crop))
+    return nearest(histograms(queries), blocks, settings.found, ranking.add)[0]
 
 
 def _first(blocks: Iterable[np.ndarray], count: int) -> np.ndarray:
@@ -116,6 +159,55 @@ def table(labels: np.ndarray, known: np.ndarray, found: Found, by_pixels: np.nda
     ]
 
 
+def others(by: str, rows: np.ndarray, known: np.ndarray) -> list[list[Any]]:
+    """Rows of others.csv (files.OTHERS): neighbours (Q, k) by what the paper does not show."""
+    return [
+        [by, query, rank + 1, int(near), int(known[near])]
+        for query, of_query in enumerate(rows)
+        for rank, near in enumerate(of_query)
+    ]
+
+
+def precision(
+    found: Sequence[Found],
+    colours: np.ndarray,
+    pixels: np.ndarray,
+    average: dict[str, np.ndarray],
+    labels: np.ndarray,
+    known: np.ndarray,
+) -> dict[str, dict[str, dict[str, float]]]:
+    """By BY: the precision at each number of ranking.AT and the mean average precision (`average`), each the mean of the seeds
+    with its interval. `colours` and `pixels` (Q, k) are rows, whose average precisions are in `average`."""
+    made = {}
+    for by in BY:
+        rows = {"features": [one.by_features for one in found], "untrained": [one.by_untrained for one in found]}
+        each = rows.get(by, [colours if by == "colours" else pixels])
+        at = [precisions(one, labels, known) for one in each]
+        made[by] = {count: with_interval(np.stack([one[count] for one in at])) for count in at[0]}
+        whole = np.stack([one.average[by] for one in found]) if by in rows else average[by]
+        made[by]["average"] = with_interval(whole)
+    return made
+
+
+def main_axes(stored: Rows) -> tuple[np.ndarray, float]:
+    """Two coordinates a picture: its features along their two directions of largest variance, and these directions' share of it.
+
+    Features (N, F) are read by blocks, twice. Each direction's sign is that which makes its largest component positive.
+    """
+    count, total = len(stored), np.zeros(stored.columns)
+    products = np.zeros((stored.columns, stored.columns))
+    for block in stored.blocks():
+        wide = block.astype(np.float64)
+        total, products = total + wide.sum(axis=0), products + wide.T @ wide
+    mean = total / max(count, 1)
+    covariance = products / max(count, 1) - np.outer(mean, mean)
+    last = min(2, stored.columns)
+    values, vectors = eigh(covariance, subset_by_index=[stored.columns - last, stored.columns - 1])
+    vectors = vectors[:, ::-1] * np.sign(np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], axis=0))[:, ::-1]
+    places = np.concatenate([(block - mean) @ vectors for block in stored.blocks()])
+    return places, float(np.maximum(values, 0).sum() / max(np.trace(covariance), np.finfo(float).tiny))
+
+
 def measure(
     settings: RetrievalSettings, labels: np.ndarray, known: np.ndarray, rows: Sequence[Sequence[Any]], diverged: Sequence[int]
 ) -> dict[str, Any]:
@@ -131,3 +223,47 @@ def measure(
         seeds[seed] = dict(zip(files.MATCHES[3:], means.tolist(), strict=True))
     told |= {"queries": len(labels), "neighbours": min(settings.neighbours, len(known)), "chance": chance(labels, known)}
     return told | seeds.get(settings.seed, {}) | {"seeds": {str(seed): means for seed, means in seeds.items()}}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Beside:
+    """What was found without a network, (Q, k) each, with average precisions (Q,) by name; `far` (Q, neighbours) are percentiles
+    in pixels of the trained and the untrained features' neighbours, seed by seed."""
+
+    by_pixels: np.ndarray
+    by_colours: np.ndarray
+    average: dict[str, np.ndarray]
+    far: Sequence[np.ndarray]
+
+
+def write_retrieval(
+    folder: Path,
+    settings: RetrievalSettings,
+    found: Mapping[int, Found],
+    beside: Beside | None,
+    labels: np.ndarray,
+    known: np.ndarray,
+    diverged: Sequence[int] = (),
+) -> dict[str, Any]:
+    """All tables of a retrieval (study/files.py), by seed what its networks `found`; returns the content of metrics.json."""
+    rows: list[list[Any]] = []
+    told: dict[str, Any] = {}
+    if beside is not None:
+        k = min(settings.neighbours, len(known))
+        by_pixels, by_colours = beside.by_pixels[:, :k], beside.by_colours[:, :k]
+        for number, (seed, one) in enumerate(found.items()):
+            few = one.first(k)
+            rows += matches(seed, labels, known, few, by_pixels, beside.far[2 * number : 2 * number + 2])
+            if seed == settings.seed:
+                storage.write_csv(folder / "neighbours.csv", files.NEIGHBOURS, table(labels, known, few, by_pixels))
+                more = others("untrained", few.by_untrained, known) + others("colours", by_colours, known)
+                storage.write_csv(folder / "others.csv", files.OTHERS, more)
+                places, told["map_share"] = main_axes(Rows(folder / "features-test.npy"))
+                rounded = [[row, float(f"{across:.5g}"), float(f"{down:.5g}")] for row, (across, down) in enumerate(places)]
+                storage.write_csv(folder / "map.csv", files.MAP, rounded)
+        storage.write_csv(folder / "matches.csv", files.MATCHES, rows)
+        each = list(found.values())
+        told["precision"] = precision(each, beside.by_colours, beside.by_pixels, beside.average, labels, known)
+    metrics = measure(settings, labels, known, rows, diverged) | told
+    storage.write_json(folder / "metrics.json", metrics)
+    return metrics

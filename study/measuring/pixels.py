@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from study.data.packed import PackedSplit
 from study.measuring.search import squared_distances
@@ -22,14 +23,16 @@ def compare(
     searched: PackedSplit,
     crop: int,
     found: Sequence[np.ndarray],
+    k: int,
     device: torch.device,
     tell: Callable[[int], None],
+    each: Callable[[Tensor], None] = lambda _: None,
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Rows (Q, k) of the `searched` pictures nearest to the patches `queries`; and of all that were `found` otherwise, rows
-    (Q, k) each, their percentiles in pixels of the same shape: the share of the other pictures that are nearer."""
-    k = found[0].shape[1]
+    (Q, neighbours) each, their percentiles in pixels of the same shape: the share of the other pictures that are nearer. `each`
+    is told all squared distances, block by block, (Q, B)."""
     marks = distances(queries, searched, crop, np.concatenate(found, axis=1))
-    rows, percentiles = search(queries, _told(patch_blocks(searched, crop), tell), len(searched), k, marks, device)
+    rows, percentiles = search(queries, _told(patch_blocks(searched, crop), tell), len(searched), k, marks, device, each)
     return rows, np.split(percentiles, len(found), axis=1)
 
 
@@ -60,7 +63,13 @@ def distances(patches: np.ndarray, split: PackedSplit, crop: int, rows: np.ndarr
 
 
 def search(
-    patches: np.ndarray, blocks: Iterable[np.ndarray], searched: int, k: int, marks: np.ndarray, device: torch.device
+    patches: np.ndarray,
+    blocks: Iterable[np.ndarray],
+    searched: int,
+    k: int,
+    marks: np.ndarray,
+    device: torch.device,
+    each: Callable[[Tensor], None] = lambda _: None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows (Q, k) of the patches nearest to each, and for squared distances `marks` (Q, M) of pictures among the `searched`
     the share of the others that are nearer, from 0 to 1; ties count half. `patches` and `blocks` are bytes, as packed.
@@ -73,6 +82,7 @@ def search(
     nearer, first = torch.zeros_like(to), 0
     for block in blocks:
         squares = squared_distances(queries, torch.from_numpy(block).to(device))
+        each(squares)
         keys = squares.to(torch.int64) * searched + torch.arange(first, first + len(block), device=device)
         best = torch.cat([best, keys], dim=1).topk(best.shape[1], dim=1, largest=False).values
         ordered = squares.sort(dim=1).values

@@ -6,46 +6,43 @@ answer depends on neither blocks nor threads. Q queries, B vectors a block, D co
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
-ROUNDING = 2.0**-24  # of one operation in float32
+from study.measuring.index import NOT_FINITE, ROUNDING, Nearest, coded
+
+JOINED = 2048  # vectors that are compared at a time, at least: with few, many would seem near
 ELEMENTS = 1 << 22  # of the differences that are squared at a time
 EXACT = 1024  # so many products of two bytes around zero have a sum below 2^24, which float32 holds exactly
 
 
-class Nearest:
-    """The `k` nearest of all rows that were added: `rows` int64 (Q, k) and `squares` float32 (Q, k), the nearest first.
+class IntegerProducts:
+    """Queries as codes of two bytes a component, multiplied by codes in whole numbers: index.Products for many queries at once.
 
-    Where fewer than `k` were added, -1 and infinity stand in for the others.
+    A query is the sum of two vectors of bytes with scales of their own, so nearly nothing of it is lost.
     """
 
-    def __init__(self, queries: int, k: int) -> None:
-        self.rows = np.full((queries, k), -1, dtype=np.int64)
-        self.squares = np.full((queries, k), np.inf, dtype=np.float32)
+    def __init__(self, queries: np.ndarray) -> None:
+        first, of_first = coded(queries)
+        left = queries - first * of_first[:, :1]
+        second, of_second = coded(left)
+        self.scales = torch.from_numpy(of_first[:, 0]), torch.from_numpy(of_second[:, 0])
+        self.error = of_second[:, 2] + 4 * ROUNDING * np.linalg.norm(queries, axis=1)
+        self.codes = torch.from_numpy(np.concatenate([first, second])).T.contiguous()  # D 2Q
 
-    def add(self, of_query: np.ndarray, rows: np.ndarray, squares: np.ndarray) -> None:
-        """Candidates in any order, none of them a second time: the query, the row and the squared distance of each."""
-        count, k = self.rows.shape
-        queries = np.concatenate([np.arange(count).repeat(k), of_query])
-        all_rows = np.concatenate([self.rows.ravel(), rows])
-        all_squares = np.concatenate([self.squares.ravel(), squares])
-        order = np.lexsort((all_rows, all_squares, queries))
-        first = np.searchsorted(queries[order], np.arange(count))
-        best = order[first[:, None] + np.arange(k)]
-        self.rows, self.squares = all_rows[best], all_squares[best]
-
-    def found(self) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and distances, (Q, k) each, or fewer columns where fewer rows were added."""
-        there = self.rows[0] >= 0 if len(self.rows) else slice(None)
-        return self.rows[:, there], np.sqrt(self.squares[:, there])
+    def __call__(self, codes: np.ndarray) -> np.ndarray:
+        first, second = torch._int_mm(torch.from_numpy(codes), self.codes).chunk(2, dim=1)  # B Q each
+        return first.float().mul_(self.scales[0]).add_(second.float().mul_(self.scales[1])).numpy()
 
 
-def nearest(queries: np.ndarray, blocks: Iterable[np.ndarray], k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and distances, (Q, k) each, the nearest first. `queries` (Q, D) and `blocks` (B, D) are float32.
+def nearest(
+    queries: np.ndarray, blocks: Iterable[np.ndarray], k: int, each: Callable[[Tensor], None] = lambda _: None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and distances, (Q, k) each, the nearest first. `queries` (Q, D) and `blocks` (B, D) are float32. `each` is told the
+    squared distances of every block, (Q, B), which are not exact.
 
     |q|^2 - 2 q.x + |x|^2 tells which vectors can be among the nearest: it is wrong by at most D roundings of (|q| + |x|)^2
     (Higham 2002, section 3.5). The distances of those are computed from the differences, in float64, and ranked in float32.
@@ -53,18 +50,31 @@ def nearest(queries: np.ndarray, blocks: Iterable[np.ndarray], k: int) -> tuple[
     """
     q, best, first = torch.from_numpy(queries), Nearest(len(queries), k), 0
     squares = q.square().sum(dim=1)
-    for block in blocks:
+    for block in _joined(blocks):
         x = torch.from_numpy(block)
         of_block = x.square().sum(dim=1)
         rough = (q @ x.T).mul_(-2).add_(of_block).add_(squares[:, None])
+        each(rough)
         slack = 2 * (q.shape[1] + 16) * ROUNDING * (squares.sqrt() + of_block.max().sqrt()).square()
         bound = _bound(q, x, rough, best) * (1 + 4 * ROUNDING) + slack
         of_query, rows = (rough <= bound[:, None]).nonzero(as_tuple=True)
         best.add(of_query.numpy(), first + rows.numpy(), _squared(q, x, of_query, rows).numpy())
         first += len(block)
     if (best.rows[:, : min(k, first)] < 0).any():
-        raise ValueError("some numbers are not finite, so that no distance is; look at the network that made them")
+        raise ValueError(NOT_FINITE)
     return best.found()
+
+
+def _joined(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Blocks of JOINED vectors or more, but for the last."""
+    waiting: list[np.ndarray] = []
+    for block in blocks:
+        waiting.append(block)
+        if sum(map(len, waiting)) >= JOINED:
+            yield np.concatenate(waiting) if len(waiting) > 1 else block
+            waiting = []
+    if waiting:
+        yield np.concatenate(waiting)
 
 
 def _bound(q: Tensor, x: Tensor, rough: Tensor, best: Nearest) -> Tensor:
