@@ -1,8 +1,7 @@
-"""Measured figures as Markdown tables, for LOG.md.
+"""Measured figures as Markdown tables, for RESULTS.md.
 
     uv run python -m bench                          every part, on the CPU and, where there is one, on the GPU
     uv run python -m bench step --batch 128         one part
-    uv run python -m bench data --photographs PATH  your own photographs, in a folder or a tar, instead of made ones
     uv run python -m bench search --stored 600000   a search over so many vectors on the disk, too: 12.3 GB for these
 
 Numbers are medians over the rounds, with the lowest and the highest behind them. Keep the machine quiet meanwhile.
@@ -13,22 +12,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
-from bench import data, gpu, judging, memory, normalisation, overheads, patches, search, step, table
+from bench import gpu, judging, search, step, table
 from bench.table import Table
 from bench.timing import Scope
 
 Part = Callable[[Scope], list[Table]]
 PARTS: dict[str, tuple[Part, int]] = {  # and the usual batch
     "step": (step.measure, 64),
-    "normalisation": (normalisation.measure, 64),
-    "overheads": (overheads.measure, 64),
-    "memory": (memory.measure, 128),
-    "data": (data.measure, 64),
-    "patches": (patches.measure, 64),
     "search": (search.measure, 64),
     "judging": (judging.measure, 64),
     "gpu": (gpu.measure, 128),
@@ -38,36 +31,25 @@ FEWEST_ROUNDS = 5  # of fewer the median says little
 
 def main() -> None:
     asked = _arguments()
-    scope = Scope(rounds=asked.rounds, compiled=not asked.plain, photographs=asked.photographs, stored=asked.stored)
+    scope = Scope(rounds=asked.rounds, compiled=not asked.plain, stored=asked.stored)
     print(table.machine(scope.threads), flush=True)
     for name in asked.parts or PARTS:
         measure, usual = PARTS[name]
-        for each in _devices(name):
-            for result in measure(replace(scope, batch=asked.batch or usual, device=each)):
-                print(result, flush=True)
-
-
-def _devices(part: str) -> list[str]:
-    """Where a part is measured; the steps of `step` are the CPU's, those of `gpu` the GPU's."""
-    there = ["cuda:0"] * torch.cuda.is_available()
-    if part == "gpu":
-        return there or ["cpu"]
-    return ["cpu", *there] if part in ("normalisation", "overheads") else ["cpu"]
+        device = "cuda:0" if name == "gpu" and torch.cuda.is_available() else "cpu"
+        for result in measure(replace(scope, batch=asked.batch or usual, device=device)):
+            print(result, flush=True)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; all if none is named")
-    parser.add_argument("--batch", type=int, help="pictures a step; by default 64, and 128 for memory and gpu")
+    parser.add_argument("--batch", type=int, help="pictures a step; by default 64, and 128 for gpu")
     parser.add_argument("--rounds", type=int, default=7, help=f"that count, after the warm-up; {FEWEST_ROUNDS} or more")
     parser.add_argument("--plain", action="store_true", help="leave out what needs a C++ compiler or Triton")
-    parser.add_argument("--photographs", type=Path, metavar="PATH", help="for data: a folder or a tar; by default they are made")
     parser.add_argument("--stored", type=int, default=0, metavar="N", help="for search: vectors written to the temporary folder")
     asked = parser.parse_args()
     if unknown := [part for part in asked.parts if part not in PARTS]:
         parser.error(f"{unknown[0]!r} is no part; use one of: {', '.join(PARTS)}")
-    if asked.photographs and not asked.photographs.exists():
-        parser.error(f"{asked.photographs} is not there; name a folder or an uncompressed tar of pictures")
     if asked.stored < 0:
         parser.error(f"stored is {asked.stored}; give a number of vectors, or leave it out")
     if asked.rounds < FEWEST_ROUNDS or (asked.batch is not None and asked.batch < 1):

@@ -28,15 +28,11 @@ class PerColumn(nn.Module):
 
     def __init__(self, columns: int) -> None:
         super().__init__()
-        self.columns, self.normalise = columns, torchs_normalisation()
+        self.columns = columns
+        self.normalise = nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)  # section 3.3's; torch divides alpha by n (A4)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([self.normalise(part) for part in x.chunk(self.columns, dim=1)], dim=1)
-
-
-def torchs_normalisation() -> nn.LocalResponseNorm:
-    """With section 3.3's constants; torch divides alpha by n (assumption A4)."""
-    return nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
 
 
 def ordinary(s: AlexNetSettings, classes: int) -> nn.Sequential:

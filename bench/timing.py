@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils import benchmark
 
 from bench.table import Measured
 from study.network.settings import AlexNetSettings
@@ -27,7 +26,7 @@ QUEUED = 10  # calls that a GPU is given before its clock is read, as in a train
 class Scope:
     """What is measured and how often. The defaults are the paper's network; `compiled` off leaves those variants out.
 
-    `photographs`: a folder or a tar to prepare; made ones if it is None. `stored`: vectors on the disk that are searched, or 0.
+    `stored`: vectors on the disk that are searched, or 0.
     """
 
     network: AlexNetSettings = field(default_factory=AlexNetSettings)
@@ -37,7 +36,6 @@ class Scope:
     threads: int = field(default_factory=torch.get_num_threads)
     compiled: bool = True
     device: str = "cpu"
-    photographs: Path | None = None
     stored: int = 0
 
     def pictures(self) -> tuple[Tensor, Tensor]:
@@ -52,19 +50,14 @@ class Scope:
 def clocked(
     work: Callable[[], Any], device: str | torch.device, prepare: Callable[[], Any] = lambda: None
 ) -> Callable[[], float]:
-    """`work`, as a function that says how many seconds it took; `prepare` is called before the clock runs."""
-    on_gpu = torch.device(device).type == "cuda"
-    calls = QUEUED if on_gpu else 1
-    wait: Callable[[], Any] = partial(torch.cuda.synchronize, device) if on_gpu else lambda: None
+    """`work`, as a function that says how many seconds it took, by torch's own timer, which waits for a GPU and warms up;
+    `prepare` is called before."""
+    calls = QUEUED if torch.device(device).type == "cuda" else 1
 
     def seconds() -> float:
         prepare()
-        wait()
-        began = time.perf_counter()
-        for _ in range(calls):
-            work()
-        wait()
-        return (time.perf_counter() - began) / calls
+        timer = benchmark.Timer("work()", globals={"work": work}, num_threads=torch.get_num_threads())
+        return float(timer.timeit(calls).mean)
 
     return seconds
 
