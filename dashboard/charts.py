@@ -126,9 +126,8 @@ def sweep(frame: pd.DataFrame, axis: str, logarithmic: bool) -> go.Figure:
         figure.add_scatter(x=part["value"], y=part["error"], mode="markers", marker=seeds, showlegend=False, **group)
         figure.add_scatter(x=mean.index, y=mean, mode="lines+markers", line={"color": colour, "dash": dash, "width": 2},
                            marker={"color": colour, "size": 9}, showlegend=frame["line"].nunique() > 1, **group)  # fmt: skip
-    if logarithmic:
-        values = sorted(frame["value"].unique())
-        figure.update_xaxes(type="log", tickvals=values, ticktext=[f"{value:.3g}" for value in values])
+    values = sorted(frame["value"].unique())
+    figure.update_xaxes(type="log" if logarithmic else "linear", tickvals=values, ticktext=[f"{value:.3g}" for value in values])
     return _laid_out(figure, axis, "top-1 error (%)", 340)
 
 

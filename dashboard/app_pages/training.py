@@ -168,12 +168,16 @@ def show_questions(study: Study) -> None:
         several = part["line"].nunique() > 1
         spread = mean.groupby("line", sort=False).agg(lambda of: of.max() - of.min())
         told = "; ".join(f"{reach:.1f} points with {line}" for line, reach in spread.items())
-        found = f"the error moves by {told}" if several else f"{mean.iloc[0]:.1f}% to {mean.iloc[-1]:.1f}% from left to right"
-        seeds = part.groupby("run")["seed"].nunique()
+        found = (
+            f"the error moves by {told}"
+            if several
+            else f"the error goes from {mean.iloc[0]:.1f}% to {mean.iloc[-1]:.1f}%, left to right"
+        )
+        seeds = sorted(part.groupby("run")["seed"].nunique().unique())
         showing.figure(
             charts.sweep(part, axis, logarithmic), f"{question} {found[0].upper()}{found[1:]}", part.drop(columns="sweep"),
             f"sweep-{name}", f"Top-1 error over {axis}", first=number == 0,
-            source=f"{study.address}, {seeds.min()} to {seeds.max()} seeds a run: exploratory, in no family of comparisons.",
+            source=f"{study.address}, seeds a run: {showing.listed(map(str, seeds))}. Exploratory, in no family of comparisons.",
         )  # fmt: skip
     if len(filters):
         mean = filters.groupby("study", sort=False)["error"].mean()
