@@ -352,7 +352,7 @@ def by_distance(study: Study, run: str, model: str, parts: int = 8) -> pd.DataFr
     """Error by how far the object is from the centre of its test picture, in parts of equally many: `distance` (the mean, in
     widths of the picture), `pictures`, `wrong`, `error`, and Wilson's 95% interval. Empty where pictures do not say."""
     columns = ["distance", "pictures", "wrong", "error", "low", "high"]
-    found, objects = predictions(study, run), table_of(study, "prepare/objects.csv", ("picture", "label", "distance")).dropna()
+    found, objects = predictions(study, run), table_of(study, "prepare/objects.csv", files.OBJECTS).dropna()
     if found is None or model not in found.best or len(objects) != len(found.labels):
         return pd.DataFrame(columns=columns)
     far = objects.sort_values("picture")["distance"].to_numpy(float)

@@ -70,7 +70,7 @@ def study(root: Path, name: str = "invented") -> Path:
         _evaluate(folder, run, random, right=8.0 - number)
         _look_into(folder, run, packed)
     far = [[row, row % COUNT, float(random.uniform(0, 0.3))] for row in range(10 * COUNT)]
-    storage.write_csv(folder / "prepare/objects.csv", ("picture", "label", "distance"), far)
+    storage.write_csv(folder / "prepare/objects.csv", files.OBJECTS, far)
     _converge(folder, "relu", rate=0.01, speed=0.4)
     _converge(folder, "tanh", rate=0.003, speed=0.08)
     _retrieve(folder, packed)

@@ -34,7 +34,7 @@ def write(folder: Path, truth: str) -> Evidence:
     packed = {"classes": CLASSES, "size": 64, "pictures": {"train": 8000, "test": PICTURES}}
     storage.write_json(folder / "prepare/packed.json", packed)
     objects = [(picture, picture % CLASSES, float(distance)) for picture, distance in enumerate(distances)]
-    storage.write_csv(folder / "prepare/objects.csv", ("picture", "label", "distance"), objects)
+    storage.write_csv(folder / "prepare/objects.csv", files.OBJECTS, objects)
     hard = random.random(PICTURES)
     if truth == "false":  # far objects are named right half as often as the others
         hard *= np.where(distances > np.quantile(distances, 0.75), 1.75, 0.875)
