@@ -36,7 +36,7 @@ KNOWN = {  # training and test pictures of a source before anything is packed
 }
 KNOWN_FOLDERS = {"imagewoof2-320": (10, 9_025, 3_929), "tiny-imagenet-200": (200, 100_000, 10_000)}  # as _counted_in says
 PATCH_FACTOR = 3  # ten patches of a picture take as long as training on three
-STARTUP_SECONDS = 5  # of a stage, before it works
+STARTUP_SECONDS = 12  # of a stage, before it works
 MOST_FILES = 200_000  # pictures of a folder that are counted, at most: more would take longer than choosing should
 
 

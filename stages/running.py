@@ -8,13 +8,12 @@ import queue
 import re
 import signal
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
-from multiprocessing import forkserver, get_context, parent_process
+from contextlib import suppress
+from multiprocessing import parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
 from threading import Thread
@@ -25,6 +24,7 @@ from tqdm import tqdm
 
 from stages import PARENT
 from stages.settings import PARAMS, load
+from stages.workers import forking_server
 from study import files
 from study.checking import SettingsError, plain
 from study.cores import allotted_cores
@@ -33,7 +33,6 @@ from study.provenance import Record
 from study.training.loop import Interrupted
 from study.training.reporting import Skipped
 
-LONGEST_TMPDIR = 70  # bytes: a socket's path has at most 103, and multiprocessing adds 32
 REMEDIES = {  # of problems with files, where whoever raised them names none
     errno.ENOSPC: "make room",
     errno.EDQUOT: "make room",
@@ -204,7 +203,7 @@ def side_by_side(work: Callable[..., Any], each: Sequence[tuple[Any, ...]], mach
     workers = 1 if alone else min(len(each), -(-3 * cores // (2 * machine.threads)))
     if workers == 1:
         return [work(*arguments, bar.tell) for arguments in each]
-    context = _starting_workers()
+    context = forking_server()
     news, ending = context.Queue(), context.Event()
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_connect, initargs=(news, ending)) as pool:
         tasks = [pool.submit(_in_worker, work, arguments) for arguments in each]
@@ -216,34 +215,6 @@ def side_by_side(work: Callable[..., Any], each: Sequence[tuple[Any, ...]], mach
         done = [task.result() for task in tasks]
     _peak["of workers together"] = sum(sorted(peak for _, peak in done)[-workers:])
     return [result for result, _ in done]
-
-
-def _starting_workers() -> Any:
-    """A server that loads torch once and forks the workers; it must outlive a SIGTERM to the whole job, or they are lost."""
-    if sys.platform == "win32":
-        return get_context("spawn")
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["__main__", "study.training.run"])
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # which the server inherits
-    with _short_temporary_folder():
-        forkserver.ensure_running()
-    signal.signal(signal.SIGTERM, before)
-    return context
-
-
-@contextmanager
-def _short_temporary_folder() -> Iterator[None]:
-    """The server listens at a socket in a temporary folder, whose path may have no more than some 100 bytes."""
-    usual = tempfile.gettempdir()
-    if len(os.fsencode(usual)) > LONGEST_TMPDIR:
-        short = [folder for folder in ("/tmp", "/var/tmp", "/dev/shm") if os.access(folder, os.W_OK)]
-        if not short:
-            raise ValueError(f"TMPDIR is {usual}, too long a path for a socket; set TMPDIR to a shorter one")
-        tempfile.tempdir = short[0]
-    try:
-        yield
-    finally:
-        tempfile.tempdir = usual
 
 
 _news: dict[str, Any] = {}  # in a worker: the queue to its parent

@@ -64,7 +64,9 @@ def test_evaluate_where_all_diverged(study: StudySettings, capsys: pytest.Captur
     _ends(study, "diverged", "diverged", "diverged")
     evaluate(study, _record(), "base")
     assert capsys.readouterr().out.startswith("base: diverged in 3 of 3 seeds (0, 1, 2)")
-    assert [path.name for path in (study.results / "evaluate/base").iterdir()] == ["metrics.json"]
+    there = {path.name: path.read_text() for path in (study.results / "evaluate/base").iterdir()}
+    assert set(there) == {"metrics.json", "network.json", "kernels.csv", "patches.csv"}
+    assert all(there[name].count("\n") == 1 for name in ("kernels.csv", "patches.csv")), "columns without a row"
 
 
 def test_evaluate_where_none_did(study: StudySettings) -> None:

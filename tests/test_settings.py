@@ -37,7 +37,7 @@ def _changed(path: str, value: object, params: dict | None = None) -> dict:
 def test_the_default_study_is_the_sketch() -> None:
     settings = load(ROOT / "params.yaml")
     assert settings.study == "sketch"
-    assert set(settings.runs) == {"base", "one_column", "no_normalisation", "local_pooling", "no_crops", "no_dropout"}
+    assert set(settings.runs) == {"base", "one_column", "no_normalisation", "no_crops", "no_dropout"}
     assert {name: len(run.seeds) for name, run in settings.runs.items() if len(run.seeds) != 5} == {"base": 10}
     assert all(len(curve.rates) >= 3 and len(curve.seeds) == 5 for curve in settings.curves.values())
 

@@ -139,7 +139,7 @@ def test_an_initialised_network_knows_nothing_of_what_it_saw_before(settings: Ne
 def _run(**lines: Any) -> Any:
     params = copy.deepcopy(PARAMS)
     params["train"] = {"network": {"architecture": "alexnet"}, "seeds": [0]}
-    params["runs"] = {"base": {"network": {"crop": 55}, **lines}}
+    params["runs"] = {"base": {"network": {"crop": 39}, **lines}}
     params["retrieve"]["run"] = "base"
     return resolve(params).runs["base"]
 
