@@ -18,7 +18,8 @@ def prepare(settings: StudySettings, record: Record) -> None:
         index = pack(source, settings.prepare, settings.packed, allotted_cores(), bar.tell, seen)
     told = ("size", "filter", "classes", "class_names", "pictures", "mean_rgb", "eigenvalues", "eigenvectors", "sha256")
     facts = {"title": receipt["title"], "synthetic": receipt["synthetic"]} | {name: index[name] for name in told}
-    facts["also_in_training"] = also_in_training(settings.packed)
+    with Bar("comparing test with training pictures", sum(index["pictures"].values())) as bar:
+        facts["also_in_training"] = also_in_training(settings.packed, bar.tell)
     storage.write_json(folder / "packed.json", facts)
     storage.write_csv(folder / "pictures.csv", PICTURES, index["report"])
     if isinstance(source, BuiltIn):

@@ -83,6 +83,8 @@ def own_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> None:
+def one_thread_and_one_seed() -> None:
+    """The same random tensors in every run of a test, on one thread."""
+    torch.manual_seed(0)
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float32)

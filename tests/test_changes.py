@@ -385,7 +385,8 @@ def test_pictures_that_are_also_learned_are_counted(tmp_path: Path) -> None:
     """Every picture of a class has one shade here, so the test pictures are training pictures too; then five are no more."""
     root = shaded(tmp_path / "tree", 10)
     packed(root, tmp_path / "one")
-    assert also_in_training(tmp_path / "one") == {"validation": 3, "test": 18}
+    told: list[int | str] = []
+    assert also_in_training(tmp_path / "one", told.append) == {"validation": 3, "test": 18} and sum(told) == 36
     for n in range(5):
         (root / f"val/b/{n}.bmp").write_bytes(encoded("BMP", 100 + n))
     packed(root, tmp_path / "other")

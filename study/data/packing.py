@@ -266,22 +266,23 @@ def _write_index(source: Source, settings: PackingSettings, folder: Path, shards
     return index
 
 
-def also_in_training(folder: Path) -> dict[str, int]:
+def also_in_training(folder: Path, tell: Say = lambda done: None) -> dict[str, int]:
     """By split but training: how many of its pictures are training pictures too, pixel for pixel as they are packed.
 
     A test picture that was learned says nothing of what a network has understood. Reads the whole packed set once.
     """
     others = [split for split in read_index(folder)["pictures"] if split != TRAINING]
-    there = {split: Counter(_digests(folder, split)) for split in others}  # these, as they are fewer than the training pictures
-    learned = {digest for digest in _digests(folder, TRAINING) if any(digest in of for of in there.values())}
+    there = {split: Counter(_digests(folder, split, tell)) for split in others}  # fewer than the training pictures
+    learned = {digest for digest in _digests(folder, TRAINING, tell) if any(digest in of for of in there.values())}
     return {split: sum(number for digest, number in of.items() if digest in learned) for split, of in there.items()}
 
 
-def _digests(folder: Path, split: str, block: int = 256) -> Iterator[bytes]:
+def _digests(folder: Path, split: str, tell: Say, block: int = 256) -> Iterator[bytes]:
     pictures = PackedSplit(folder, split)
     for start in range(0, len(pictures), block):
-        for picture in pictures.take(np.arange(start, min(start + block, len(pictures)))):
-            yield hashlib.blake2b(picture, digest_size=16).digest()
+        taken = pictures.take(np.arange(start, min(start + block, len(pictures))))
+        yield from (hashlib.blake2b(picture, digest_size=16).digest() for picture in taken)
+        tell(len(taken))
 
 
 def _drop(paths: Iterable[Path]) -> None:
