@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import queue
 import re
@@ -193,14 +194,24 @@ class Bar:
         return [f"{remaining / 60:.1f} min left" if remaining >= 60 else f"{remaining:.0f} s left"]
 
 
-def side_by_side(work: Callable[..., Any], each: Sequence[tuple[Any, ...]], machine: MachineSettings, bar: Bar) -> list[Any]:
-    """`work(*arguments, tell)` for each, on the CPU in a process each, as results do not depend on who runs when.
+def worker_count(tasks: int, capacity: float) -> int:
+    """How many workers end `tasks` equal ones soonest where `capacity` run at full speed: up to half as many again share it.
 
-    On a CPU there are up to half as many again as cores allow, since a last one alone would leave cores idle.
+    On two cores three at once for five tasks, since 3 + 2 leave no core idle, and two for ten.
     """
-    cores = allotted_cores()
+
+    def duration(workers: int) -> float:
+        whole, rest = divmod(tasks, workers)
+        return whole * max(1.0, workers / capacity) + bool(rest) * max(1.0, rest / capacity)
+
+    possible = range(max(1, int(capacity)), math.ceil(1.5 * capacity) + 1)
+    return min(tasks, min(possible, key=duration))
+
+
+def side_by_side(work: Callable[..., Any], each: Sequence[tuple[Any, ...]], machine: MachineSettings, bar: Bar) -> list[Any]:
+    """`work(*arguments, tell)` for each, on the CPU in a process each, as results do not depend on who runs when."""
     alone = machine.devices != ("cpu",) or machine.replicas > 1
-    workers = 1 if alone else min(len(each), -(-3 * cores // (2 * machine.threads)))
+    workers = 1 if alone else worker_count(len(each), allotted_cores() / machine.threads)
     if workers == 1:
         return [work(*arguments, bar.tell) for arguments in each]
     context = forking_server()

@@ -16,16 +16,17 @@ from typing import Any
 
 FORKING = ("train", "evaluate", "converge", "retrieve")  # stages that have workers
 LONGEST_TMPDIR = 70  # bytes: a socket's path has at most 103, and multiprocessing adds 32
-# The second takes as long as torch itself: torch's switch for deterministic algorithms loads it, else in every worker anew.
-LOADED = ("study.training.run", "torch._inductor.config")
+# What workers use and is slow to load; never the stage itself, which a worker imports under another name. The last takes as long as
+# torch: its switch for deterministic algorithms loads it, else in every worker anew.
+LOADED = ("stages.running", "study.training.run", "scipy.optimize", "torch._inductor.config")
 
 
-def forking_server(program: str = "__main__") -> Any:
+def forking_server() -> Any:
     """A context whose server runs; it must outlive a SIGTERM to the whole job, or workers are lost before they have saved."""
     if sys.platform == "win32":
         return get_context("spawn")
     context = get_context("forkserver")
-    context.set_forkserver_preload([program, *LOADED])
+    context.set_forkserver_preload([*LOADED])
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # which the server inherits
     with _short_temporary_folder():
         forkserver.ensure_running()
@@ -52,7 +53,7 @@ def _begin_early() -> None:
     """Where this is the program of a stage with workers. What is wrong is said when workers are needed."""
     if sys.orig_argv[1:2] == ["-m"] and sys.orig_argv[2:3] in [[f"stages.{stage}"] for stage in FORKING]:
         with suppress(ValueError, OSError):
-            forking_server(sys.orig_argv[2])  # since `__main__` is not yet the stage
+            forking_server()
 
 
 _begin_early()

@@ -95,7 +95,8 @@ def make_miniature(folder: Path) -> None:
     run("git", "init", "-q", "-b", "main", cwd=folder)
     run("git", "add", "-A", cwd=folder)
     run("git", "commit", "-qm", "a study", cwd=folder)
-    dvc("repro", cwd=folder)
+    done = dvc("repro", cwd=folder)
+    assert "Warning" not in done.stdout + done.stderr, done.stderr
     run("git", "add", "-A", cwd=folder)
     run("git", "commit", "-qm", "its results", cwd=folder)
 

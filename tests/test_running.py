@@ -253,3 +253,11 @@ def test_the_time_that_is_left_is_reckoned_from_the_first_step(
         bar.tell(10)
         bar.tell("two steps")
     assert capsys.readouterr().out.splitlines() == ["goes on", "one step", "two steps, 40 s left"]
+
+
+@pytest.mark.parametrize(
+    ("tasks", "capacity", "workers"),
+    [(1, 2, 1), (2, 2, 2), (3, 2, 3), (5, 2, 3), (10, 2, 2), (15, 2, 3), (5, 8, 5), (1, 0.5, 1), (5, 1, 1)],
+)
+def test_workers_leave_no_core_idle(tasks: int, capacity: float, workers: int) -> None:
+    assert running.worker_count(tasks, capacity) == workers
