@@ -16,8 +16,8 @@ from typing import Any
 
 FORKING = ("train", "evaluate", "converge", "retrieve")  # stages that have workers
 LONGEST_TMPDIR = 70  # bytes: a socket's path has at most 103, and multiprocessing adds 32
-# What workers use and is slow to load; never the stage itself, which a worker imports under another name. The last takes as long as
-# torch: its switch for deterministic algorithms loads it, else in every worker anew.
+# What workers use and is slow to load; never the stage itself, which a worker imports under another name. The last takes
+# as long as torch: its switch for deterministic algorithms loads it, else in every worker anew.
 LOADED = ("stages.running", "study.training.run", "scipy.optimize", "torch._inductor.config")
 
 
