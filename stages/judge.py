@@ -34,7 +34,7 @@ def judge_study(settings: StudySettings, record: Record) -> None:
         print(f"note: {changed}", flush=True)
     pipeline = versions.read_yaml(PIPELINE.read_text(encoding="utf-8"), str(PIPELINE))
     lock = read_params(LOCK) if LOCK.exists() else {}
-    record.add(made_by=makers(lock, pipeline["stages"]["judge"], Path(), settings.study))
+    record.add(made_by=makers(lock, params, pipeline["stages"]["judge"], Path(), settings.study))
 
 
 def write(results: Path, made: Judged, runs: tuple[str, ...], curves: tuple[str, ...]) -> None:

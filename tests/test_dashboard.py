@@ -206,7 +206,7 @@ def test_a_verdict_whose_file_has_changed_is_withheld(root: Path) -> None:
 
 def test_a_working_study_that_is_stale_says_so_and_a_pinned_one_is_judged_at_its_own_commit(root: Path) -> None:
     (root / "params.yaml").write_text("study: invented\n")
-    then = makers({}, {}, root, "invented") | {"study/network/alexnet.py": "0" * 32}
+    then = makers({}, {}, {}, root, "invented") | {"study/network/alexnet.py": "0" * 32}
     storage.write_json(root / "results/invented/judge/provenance.json", {"made_by": then})
     shutil.copytree(root / "results/invented", root / "pinned/kept")
     assert "study/network/alexnet.py changed after these verdicts were given" in "".join(

@@ -99,7 +99,15 @@ class TestMakers:
 
     @pytest.fixture
     def then(self, root: Path, lock: dict[str, Any]) -> dict[str, str]:
-        return makers(lock, {"deps": ["protocol.yaml", "study/paper", "results/${study}/train"]}, root, "sketch")
+        return makers(lock, PARAMS, {"deps": ["protocol.yaml", "study/paper", "results/${study}/train"]}, root, "sketch")
+
+    def test_runs_that_the_study_had_once_made_nothing_of_it(self, root: Path, lock: dict[str, Any]) -> None:
+        old = copy.deepcopy(lock["stages"]["train@base"])
+        old["deps"] = [{"path": "study/storage.py", "md5": "0" * 32}]
+        lock["stages"]["train@removed"] = old
+        assert changed_makers(root, "sketch", makers(lock, PARAMS, {}, root, "sketch")) == []
+        lock["stages"]["train@other"] = old
+        assert changed_makers(root, "sketch", makers(lock, PARAMS, {}, root, "sketch")) == ["study/storage.py"]
 
     def test_they_are_code_settings_and_packages(self, root: Path, then: dict[str, str]) -> None:
         code = {"stages/train.py", "study/network", "study/storage.py", "protocol.yaml", "study/paper"}

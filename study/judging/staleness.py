@@ -107,10 +107,16 @@ def dependencies(root: Path) -> list[str]:
     return list(project.get("dependencies", []))
 
 
-def makers(lock: Mapping[str, Any], judge: Mapping[str, Any], root: Path, study: str) -> dict[str, str]:
+def makers(
+    lock: Mapping[str, Any], params: Mapping[str, Any], judge: Mapping[str, Any], root: Path, study: str
+) -> dict[str, str]:
     """By path, what made a study's results (from dvc.lock) and judged them (the deps of `judge`, from dvc.yaml): for
-    judge/provenance.json, so that others can see later whether it has changed."""
-    found = {dep["path"]: str(dep.get("md5")) for stage in _stages_of(lock, study).values() for dep in stage.get("deps", ())}
+    judge/provenance.json, so that others can see later whether it has changed.
+
+    DVC never forgets a stage in dvc.lock; those of runs and curves that the study has no more made nothing of it."""
+    here = {"", *params.get("runs", {}), *params.get("curves", {})}
+    stages = [stage for name, stage in _stages_of(lock, study).items() if name.partition("@")[2] in here]
+    found = {dep["path"]: str(dep.get("md5")) for stage in stages for dep in stage.get("deps", ())}
     found |= {str(dep): md5(root, str(dep)) for dep in judge.get("deps", ())}
     code = {path: made for path, made in sorted(found.items()) if path.startswith(CODE)}
     return code | {name: _made(root, name) for name in (PARAMS, PROJECT)}
