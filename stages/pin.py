@@ -3,7 +3,8 @@
     uv run python -m stages.pin sketch
 
 What is stale, not committed, diverged or withheld is not pinned, and a sentence says which. Weights and features go with
-`uv run dvc push` (docs/sharing.md). README.md's table of claims is renewed if it shows this name.
+`uv run dvc push` (docs/sharing.md). README.md's tables are renewed if they show this name,
+and the line `# Result:` of conf/study/<name>.yaml if it has one.
 """
 
 import os
@@ -22,10 +23,11 @@ from study import files, pinning, provenance, storage
 from study.data.packed import read_index
 from study.judging import report, staleness
 from study.judging.chain import Chain, Conditions
-from study.judging.verdicts import DIVERGED, NOT_JUDGED, WITHHELD
+from study.judging.verdicts import CONFIRMED, CONSISTENT, DIVERGED, NOT_JUDGED, REFUTED, WITHHELD
 
-README, PIPELINE = Path("README.md"), Path("dvc.yaml")
+README, CONF, PIPELINE = Path("README.md"), Path("conf"), Path("dvc.yaml")
 ANEW = "run: uv run dvc repro"
+COMPUTED = tuple(f"| {word} |" for word in (CONFIRMED, REFUTED, CONSISTENT))
 
 
 def require_fit(settings: StudySettings, params: Mapping[str, Any]) -> Judged:
@@ -157,12 +159,32 @@ def pin(name: str) -> list[str]:
 
 
 def with_table(readme: str, name: str, table: str) -> str:
-    """README's text with what was measured or computed between `<!-- claims: name -->` and `<!-- end -->`."""
-    judged = table.partition(f"**{report.TITLES[NOT_JUDGED]}**")[0]
-    whole = f"All claims, those not judged too: `pinned/{name}/judge/claims.md`."
-    block = rf"(<!-- claims: {re.escape(name)} -->\n).*?(<!-- end -->)"
-    text = f"{judged.strip()}\n\n{whole}"
-    return re.sub(block, lambda found: f"{found[1]}{text}\n{found[2]}", readme, flags=re.DOTALL)
+    """README's text with what was measured between `<!-- measured: name -->` and `<!-- end -->`, and what was computed from the
+    paper's numbers alone, the same for every study, between `<!-- computed: name -->` and `<!-- end -->`."""
+    summary, *titles_and_tables = table.strip().split("\n\n")
+    parts, computed = (
+        [summary],
+        ["| § | claim | in the paper | by arithmetic | rests on | verdict |", "|---|---|---|---|---|---|"],
+    )
+    for title, lines in zip(titles_and_tables[::2], titles_and_tables[1::2], strict=True):
+        if title == f"**{report.TITLES[NOT_JUDGED]}**":
+            continue
+        measured = [line for line in lines.splitlines() if not line.endswith(COMPUTED)]
+        computed += [line for line in lines.splitlines() if line.endswith(COMPUTED)]
+        if len(measured) > len(("names", "rule")):
+            parts += [title, "\n".join(measured)]
+    parts.append(f"All claims, those not judged too: `pinned/{name}/judge/claims.md`.")
+    texts = {"measured": "\n\n".join(parts), "computed": "\n".join(computed)}
+    for block, text in texts.items():
+        before, mark, rest = readme.partition(f"<!-- {block}: {name} -->\n")
+        if mark:
+            readme = f"{before}{mark}{text}\n<!-- end -->{rest.partition('<!-- end -->')[2]}"
+    return readme
+
+
+def with_result(settings: str, folder: Path) -> str:
+    """A study's file of settings with what came out of it in the line of its head that begins with `# Result:`."""
+    return re.sub(r"^# Result:.*$", lambda _: f"# Result: {pinning.result(folder)}.", settings, flags=re.MULTILINE)
 
 
 def main() -> None:
@@ -176,6 +198,9 @@ def main() -> None:
     readme, table = README.read_text(encoding="utf-8"), (folder / "judge" / "claims.md").read_text(encoding="utf-8")
     if (renewed := with_table(readme, folder.name, table)) != readme:
         README.write_text(renewed, encoding="utf-8")
+    chosen_by = CONF / "study" / f"{folder.name}.yaml"
+    if chosen_by.exists():
+        chosen_by.write_text(with_result(chosen_by.read_text(encoding="utf-8"), folder), encoding="utf-8")
     sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
     print(*(f"note: {remark}" for remark in remarks), sep="\n", end="\n" * bool(remarks))
     print(f"{folder} holds {len(sizes)} files, {sum(sizes) / 1e6:.1f} MB; keep it with: git add {folder} {LOCK} && git commit")

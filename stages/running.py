@@ -188,7 +188,7 @@ class Bar:
 
     def left(self) -> list[str]:
         """How long it will take, reckoned from what has been done since the first news; nothing where that is too little."""
-        if self.began is None or self.done - self.began[1] <= self.total / 1000:
+        if self.began is None or self.done - self.began[1] <= self.total / 1000 or self.done >= self.total:
             return []
         remaining = (time.monotonic() - self.began[0]) * (self.total - self.done) / (self.done - self.began[1])
         return [f"{remaining / 60:.1f} min left" if remaining >= 60 else f"{remaining:.0f} s left"]

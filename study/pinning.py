@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path, PurePosixPath
+from statistics import fmean, stdev
 from typing import Any
 
 from study import predictions, storage
@@ -144,6 +145,28 @@ def model_card(name: str, results: Path, network: str) -> str:
         "Licence": f"of the pictures: {licence(source)}",
     }
     return _written(f"Model card: {name}", opening, points)
+
+
+def result(folder: Path) -> str:
+    """What came out of a study in one line, with its spread over seeds: for the file of settings that the study is chosen by."""
+    found = []
+    evaluated = storage.mapping(folder / "evaluate/base/metrics.json")
+    wrong = [
+        one["ten_patches"]["top1_wrong"] / evaluated["pictures"]
+        for name, one in evaluated.get("models", {}).items()
+        if "seed" in name
+    ]
+    if wrong:
+        found.append(f"base errs by {100 * fmean(wrong):.1f}% from ten patches{_spread([100 * one for one in wrong])}")
+    for curve in sorted((folder / "converge").glob("*/metrics.json")):
+        epochs = [one["epochs_to_threshold"] for one in storage.mapping(curve).get("seeds", {}).values()]
+        if epochs and None not in epochs:
+            found.append(f"{curve.parent.name} needs {fmean(epochs):.1f} epochs to 25% training error{_spread(epochs)}")
+    return "; ".join(found)
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f" ({len(values)} seeds, standard deviation {stdev(values):.1f})" if len(values) > 1 else " (one seed)"
 
 
 def _written(title: str, opening: str, points: Mapping[str, str], end: str = "", command: str = "") -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from stages.pin import with_table
+from stages.pin import with_result, with_table
 from study import storage
 
 ROOT = Path(__file__).parent.parent
@@ -155,11 +155,21 @@ def test_a_pinned_study_is_whole_and_unchanged(manifest: Path) -> None:
     assert {name: storage.sha256(path) for name, path in kept.items()} == storage.read_json(manifest)
 
 
-def test_the_readme_shows_the_pinned_claims() -> None:
-    """The table is generated, not typed."""
+@pytest.mark.parametrize("manifest", PINNED, ids=lambda path: path.parent.name)
+def test_the_readme_shows_the_pinned_claims(manifest: Path) -> None:
+    """The tables are generated, not typed."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = (ROOT / "pinned" / "sketch" / "judge" / "claims.md").read_text(encoding="utf-8")
-    assert with_table(readme, "sketch", table) == readme and "**" in readme.split("<!-- claims: sketch -->")[1]
+    name, table = manifest.parent.name, (manifest.parent / "judge" / "claims.md").read_text(encoding="utf-8")
+    assert with_table(readme, name, table) == readme
+    block = readme.split(f"<!-- measured: {name} -->")[1].split("<!-- end -->")[0]
+    assert "**What held**" in block and "by arithmetic" not in block and "not run" not in block
+    assert "| refuted by arithmetic |" in readme.split("<!-- computed: ")[1].split("<!-- end -->")[0]
+
+
+@pytest.mark.parametrize("manifest", PINNED, ids=lambda path: path.parent.name)
+def test_a_studys_settings_say_what_came_out(manifest: Path) -> None:
+    settings = (ROOT / "conf/study" / f"{manifest.parent.name}.yaml").read_text(encoding="utf-8")
+    assert with_result(settings, ROOT / manifest.parent) == settings and "# Result: " in settings
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *sorted(map(str, Path("docs").glob("*.md")))])
