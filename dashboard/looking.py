@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,11 @@ def shades(kernel: np.ndarray, largest: float | None = None) -> np.ndarray:
     """Weights (..., RGB) as uint8: 0 is mid-grey, a weight of `largest` full colour; None: the kernel's own largest."""
     most = float(np.abs(kernel).max()) if largest is None else largest
     return np.clip(np.rint(FULL / 2 + FULL / 2 / max(most, 1e-12) * kernel), 0, FULL).astype(np.uint8)
+
+
+def full_scale(kernels: Iterable[np.ndarray]) -> float:
+    """A weight from which on colours are full, so that a few large ones do not leave all others grey: 99 of 100 are smaller."""
+    return float(np.quantile(np.abs(np.concatenate([each.ravel() for each in kernels])), 0.99))
 
 
 def kernel_tile(kernel: np.ndarray, largest: float | None) -> str:

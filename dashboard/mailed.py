@@ -19,7 +19,6 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:  # `--only-group dashboard` does not install the project
     sys.path.insert(0, str(ROOT))
 
-import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import plotly.graph_objects as go  # noqa: E402
 from plotly.offline import get_plotlyjs  # noqa: E402
@@ -120,10 +119,10 @@ def _kernels(study: Study) -> list[str]:
         for seed in frames.seeds(study, run):
             if by_epoch := frames.kernels_by_epoch(study, run, seed):
                 kernels = by_epoch[max(by_epoch)]
-                most = float(np.abs(kernels).max())
-                cells = "".join(f'<img src="{looking.kernel_tile(one, most)}" alt="kernel {n}">' for n, one in enumerate(kernels))
+                full = looking.full_scale([kernels])
+                cells = "".join(f'<img src="{looking.kernel_tile(one, full)}" alt="kernel {n}">' for n, one in enumerate(kernels))
                 title = f"First-layer kernels of {run}, seed {seed}"
-                told = f"Mid-grey is weight 0, full colour ±{most:.2g}; column 1 first."
+                told = f"Mid-grey is weight 0, full colour from ±{full:.2g} on; column 1 first."
                 return [f"<h2>{escape(title)}</h2>", f'<div class="kernels">{cells}</div>', f'<p class="source">{told}</p>']
     return []
 

@@ -152,9 +152,9 @@ def kernels() -> None:
             if one is None:
                 st.caption(f"{showing.plain(title)}: no kernels")
                 continue
-            largest = float(np.abs(one).max())
-            st.caption(f"{showing.plain(title)}: {len(one)} kernels of the first seed, full colour at ±{largest:.2g}")
-            tiles = {str(number): looking.kernel_tile(kernel, largest) for number, kernel in enumerate(one)}
+            full = looking.full_scale([one])
+            st.caption(f"{showing.plain(title)}: {len(one)} kernels of the first seed, full colour from ±{full:.2g} on")
+            tiles = {str(number): looking.kernel_tile(kernel, full) for number, kernel in enumerate(one)}
             clickable.draw(galleries.tiles(tiles, columns=12), key=f"compare-kernels-{name}")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -37,23 +39,23 @@ def show_kernels(study: Study) -> None:
     columns = frames.columns(study, run)
     every = [f"{seed}-{number}" for seed, found in by_seed.items() for number in range(len(next(iter(found.values()))))]
     chosen = address.chosen("kernel", every, every[0], "kernel")
-    largest = max(float(np.abs(kernels).max()) for found in by_seed.values() for kernels in found.values())
-    told = (
-        f"full colour at a weight of ±{largest:.2g}" if scale == "shared" else "each kernel stretched to its own largest weight"
-    )
+    full = looking.full_scale(kernels for found in by_seed.values() for kernels in found.values())
+    told = f"full colour from ±{full:.2g} on" if scale == "shared" else "each kernel stretched to its own largest weight"
     st.caption(
         f"Mid-grey is weight 0; {told}. In the paper column 1 became grey, column 2 coloured; "
         "a click shows what excites a kernel."
     )
-    places = st.columns(min(3, len(by_seed)), gap="large")
-    for number, (seed, found) in enumerate(by_seed.items()):
+    each = list(by_seed.items())
+    abreast = min(3, len(each))
+    rows = [st.columns(abreast, gap="large") for _ in range(0, len(each), abreast)]  # so that a phone shows them in their order
+    for place, (seed, found) in zip(itertools.chain(*rows), each, strict=False):
         kernels = found.get(epoch, found[max(found)])
-        with places[number % len(places)]:
+        with place:
             st.subheader(f"Seed {seed}, epoch {epoch if epoch in found else max(found)}")
             for column, half in enumerate(np.array_split(np.arange(len(kernels)), columns), start=1):
                 if columns > 1:
                     st.caption(f"column {column}: {len(half)} kernels")
-                shown = {f"{seed}-{at}": looking.kernel_tile(kernels[at], largest if scale == "shared" else None) for at in half}
+                shown = {f"{seed}-{at}": looking.kernel_tile(kernels[at], full if scale == "shared" else None) for at in half}
                 key = f"kernels-{seed}-{column}"
                 clickable.draw(galleries.tiles(shown, chosen, columns=8), key=key, keeps="kernel")
     one_kernel(study, run, by_seed, epoch, chosen)

@@ -1,4 +1,4 @@
-"""Start: what the paper is, its network as a map, how its claims fared here, and five of them as small figures."""
+"""Start: what the paper is, its network as a map, what its first layer learned, how its claims fared here, five of them drawn."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import clickable, drawings, frames, showing, summary, tables, verdicts
+from dashboard import clickable, drawings, frames, galleries, looking, showing, summary, tables, verdicts
 from dashboard.how import PARTS
 from dashboard.reading import Study
 from study.paper.numbers import neurons, parameters
@@ -47,6 +47,21 @@ def _curves(study: Study) -> str:
     return drawings.lines(few, frames.threshold(study), "Training error over epochs") if few else ""
 
 
+def first_kernels(study: Study) -> None:
+    """Figure 3 in small: the first layer of the study's first network at its end; a click on a kernel opens it."""
+    for run in frames.runs(study, "train"):
+        for seed in frames.seeds(study, run)[:1]:
+            if by_epoch := frames.kernels_by_epoch(study, run, seed):
+                kernels = by_epoch[max(by_epoch)]
+                full = looking.full_scale([kernels])
+                shown = {f"{seed}-{at}": looking.kernel_tile(one, full) for at, one in enumerate(kernels)}
+                st.header("What its first layer learned here")
+                if kernel := clickable.draw(galleries.tiles(shown, columns=min(12, len(shown) // 2)), key="kernels"):
+                    showing.go_to("inside", run=run, kernel=kernel)
+                st.caption(f"{len(kernels)} kernels of {run}, seed {seed}, after {max(by_epoch)} epochs")
+                return
+
+
 study = showing.chosen()
 st.title("ImageNet Classification with Deep Convolutional Neural Networks")
 st.markdown(
@@ -64,6 +79,7 @@ with left:
     href = {part: clickable.link("how", study=study.address, part=part) for part in PARTS}
     if part := clickable.draw(drawings.network(href), key="map"):
         showing.go_to("how", part=part)
+    first_kernels(study)
 with right:
     st.header("What became of its claims here")
     if claims.empty:
