@@ -21,7 +21,9 @@ STYLE = """<style>
 .block-container, [data-testid="stMainBlockContainer"] { padding-top: 4.5rem; padding-bottom: 2rem; max-width: 1240px; }
 .st-key-study-line p { font-size: 0.92rem; }
 .katex-display { overflow: visible !important; padding: 0.3rem 0; font-size: 0.95em; }
-@media (max-width: 640px) { .katex-display { font-size: 0.55em; } }
+@media (max-width: 640px) { .katex-display { font-size: 0.75em; overflow-x: auto !important; } }
+.st-key-report-body table { display: block; overflow-x: auto; }
+@media (min-width: 1800px) { html { font-size: 20px; } .block-container { max-width: 1650px !important; } }
 @media (max-width: 640px) { .st-key-claims-layout > div > [data-testid=stHorizontalBlock] > div:first-child { order: 2; } }
 </style>"""
 

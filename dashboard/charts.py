@@ -21,6 +21,8 @@ from study import amounts
 BLUE, VERMILION, GREEN, PURPLE, OCHRE, GREY = "#0072B2", "#D55E00", "#009E73", "#C46A9A", "#A87B00", "#7F7F7F"
 PALETTE = (BLUE, VERMILION, GREEN, PURPLE, OCHRE, GREY)
 SYMBOLS = ("circle", "diamond", "square", "x")
+MANY_SYMBOLS = (*SYMBOLS, "cross", "triangle-up", "star", "circle-open", "diamond-open", "square-open")
+NAMED = {"red": VERMILION, "yellow": OCHRE, "green": GREEN, "blue": BLUE}  # classes that are named after a colour
 DASHES = ("solid", "dash", "dot", "dashdot")
 FIGURE1 = {  # as printed
     "relu": ("ReLU", BLUE, "solid"),
@@ -250,8 +252,9 @@ def layers(frame: pd.DataFrame, quantity: str) -> go.Figure:
     shown = frame.dropna(subset=[quantity])
     mean = shown.groupby(["layer", "epoch"], sort=False)[quantity].mean().mul(factor).reset_index()
     figure = px.line(
-        mean, x="epoch", y=quantity, color="layer", line_dash="layer", color_discrete_sequence=list(PALETTE), markers=True
-    )
+        mean, x="epoch", y=quantity, color="layer", line_dash="layer", color_discrete_sequence=list(PALETTE), markers=True,
+        line_dash_sequence=["solid", "dot", "dash", "longdash", "dashdot", "longdashdot", "dash", "dot"],
+    )  # fmt: skip
     figure.update_yaxes(rangemode="tozero")
     return _laid_out(_whole_epochs(figure, shown), "epochs", f"{words}{f' ({unit})' if unit else ''}")
 
@@ -272,18 +275,20 @@ def layers_by_curve(frame: pd.DataFrame, quantity: str) -> go.Figure:
 
 
 def hidden_map(frame: pd.DataFrame, by: str) -> go.Figure:
-    """A point a test picture. `frame`: picture, across, down, `class`, `answer` (right or wrong); `by` one of the last two."""
-    few = frame[by].nunique() <= len(PALETTE)
-    colours = list(PALETTE) if few else px.colors.qualitative.Dark24
-    figure = px.scatter(
-        frame,
-        x="across",
-        y="down",
-        color=by,
-        symbol=by,
-        custom_data=["picture", "class", "answer"],
-        color_discrete_sequence=colours,
+    """A point a test picture. `frame`: picture, across, down, `class`, `answer` (right or wrong); `by` one of the last two.
+
+    Classes of two words, such as the drawn ones, have a colour for the first and a symbol for the second; of others the symbol
+    changes when the colours begin again.
+    """
+    words = frame[by].str.split(" ", n=1, expand=True)
+    both = words.shape[1] == 2 and words.notna().all(axis=None) and words.nunique().max() <= len(MANY_SYMBOLS)
+    how: dict[str, Any] = (
+        {"color": words[0], "symbol": words[1], "color_discrete_map": NAMED} if both else {"color": by, "symbol": by}
     )
+    figure = px.scatter(
+        frame, x="across", y="down", custom_data=["picture", "class", "answer"], **how, color_discrete_sequence=list(PALETTE),
+        symbol_sequence=list(MANY_SYMBOLS) if both else [symbol for symbol in MANY_SYMBOLS for _ in PALETTE],
+    )  # fmt: skip
     figure.update_traces(
         marker={"size": 7}, hovertemplate="picture %{customdata[0]}: %{customdata[1]}, %{customdata[2]}<extra></extra>"
     )

@@ -53,8 +53,9 @@ svg .quiet { opacity: 0.8; }
 svg .block { fill: var(--st-secondary-background-color); stroke: var(--st-text-color); stroke-width: 1; }
 svg a:hover .block, svg a:focus .block { fill: var(--st-primary-color); fill-opacity: 0.25; }
 svg a:hover text.name { text-decoration: underline; }
-.held { color: #0a7d53; } .not { color: #c0392b; } .open { color: #9a6700; } .none { color: #6a6a6a; }
-.dark .held { color: #4cc38a; } .dark .not { color: #ff8b7d; } .dark .open { color: #e2b340; } .dark .none { color: #a5a5a5; }
+.held { color: #0a7d53; } .not { color: #c0392b; } .small { color: #9a6700; } .open { color: #0063a0; } .none { color: #6a6a6a; }
+.dark .held { color: #4cc38a; } .dark .not { color: #ff8b7d; } .dark .small { color: #e2b340; } .dark .open { color: #7cc0ff; }
+.dark .none { color: #a5a5a5; }
 .bar { display: flex; flex-direction: column; gap: 0.35rem; }
 .bar .all { display: flex; height: 1.6rem; border-radius: 4px; overflow: hidden; gap: 2px; }
 .bar .all a { display: block; background: currentColor; min-width: 4px; }

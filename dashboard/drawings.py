@@ -105,9 +105,12 @@ ROWS = (
     ("normalise", "response normalisation", "normalisation", "loud neighbours turn a map down (3.3)"),
     ("pool", "overlapping pooling", "pooling", "windows of 3 at stride 2 (3.4)"),
     ("conv2", "", "convolution", "kernels of 5 x 5, each of its own column"),
+    ("normalise", "response normalisation", "normalisation", "loud neighbours turn a map down (3.3)"),
+    ("pool", "overlapping pooling", "pooling", "windows of 3 at stride 2 (3.4)"),
     ("conv3", "", "columns", "reads both columns: here they talk (3.2)"),
     ("conv4", "", "columns", "reads its own column alone"),
     ("conv5", "", "columns", "reads its own column alone"),
+    ("pool", "overlapping pooling", "pooling", "windows of 3 at stride 2 (3.4)"),
     ("fc6", "", "dropout", "half of the neurons are off in training (4.2)"),
     ("fc7", "", "dropout", "what Figure 4 compares pictures by"),
     ("fc8", "", "patches", "1,000 classes, ten patches averaged (4.1)"),
@@ -120,7 +123,7 @@ def network(href: Mapping[str, str]) -> str:
     `href`: by part of "How it works", an address that is ready for an attribute.
     """
     layers = {layer.name: layer for layer in numbers.LAYERS}
-    width, step, high = 430, 35, 27
+    width, step, high = 430, 34, 26
     parts = []
     for number, (name, words, part, told) in enumerate(ROWS):
         y = number * step + 2
@@ -143,7 +146,11 @@ def network(href: Mapping[str, str]) -> str:
         label = escape(f"{words}: {told}", quote=True)
         parts.append(f'<a href="{href[part]}" data-key="{part}" aria-label="{label}"><title>{label}</title>{drawn}</a>')
         if number:
-            parts.append(_arrows(width, y, step - high, crosses=name in ("conv3", "fc6", "fc7", "fc8")))
+            crosses = name in ("conv3", "fc6", "fc7", "fc8")
+            arrows = _arrows(width, y, step - high, crosses)
+            told = "here the columns read one another: Two GPUs (3.2)"
+            link = f'<a href="{href["columns"]}" data-key="columns" aria-label="{told}"><title>{told}</title>{arrows}</a>'
+            parts.append(link if crosses else arrows)
     height = step * len(ROWS)
     frame = f'viewBox="0 0 {width} {height}" style="max-width:{width}px" role="group" aria-label="Figure 2"'
     return f"<svg {frame}>{''.join(parts)}</svg>"

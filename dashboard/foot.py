@@ -26,7 +26,8 @@ def report(study: Study) -> None:
     st.caption(f"For a page that can be mailed: `uv run python -m dashboard.mailed {study.address}`")
     st.download_button("Markdown", text, f"report-{study.folder.name}.md", "text/markdown", on_click="ignore")
     body = text.partition("\n")[2].replace("\n## ", "\n### ")
-    st.markdown(body, width=900)
+    with st.container(key="report-body"):
+        st.markdown(body, width=900)
 
 
 def provenance(study: Study) -> None:

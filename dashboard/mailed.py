@@ -36,7 +36,7 @@ body { font: 16px/1.5 system-ui, sans-serif; color: #111; background: #fff; max-
 table { border-collapse: collapse; width: 100%; font-size: 0.9rem; } th, td { text-align: left; padding: 0.25rem 0.5rem;
   border-bottom: 1px solid #ddd; vertical-align: top; } .wide { overflow-x: auto; } h3 { margin-bottom: 0.2rem; }
 .source { color: #555; font-size: 0.9rem; } .kernels { display: grid; grid-template-columns: repeat(12, 1fr); gap: 3px; }
-.kernels img { width: 100%; image-rendering: pixelated; } svg { max-width: 460px; }
+.kernels img { width: 100%; image-rendering: pixelated; } svg[role=img] { max-width: 460px; }
 :root { --st-text-color: #111; --st-primary-color: #0063a0; }
 .pictures { display: grid; grid-template-columns: repeat(7, 1fr); gap: 6px; font-size: 0.8rem; } .pictures img { width: 100%; }
 """
@@ -65,12 +65,11 @@ def _head(study: Study, claims: pd.DataFrame) -> str:
     stale = verdicts.outdated(study)
     warned = f"<p><strong>Stale: {escape(stale)}; what was measured is withheld.</strong></p>" if stale else ""
     return (
-        f"<h1>AlexNet, claim by claim: {escape(study.folder.name)}</h1>"
-        "<p>A. Krizhevsky, I. Sutskever, G. E. Hinton: ImageNet Classification with Deep Convolutional Neural Networks, NIPS "
-        "2012.</p>"
-        f"<p>{escape(frames.description(study))}. Judged {escape(str(made.get('started', ''))[:10])} at commit "
-        f"{escape(str(made.get('commit', 'not known'))[:10])}.</p>{warned}"
-        f"<p><strong>Of {len(claims)} claims {', '.join(said)}.</strong></p>"
+        f"<h1>AlexNet, claim by claim: {escape(study.folder.name)}</h1><p>A. Krizhevsky, I. Sutskever, G. E. Hinton: ImageNet "
+        f"Classification with Deep Convolutional Neural Networks, NIPS 2012.</p><p>{escape(frames.description(study))}. Judged "
+        f"{escape(str(made.get('started', ''))[:10])} at commit "
+        f"{escape(str(made.get('commit', 'not known'))[:10])}.</p>{warned}<p><strong>Of {len(claims)} claims "
+        f"{', '.join(said)}.</strong></p>"
     )
 
 

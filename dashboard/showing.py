@@ -14,12 +14,17 @@ import streamlit as st
 
 from dashboard import address, clickable, drawings, frames, reading, tables, verdicts
 from dashboard.reading import Study
-from study.judging.verdicts import HELD, NOT_HELD, NOT_SEEN
+from study.judging.verdicts import HELD, NOT_HELD, NOT_SEEN, SMALL
 
 NOTHING = "There are no results yet. Make them with `uv run dvc repro`."
 REFRESH_EVERY = 5  # seconds
 FRESH_FOR = 5  # seconds during which code and settings are not looked at again
-ICONS = {HELD: ":material/check_circle:", NOT_HELD: ":material/cancel:", NOT_SEEN: ":material/help:"}
+ICONS = {
+    HELD: ":material/check_circle:",
+    NOT_HELD: ":material/cancel:",
+    SMALL: ":material/close_fullscreen:",
+    NOT_SEEN: ":material/help:",
+}
 PAGES = {  # file below app_pages/, title, part of the address
     "start": "Start",
     "claims": "Claims",
@@ -227,6 +232,8 @@ def leads_to(study: Study, *ids: str) -> None:
 def _measured_here(claim: Any) -> str:
     paper = f" In the paper: {plain(claim.in_paper)}." if claim.in_paper and claim.in_paper not in ("–", "a difference") else ""
     found = tables.here(claim)
+    if found and claim.kind == "figure" and claim.said:  # a difference of shares says little without them
+        found = f"{claim.said}; {found}"
     sample = f", {plain(claim.sample)}" if claim.sample and claim.sample != "–" else ""
     return (f"Here: {plain(found)}{sample}." if found else "Not measured in this study.") + paper
 

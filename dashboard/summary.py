@@ -1,4 +1,4 @@
-"""The claims at a glance: how many held, did not hold, could not be seen, were not judged."""
+"""The claims at a glance: how many held, did not hold, were smaller than what matters, could not be seen, were not judged."""
 
 from __future__ import annotations
 
@@ -9,14 +9,21 @@ import pandas as pd
 
 from dashboard import clickable, showing
 from dashboard.reading import Study
-from study.judging.verdicts import GROUPS, HELD, NOT_HELD, NOT_JUDGED, NOT_SEEN
+from study import amounts
+from study.judging.verdicts import GROUPS, HELD, NOT_HELD, NOT_JUDGED, NOT_SEEN, SMALL
 
-MARKS = {HELD: ("held", "✓"), NOT_HELD: ("not", "✗"), NOT_SEEN: ("open", "?"), NOT_JUDGED: ("none", "–")}
+MARKS = {
+    HELD: ("held", "✓"),
+    NOT_HELD: ("not", "✗"),
+    SMALL: ("small", "≈"),
+    NOT_SEEN: ("open", "?"),
+    NOT_JUDGED: ("none", "–"),
+}
 EVERY = tuple(dict.fromkeys(GROUPS.values()))
 
 
 def bar(study: Study, claims: pd.DataFrame) -> str:
-    """All claims as one bar in four parts, each with its number; a part leads to its claims."""
+    """All claims as one bar in five parts, each with its number; a part leads to its claims."""
     counts = {group: int((claims["group"] == group).sum()) for group in EVERY}
     said, pieces = [], []
     for group, count in counts.items():
@@ -37,6 +44,7 @@ def scale(claims: pd.DataFrame) -> str:
 
 
 def word(claim: Any) -> str:
-    """A verdict with its sign, in HTML."""
+    """A verdict with its sign, in HTML; of what is smaller than what matters, how much would matter."""
     shade, mark = MARKS.get(claim.group, MARKS[NOT_JUDGED])
-    return f'<span class="word {shade}">{mark} {escape(str(claim.verdict))}</span>'
+    more = f" ({amounts.amount(claim.matters, claim.unit)})" if claim.group == SMALL and claim.matters == claim.matters else ""
+    return f'<span class="word {shade}">{mark} {escape(str(claim.verdict) + more)}</span>'

@@ -13,12 +13,12 @@ from dashboard.frames import MEASURES, wilson
 from study import amounts
 from study.files import AVERAGED
 from study.judging.row import NO_NUMBER
-from study.judging.verdicts import GROUPS, HELD, NOT_HELD, NOT_JUDGED, NOT_SEEN, SMALLER, WITHHELD
+from study.judging.verdicts import GROUPS, HELD, NOT_HELD, NOT_JUDGED, NOT_SEEN, SMALL, WITHHELD
 from study.paper.claim import Claim
 
 Colour = Literal["green", "red", "orange", "blue", "violet", "gray"]
-COLOURS: dict[str, Colour] = {HELD: "green", NOT_HELD: "red", NOT_SEEN: "blue", NOT_JUDGED: "gray"}
-VERDICTS: dict[str, Colour] = {word: COLOURS[group] for word, group in GROUPS.items()} | {SMALLER: "orange", WITHHELD: "violet"}
+COLOURS: dict[str, Colour] = {HELD: "green", NOT_HELD: "red", SMALL: "orange", NOT_SEEN: "blue", NOT_JUDGED: "gray"}
+VERDICTS: dict[str, Colour] = {word: COLOURS[group] for word, group in GROUPS.items()} | {WITHHELD: "violet"}
 CODE = {"True": "changed", "False": "as committed"}
 
 
@@ -156,7 +156,8 @@ def printed(rows: Sequence[Claim]) -> pd.DataFrame:
     table = []
     for row in rows:
         top1, top5 = (None, row.value) if row.metric == "top-5 error" else (row.value, row.top5)
-        table.append(("the paper", row.title, _percent(top1), _percent(top5), None, "", "", row.data))
+        who = re.split(r" errs? | have a ", row.title)[0]  # the errors stand beside it
+        table.append(("the paper", who, _percent(top1), _percent(top5), None, "", "", row.data))
     return pd.DataFrame(table, columns=list(TABLE_COLUMNS))
 
 

@@ -13,7 +13,7 @@ from study.judging.row import COLUMNS
 from study.judging.verdicts import GROUPS, NOT_JUDGED, WITHHELD
 
 CLAIMS = COLUMNS  # a claim's row in judge/claims.json
-NUMBERS = ("paper", "paper_top5", "ours", "low", "high", "ours_top5", "low_top5", "high_top5", "p", "visible")
+NUMBERS = ("paper", "paper_top5", "ours", "low", "high", "ours_top5", "low_top5", "high_top5", "p", "visible", "matters")
 
 
 def claims(study: Study) -> pd.DataFrame:

@@ -29,7 +29,7 @@ from typing import Any  # noqa: E402
 from ruamel.yaml import YAML  # noqa: E402
 
 from stages.composing import GROUPS, MISSING, choices, composed, differences, parsed, study_file  # noqa: E402
-from stages.plan import plan  # noqa: E402
+from stages.plan import missing, plan  # noqa: E402
 from stages.settings import CHOSEN, PARAMS, StudySettings, read_params, resolve  # noqa: E402
 from study import files, storage  # noqa: E402
 from study.checking import SettingsError  # noqa: E402
@@ -51,6 +51,8 @@ def choose(study: str, changes: Sequence[str], discard: bool) -> list[str]:
     new = None if file.exists() else _new_study(study, changes)
     params = composed(study, changes) if new is None else composed(study, own=new)
     settings = resolve(params)
+    if any(change.partition("=")[0] in ("place", "download.place") for change in changes) and (lacking := missing(settings)):
+        raise SettingsError(f"{lacking}; give the folder or archive that holds the pictures")
     before = _current_params(params, study, discard)
     if new is not None:
         storage.write_bytes(file, f"# Made by: uv run python -m stages.choose {words}\n{_yaml(new)}".encode())

@@ -34,12 +34,14 @@ def require_fit(settings: StudySettings, params: Mapping[str, Any]) -> Judged:
     """The study as it is judged now. Raises ValueError with the first thing for which it cannot be pinned."""
     results = settings.results
     if not (results / "judge" / "claims.json").exists():
-        raise ValueError(f"{results} is not judged yet; {ANEW}")
+        raise ValueError(f"the study that is chosen, {results.name}, is not judged yet; choose another, or {ANEW}")
     code = provenance.code()
     conditions = judgements.working(settings, params, code)
     if conditions.refusal:
         raise ValueError(f"{conditions.refusal}; commit it, then {ANEW}")
     made = judgements.judged(results, params, conditions, versions.as_it_stands())
+    if missing := [stage for stage in _expected(settings) if stage not in made.study.records]:
+        raise ValueError(f"{results.name} is not finished: {', '.join(missing)} did not run; {ANEW}")
     for problem in (*_of_judge(results), *_of_stages(settings, made, conditions), *_of_words(results, made)):
         raise ValueError(problem)
     return made
@@ -65,8 +67,6 @@ def _of_stages(settings: StudySettings, made: Judged, conditions: Conditions) ->
         conditions=conditions,
     )
     for stage in _expected(settings):
-        if stage not in made.study.records:
-            yield f"{stage} has not run; {ANEW}"
         if broken := chain.withheld([stage]):
             yield f"{stage} cannot be vouched for: {broken.why}; {conditions.remedy}"
         metrics = storage.mapping(settings.results.joinpath(*stage.split("-", 1)) / "metrics.json")
@@ -173,6 +173,7 @@ def with_table(readme: str, name: str, table: str) -> str:
         computed += [line for line in lines.splitlines() if line.endswith(COMPUTED)]
         if len(measured) > len(("names", "rule")):
             parts += [title, "\n".join(measured)]
+    parts[0] += " What was measured here follows; what is computed from the paper's own numbers counts too and stands below."
     parts.append(f"All claims, those not judged too: `pinned/{name}/judge/claims.md`.")
     texts = {"measured": "\n\n".join(parts), "computed": "\n".join(computed)}
     for block, text in texts.items():

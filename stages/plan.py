@@ -58,19 +58,19 @@ def plan(settings: StudySettings) -> list[str]:
         "  retrieve, halve, cost, hand_made, judge",
         *([f"there already, and not run again where nothing has changed: {', '.join(there)}"] if there else []),
         *_how_long(settings),
-        *_missing(settings),
+        *([f"note: {lacking}"] if (lacking := missing(settings)) else []),
     ]
 
 
-def _missing(settings: StudySettings) -> list[str]:
-    """A line where the pictures of a folder are not where they are said to be."""
+def missing(settings: StudySettings) -> str:
+    """A sentence where the pictures of a folder are not where they are said to be."""
     source = settings.download
     if not isinstance(source, FolderSettings):
-        return []
+        return ""
     looked_in = [Path(source.place), *(place / source.place for place in places("folder"))]
     if any(list(path.parent.glob(f"{path.name}*")) for path in looked_in if path.name):
-        return []
-    return [f"note: {source.place} is not here: looked for {', '.join(dict.fromkeys(map(str, looked_in)))}"]
+        return ""
+    return f"{source.place} is not here: looked for {', '.join(dict.fromkeys(map(str, looked_in)))}"
 
 
 def _counted(number: int, what: str) -> str:

@@ -112,7 +112,8 @@ def verify_pin(found: Verification) -> list[str]:
                 f"{path} is not {'the file' if name in manifest else 'a file'} of the manifest; restore it from Git"
             )
     size = sum((found.folder / name).stat().st_size for name in manifest if (found.folder / name).is_file())
-    found.say(f"{found.folder}: {len(manifest)} files, {size / 1e6:,.1f} MB, {'not ' * bool(changed)}those of the manifest")
+    told = f"{len(changed)} of them not as in the manifest" if changed else "those of the manifest"
+    found.say(f"{found.folder}: {len(manifest)} files, {size / 1e6:,.1f} MB, {told}")
     return changed
 
 
@@ -131,7 +132,11 @@ def verify_results(found: Verification, records: Mapping[str, str]) -> None:
     found.broken += [
         f"{results / name} is not what {_stage_of(name)} wrote; bring it back with: uv run dvc checkout" for name in wrong
     ]
-    others = f"; {len(records) - len(wanted)} others are not here or of another run" if len(wanted) < len(records) else ""
+    others = (
+        f"; of {len(records) - len(wanted)} more there are none here, or those of another training"
+        if len(wanted) < len(records)
+        else ""
+    )
     found.say(f"{results}: {len(wanted)} files are here of the pinned study, {len(wrong) or 'none'} damaged{others}")
 
 
@@ -257,9 +262,13 @@ def weights_of(found: Verification, run: str, seed: int) -> Path | None:
                 known = objects.files_in(folder, listing.read_bytes(), {}, found.study) if listing.is_file() else []
                 places += [objects.in_cache(cache, one.md5) for one in known if one.name == f"results/{found.study}/{name}"]
     there = [place for place in places if place.is_file()]
-    if there and not any(storage.sha256(place) == wanted for place in there):
+    right = next((place for place in there if storage.sha256(place) == wanted), None)
+    working = files.RESULTS / found.study
+    if there == [working / name] and objects.recorded(working, storage.mapping).get(name) != wanted:
+        found.say(f"{working / name} is of another training than the pinned one; not evaluated")
+    elif there and right is None:
         found.broken.append(f"{there[0]} is not the weights that train-{run} wrote")
-    return next((place for place in there if storage.sha256(place) == wanted), None)
+    return right
 
 
 def verify_errors(found: Verification, run: str, seed: int | None) -> None:
@@ -406,6 +415,10 @@ def main() -> None:
     given = parser.parse_args()
     if given.mend and (given.evaluate or given.train):
         parser.error("--mend goes with hashes: leave --evaluate and --train out")
+    if given.epochs is not None and not given.train:
+        parser.error("--epochs goes with --train")
+    if given.seed is not None and not (given.train or given.evaluate):
+        parser.error("--seed goes with --evaluate or --train")
     try:
         found = verification(given.name)
         if given.evaluate:

@@ -120,7 +120,8 @@ def test_a_drawing_stands_alone_as_a_file() -> None:
 
 def test_figure_2_links_every_layer_to_a_part_and_crosses_where_the_paper_does() -> None:
     drawn = drawings.network({part: f"how?part={part}" for part in PARTS})
-    assert drawn.count("data-key") == len(drawings.ROWS) and {row[2] for row in drawings.ROWS} <= set(PARTS)
+    crossing = 4  # before conv3, fc6, fc7 and fc8
+    assert drawn.count("data-key") == len(drawings.ROWS) + crossing and {row[2] for row in drawings.ROWS} <= set(PARTS)
     assert "conv1: 48 of 55 x 55" in drawn and "fc8: 1,000" in drawn
 
 

@@ -195,12 +195,15 @@ def test_params_are_the_composed_default_study() -> None:
     assert Path("params.yaml").read_text() == before
 
 
-def test_own_pictures_are_a_study_of_their_own_name() -> None:
+def test_own_pictures_are_a_study_of_their_own_name(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(project))
+    for name in ("my pictures, old", "birds"):
+        (project / name).mkdir()
     said = choose.choose("pets", ("place=~/my pictures, old", "scale=quarter"), discard=False)
     assert any("conf/study/pets.yaml is new" in line for line in said)
     pets = load()
     assert (pets.study, pets.prepare.size) == ("pets", 64) and pets.download.place == os.path.expanduser("~/my pictures, old")
-    choose.choose("birds", ("place=/birds", "scale=small", "only=base,no_dropout"), discard=False)
+    choose.choose("birds", (f"place={project / 'birds'}", "scale=small", "only=base,no_dropout"), discard=False)
     birds = load()
     assert set(birds.runs) == {"base", "no_dropout"} and birds.results != pets.results and birds.packed != pets.packed
     choose.choose("pets", (), discard=False)
@@ -336,8 +339,11 @@ def test_it_says_what_will_run_and_how_long(project: Path) -> None:
     changes = ("place=pets", "download.test_per_class=10", "download.validation_per_class=5")
     assert "270 training and 60 test pictures" in "\n".join(choose.choose("moved", changes, discard=False))
     assert "24,000 training and 7,800 test pictures" in "\n".join(choose.choose("photographs", (), discard=False))
-    said = "\n".join(choose.choose("gone", ("place=/no/such/pets",), discard=False))
-    assert "how long: not known" in said and "/no/such/pets is not here" in said
+    with pytest.raises(SettingsError, match="/no/such/pets is not here: looked for .*; give the folder or archive"):
+        choose.choose("gone", ("place=/no/such/pets",), discard=False)
+    shutil.rmtree(project / "pets")
+    said = "\n".join(choose.choose("pets", (), discard=False))
+    assert "how long: not known" in said and "note: pets is not here" in said
     assert "no rate was measured" in "\n".join(choose.choose("sketch", ("machine.devices=['cuda:0']",), discard=False))
 
 

@@ -426,7 +426,7 @@ def test_rankings_and_off_centre_objects_are_told(root: Path) -> None:
 def test_halving_is_right_or_wrong_picture_by_picture(root: Path) -> None:
     table = frames.masks_by_picture(here(root))
     assert table.groupby("mean").size().to_dict() == dict.fromkeys(("1", "3", "10", "30", "100", "many", "halved"), 24)
-    assert "Halved outputs are right or wrong as many masks are of" in told(opened("how", part="dropout"))
+    assert "Halved outputs and the mean of many masks are both right or both wrong on" in told(opened("how", part="dropout"))
     figure = charts.right_by_masks(table)
     assert np.array(figure.data[0].z).shape == (24, 7)
 
@@ -439,7 +439,7 @@ def test_activations_stand_with_times_and_what_explains_them(root: Path) -> None
 
 
 def test_readers_questions_are_sorted_by_what_differs_from_base(root: Path) -> None:
-    assert "changes no setting in steps" in told(opened("training", view="questions"))
+    assert "changes one setting in several steps" in told(opened("training", view="questions"))
     folder = root / "results/invented"
     for name, changes in (
         ("third_rate", {"learning": {"rate": {"initial": 0.003}}}),

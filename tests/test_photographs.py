@@ -289,7 +289,10 @@ def test_a_third_split_and_a_list_of_labels(tmp_path: Path) -> None:
     [
         ({"place": "nowhere"}, r"nowhere is not there: looked for .*set download.place"),
         ({"place": "empty"}, r"holds no pictures; a study needs train/<class>/, best with val/<class>/"),
-        ({"place": "good", "validation": 30}, r"validation is 30, taken from 60 training pictures; choose less than half"),
+        (
+            {"place": "good", "validation": 30},
+            r"download.validation is 30, taken from 60 training pictures; give fewer than half",
+        ),
         ({"place": "single"}, r"has 1 class \(c0\); a study needs two or more"),
     ],
 )

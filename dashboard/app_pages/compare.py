@@ -59,7 +59,7 @@ titles = (f"A: {run_a}", f"B: {run_b}") if same_study else (f"A: {a.address}, {r
 
 def errors() -> None:
     """Both errors, and their difference: paired by pictures where both saw the same test set."""
-    st.header("Errors")
+    st.header("Errors on the test pictures")
     one, other = frames.predictions(a, run_a), frames.predictions(b, run_b)
     rows: list[tuple[Any, ...]] = []
     for measure, words in frames.MEASURES.items():
@@ -77,15 +77,16 @@ def errors() -> None:
     size = amounts.amount(abs(top1[3]) / 100, "error difference")
     explained = top1[4] <= 0 <= top1[5]  # false where nothing is known of the interval
     st.subheader(
-        f"B errs {size} {'more' if top1[3] > 0 else 'less'} than A"
+        "A and B err alike"
+        if top1[3] == 0
+        else f"B errs {size} {'more' if top1[3] > 0 else 'less'} than A"
         + (", which the choice of test pictures alone could explain" if explained else "")
     )
     number = st.column_config.NumberColumn(format="%.2f")
     st.dataframe(table, hide_index=True, column_config=dict.fromkeys(table.columns[1:6], number), alt="Errors of A and B")
     st.caption(
         "Means over seeds, ten patches. The interval holds at 95% for these trained networks on new pictures of the kind; what "
-        "other "
-        "seeds would do is for the claims to say, which compare runs of one study."
+        "other seeds would do is for the claims to say, which compare runs of one study."
     )
     showing.download(table, "compare-errors")
 
@@ -124,7 +125,7 @@ def curves() -> None:
     both = pd.concat([table for table in tables_of if len(table)]) if any(map(len, tables_of)) else pd.DataFrame()
     if both.empty:
         return
-    st.header("Curves")
+    st.header("Curves, on training and validation pictures")
     quantity = address.segmented(
         "Show", list(charts.QUANTITIES), "quantity", "validation_error", names=lambda name: charts.QUANTITIES[name][0]
     )

@@ -235,7 +235,8 @@ def show_map(study: Study) -> None:
     chosen = showing.figure(
         charts.hidden_map(frame, by), finding, frame, "map", "A point a test picture, coloured by class or by right and wrong",
         first=True,
-        source=f"{study.address}, {run}, {model}. A click shows the picture and its neighbours.", select=True,
+        source=f"{study.address}, {run}, {model}. A click shows the picture and, where it was a query, its neighbours.",
+        select=True,
     )  # fmt: skip
     points = chosen["selection"]["points"] if chosen else []
     if points:

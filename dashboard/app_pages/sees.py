@@ -53,7 +53,7 @@ def own_picture(study: Study) -> None:
         st.info(found)
         return
     left, middle, right = st.columns([2, 5, 7])
-    left.image(own, caption="your picture", width=170, alt="Your picture")
+    left.image(own, caption="your picture", width="stretch", alt="Your picture")
     likeliest = np.argsort(-found.probabilities, kind="stable")[:5]
     with middle:
         st.subheader(f"{class_of(likeliest[0])}, says the network, with {found.probabilities[likeliest[0]]:.0%}")
@@ -67,8 +67,9 @@ def own_picture(study: Study) -> None:
             Shown(split="train", row=int(row), caption=f"{class_of(label)} ({distance:.3g})")
             for row, label, distance in zip(found.rows, known, found.distances, strict=True)
         ]
-        clickable.draw(galleries.gallery(study, shown), key="own-neighbours", keeps="query")
-        st.caption("In brackets: Euclidean distance in the last hidden layer. A click makes a picture the query below.")
+        if shown:
+            clickable.draw(galleries.gallery(study, shown), key="own-neighbours", keeps="query")
+            st.caption("In brackets: Euclidean distance in the last hidden layer. A click makes a picture the query below.")
 
 
 def every_picture(study: Study, found: frames.Predictions | None) -> list[str]:
@@ -90,7 +91,7 @@ def one_picture(study: Study, run: str, model: str, options: list[str]) -> None:
     left, middle, right = st.columns([2, 5, 7])
     picture = pictures.picture_of(study, split, row)
     if picture is not None:
-        left.image(picture, width=170, alt=f"{split} picture {row}")
+        left.image(picture, width="stretch", alt=f"{split} picture {row}")
     with middle:
         if split == "test" and found is not None and model in found.best and row < len(found.labels):
             best, shares = found.best[model][row], frames.probabilities(study, run).get(model)
@@ -236,7 +237,11 @@ def show_pictures(study: Study) -> None:
         kind = address.segmented("Pictures", list(frames.KINDS), "kind", "surely wrong")
         of_kind = frames.pictures_of_kind(study, run, model, kind)
         asked = [int(number) for number in of_kind[:EACH]]
-        st.caption(f"{len(of_kind):,} of {len(found.labels):,}: {frames.KINDS[kind]}. A click shows the picture below.")
+        st.caption(
+            f"{len(of_kind):,} of {len(found.labels):,}: {frames.KINDS[kind]}"
+            + (f"; the first {EACH}" if len(of_kind) > EACH else "")
+            + ". A click shows the picture below."
+        )
     options = [f"test-{number}" for number in asked]
     current = address.chosen("query", every_picture(study, found) or ["test-0"], options[0] if options else "test-0", "picture")
     shown = []
@@ -328,8 +333,9 @@ def show_tables(study: Study) -> None:
             whole,
             hide_index=True,
             placeholder="",
-            column_config={name: st.column_config.NumberColumn(name, format="%.1f%%") for name in ("top-1", "top-5")}
-            | {"row": st.column_config.Column("row", width=310), "from": st.column_config.Column("from", width=80)},
+            column_order=("row", "top-1", "top-5", *[name for name in whole.columns if name not in ("row", "top-1", "top-5")]),
+            column_config={name: st.column_config.NumberColumn(name, format="%.1f%%", width=64) for name in ("top-1", "top-5")}
+            | {"row": st.column_config.Column("row", width=210), "from": st.column_config.Column("from", width=80)},
             alt=f"{title}: both errors, seeds, interval and pictures",
         )
         showing.download(whole, "table-1" if title.startswith("Table 1") else "table-2")

@@ -10,14 +10,13 @@ from dashboard import address, charts, frames, reading, showing, verdicts
 from dashboard.reading import Study
 from study import amounts
 
-VIEWS = {"figure1": "Figure 1", "components": "Components", "curves": "Curves", "questions": "Readers' questions",
+VIEWS = {"figure1": "Figure 1", "components": "Components", "curves": "Curves", "questions": "One setting in steps",
          "cost": "A step's cost"}  # fmt: skip
 GTX_580 = 3  # GiB
 
 study = showing.begin("Training")
 view = address.segmented("View", list(VIEWS), "view", "figure1", names=VIEWS.__getitem__, label_visibility="collapsed")
-live = address.switch("Draw anew while runs go on", "live")
-if live:
+if not study.pinned and address.switch("Draw anew while runs go on", "live"):
     showing.refresh_when_changed()
 going_on = frames.going_on(study)
 for row in going_on.itertuples(index=False):
@@ -59,7 +58,10 @@ def show_figure1(study: Study) -> None:
         told.append(f"{name} after {times} epochs")
     ratio = ""
     if {"relu", "tanh"} <= set(means):
-        ratio = amounts.amount(means["tanh"] / means["relu"], "times")
+        claim = next(
+            (one for one in verdicts.claims(study).itertuples() if one.id == "relu-faster" and one.ours == one.ours), None
+        )
+        ratio = amounts.amount(claim.ours if claim is not None else means["tanh"] / means["relu"], "times")
     finding = f"{threshold:.0%} training error: {'; '.join(told)}" + (f": ReLU is {ratio} as fast" if ratio else "")
     if len(told) > 2:  # in words each would take a line
         first = ", ".join(f"{charts.curve_name(curve)} {means[curve]:.1f}" for curve in sorted(means, key=means.__getitem__))
@@ -113,7 +115,7 @@ def times_and_reasons(study: Study) -> None:
         charts.layers_by_curve(mean, quantity),
         f"{told.capitalize()} after {epoch} epoch{'' if epoch == 1 else 's'}: least {least}; most {most}",
         mean, f"why-{quantity}", f"{told} by layer and activation",
-        source=f"{study.address}: on one batch, the mean of the seeds, after the last epoch that all curves have.",
+        source=f"{study.address}: on one batch, the mean of the seeds, after the last epoch that both have been measured at.",
     )  # fmt: skip
 
 
@@ -159,7 +161,14 @@ def show_questions(study: Study) -> None:
     """What readers ask and the claims do not settle: errors over one setting at a time. Exploratory, of few seeds."""
     table, filters = frames.sweeps(study), frames.beside(study, reading.studies(Path()))
     if table.empty and filters.empty:
-        showing.stop("This study changes no setting in steps; `uv run python -m stages.choose readers` is the one that does.")
+        st.info(
+            "No run of this study changes one setting in several steps, as the study `readers` does (learning rate, k, n, alpha, "
+            "beta, pictures, width): `uv run python -m stages.choose readers`."
+        )
+        showing.link(
+            "What readers of the paper ask is answered in How it works", "how", icon=":material/menu_book:", part="convolution"
+        )
+        return
     for number, (name, (question, axis, logarithmic)) in enumerate(QUESTIONS.items()):
         part = table[table["sweep"] == name]
         if part.empty:

@@ -26,13 +26,13 @@ def convolution(subject: Subject) -> None:
     lit = np.maximum(answers, 0)
     strongest = int(lit.reshape(len(lit), -1).max(axis=1).argmax())
     number = address.chosen("at-kernel", range(len(lit)), strongest, "kernel")
-    most, largest = float(lit.max()), float(np.abs(subject.kernels).max())
+    most, full = float(lit.max()), looking.full_scale([subject.kernels])
     left, right = st.columns(2, gap="medium")
     across = 8 if len(lit) <= 32 else 12
     with left:
         size = "x".join(map(str, subject.kernels.shape[1:]))
         st.subheader(f"{len(lit)} kernels of {size} slide over the picture {subject.stride} pixels at a time")
-        tiles = {str(n): looking.kernel_tile(kernel, largest) for n, kernel in enumerate(subject.kernels)}
+        tiles = {str(n): looking.kernel_tile(kernel, full) for n, kernel in enumerate(subject.kernels)}
         clickable.draw(galleries.tiles(tiles, str(number), columns=across), key="conv-kernels", keeps="at-kernel")
         st.caption("Mid-grey is weight 0. Click a kernel, or its answer.")
     with right:
@@ -56,9 +56,9 @@ def convolution(subject: Subject) -> None:
     first = numbers.LAYERS[0]
     asked(
         "CNNs have fewer connections and parameters: what does sharing save?",
-        f"The paper's conv1 uses one set of {first.parameters:,} numbers at all of its {first.side} x {first.side} places. "
-        "With its own "
-        f"kernel at each place it would have {counting.unshared():,}; fully connected, {numbers.fully_connected_parameters():,}.",
+        f"The paper's conv1 uses one set of {first.parameters:,} numbers at all of its {first.side} x {first.side} places. With "
+        f"its own kernel at each place it would have {counting.unshared():,}; fully connected, "
+        f"{numbers.fully_connected_parameters():,}.",
     )
     showing.leads_to(subject.study, "relu-faster", "relu-six-times", "no-input-normalisation", "fewer-connections")
 
@@ -95,15 +95,14 @@ def activations(subject: Subject, answers: np.ndarray) -> None:
     asked(
         "What is ReLU and why does it perform better?",
         "f(x) = max(0, x): what is positive passes unchanged, the rest becomes 0. Where it passes its slope is 1 however large "
-        "x is, "
-        "so learning does not slow down as tanh's does where it is flat. "
+        "x is, so learning does not slow down as tanh's does where it is flat. "
         + effect(subject.study, "relu-faster", "Here tanh's epochs to the threshold over ReLU's: {0}."),
     )
     asked(
         "Why ReLU over a threshold function?",
         "A threshold's slope is 0 everywhere: no gradient reaches the layers below it, and they learn nothing. "
-        "(Straight-through training "
-        "pretends a slope of 1; `activation: threshold` and `straight_through` are variants of a run.)",
+        "(Straight-through training pretends a slope of 1; `activation: threshold` and `straight_through` are variants of a "
+        "run.)",
     )
     asked(
         "Can be evaluated quickly?",
@@ -112,8 +111,8 @@ def activations(subject: Subject, answers: np.ndarray) -> None:
     asked(
         "ReLUs do not require input normalization: why?",
         f"ReLU(c x) = c ReLU(x) for every c above 0: a scaled picture gives scaled answers, and {(answers > 0).mean():.0%} of "
-        "conv1's units "
-        "here receive something positive at every scale. The same pictures drive tanh into its flat part, as the figure says.",
+        "conv1's units here receive something positive at every scale. The same pictures drive tanh into its flat part, as the "
+        "figure says.",
     )
 
 
@@ -147,11 +146,11 @@ def normalisation(subject: Subject) -> None:
     table = pd.DataFrame(
         {
             "map": np.tile(np.arange(len(a)), 2),
-            "answer, largest = 1": np.concatenate([one / max(float(one.max()), 1e-12) for one in (before, after)]),
+            "answer, loudest before = 1": np.concatenate([before, after]) / max(float(before.max()), 1e-12),
             "when": ["before"] * len(a) + ["after"] * len(a),
         }
     )
-    figure = px.bar(table, x="map", y="answer, largest = 1", color="when", barmode="group", height=330,
+    figure = px.bar(table, x="map", y="answer, loudest before = 1", color="when", barmode="group", height=330,
                     color_discrete_sequence=[charts.GREY, charts.BLUE])  # fmt: skip
     strong = [int((one > 0.1 * max(float(one.max()), 1e-12)).sum()) for one in (before, after)]
     divisor = float(before[loud] / max(float(after[loud]), 1e-12)) if before[loud] > 0 else k**beta
@@ -166,7 +165,12 @@ def normalisation(subject: Subject) -> None:
     asked(
         "What is local response normalisation, intuitively?",
         "Each answer is divided by how loud its neighbouring maps are at the same place, itself included. A map that is alone is "
-        "divided by little, one beside a loud map by much: maps compete, and none can shout. It makes nobody more sensitive.",
+        "divided by little, one beside a loud map by much: maps compete, and none can shout. It makes nobody more sensitive. "
+        + effect(
+            subject.study,
+            "response-normalisation",
+            "Here the error without it, minus the error with it, is {0}: above 0 it helps, but not with 0 in the interval.",
+        ),
     )
     layers = frames.layers(subject.study)
     if len(layers):
@@ -175,6 +179,7 @@ def normalisation(subject: Subject) -> None:
         if len(ends):
             told = showing.listed(f"{value:.3g} after {layer}" for layer, value in ends.items())
             asked("Does it make activities sparse, or keep them from saturating?",
+                  "Neither by itself: dividing makes no answer 0, and ReLUs do not saturate. "
                   f"At the end of training its mean divisor is {told} ({subject.run}): 1.68 would be k alone, which scales all "
                   "maps alike. "
                   "How it grows over the epochs is under Inside.")  # fmt: skip
@@ -233,8 +238,7 @@ def pooling(subject: Subject) -> None:
         "Pooling reduces parameters?",
         f"It has none itself. It makes fc6 smaller: fc6 of the paper reads maps of {counted[3][0]} x {counted[3][0]} and has "
         f"{counted[3][1]:,} parameters with windows of 3, {counted[2][1]:,} with windows of 2 (maps of {counted[2][0]} x "
-        f"{counted[2][0]}), "
-        f"and would have {counted[0][1]:,} without the last pooling.",
+        f"{counted[2][0]}), and would have {counted[0][1]:,} without the last pooling.",
     )
     showing.leads_to(subject.study, "overlapping-pooling", "overlapping-overfit")
 
@@ -349,10 +353,17 @@ def columns(subject: Subject) -> None:
     st.header("Two GPUs: two columns of kernels that talk in a few places")
     st.markdown(
         "Half of the kernels and neurons of every layer live on either GPU. conv2, conv4 and conv5 read the maps of their own "
-        "GPU; conv3 "
-        f"and the fully connected layers read both. Forward, one GPU of the paper sends the other {numbers.exchanged():,} "
-        "numbers a picture."
+        "GPU; conv3 and the fully connected layers read both. Forward, one GPU of the paper sends the other "
+        f"{numbers.exchanged():,} numbers a picture."
     )
+    asked(
+        "How does splitting the training into two different GPUs work, and is a single powerful GPU different?",
+        "Each GPU computes its half of every layer at the same time; they wait for each other only where arrows cross. One GPU "
+        "that holds everything computes the same function if groups stay; without groups its kernels read all maps, so it is "
+        "another, larger network. "
+        + effect(subject.study, "two-columns", "One column with half of the kernels errs more than two columns by {0}.") + " "
+        + effect(subject.study, "one-large-gpu", "Two columns err more than one large GPU by {0}."),
+    )  # fmt: skip
     figure_2(subject)
     rows = counting.networks()
     table = pd.DataFrame(rows, columns=["network", "parameters", "share of the paper's"])
@@ -380,37 +391,29 @@ def columns(subject: Subject) -> None:
             "A network that is cut after training is worse than one trained without communication, which is the claim below."
         )
     memory = frames.step_memory(subject.study)
-    asked(
-        "How does splitting the training into two different GPUs work, and is a single powerful GPU different?",
-        "Each GPU computes its half of every layer at the same time; they wait for each other only where arrows cross. One GPU "
-        "that holds "
-        "everything computes the same function if groups stay; without groups its kernels read all maps, so it is another, "
-        "larger network. "
-        + effect(subject.study, "two-columns", "Two columns against one with half of the kernels: {0} of error.") + " "
-        + effect(subject.study, "one-large-gpu", "Two columns minus one large GPU: {0}."),
-    )  # fmt: skip
     paper = memory[memory["network"] == "the paper's"] if len(memory) else memory
     needs = (
         f"A step of the paper's network at 128 pictures takes {paper['GiB on one device'].iloc[0]:.2f} GiB on one device and "
-        f"{paper['GiB on the first of two'].iloc[0]:.2f} on the first of two, as counted in this study's code; a GTX 580 had 3."
+        f"{paper['GiB on the first of two'].iloc[0]:.2f} on the first of two, as counted in today's code. A GTX 580 had 3: what "
+        "the authors' program kept beside that, the paper does not say."
         if len(paper)
         else "What a step takes was not counted in this study."
     )
     weights = numbers.weight_memory() / 2**30
     asked(
         "1.2 million training examples are too big to fit in one GPU?",
-        f"It was the network that was too big: pictures pass in batches of {numbers.BATCH}. Weights, velocities and gradients "
-        "alone are "
-        f"{weights:.2f} GiB. {needs}",
+        f"Not the pictures, which pass in batches of {numbers.BATCH}: the network with all that a step must remember of them. "
+        f"Weights, velocities and gradients are {weights:.2f} GiB; the answers of all layers and their gradients are most of the "
+        f"rest. {needs}",
     )
     crossing = frames.crossing(subject.study)
     asked(
         "Is the ratio of communication over computation acceptable? Did the GPUs wait?",
-        f"Here {crossing['share']:.1%} of a step is communication, {crossing['numbers']:,.0f} numbers."
+        f"Here {crossing['share']:.1%} of a step is communication, {crossing['numbers']:,.0f} numbers, between the devices "
+        "of this study, which are not two GPUs of 2012."
         if crossing
         else "In this study all columns share a device, so nothing crosses and no time was measured; with `devices: [cuda:0, "
-        "cuda:1]` "
-        "the stage `cost` measures it.",
+        "cuda:1]` the stage `cost` measures it.",
     )
     showing.leads_to(
         subject.study, "two-columns", "one-large-gpu", "no-communication", "three-gigabytes", "communication", "two-gpus-time",

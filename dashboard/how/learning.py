@@ -30,11 +30,13 @@ EQUATIONS = (
         r"b^i_{x,y} = a^i_{x,y} \Big/ "
         r"\left( k + \alpha \sum_{j=\max(0,\,i-n/2)}^{\min(N-1,\,i+n/2)} (a^j_{x,y})^2 \right)^{\beta}",
         (
+            ("b", "the normalised answer, which goes on to pooling", "`b[i]`", ""),
             ("a, i, x, y", "a kernel map's answer after ReLU: map i, place x, y", "`a[:, i]`", ""),
+            ("j", "runs over the maps beside i, and i itself", "`neighbours`", ""),
             ("N", "maps in the layer, of one column", "`maps = a.shape[1]`", ""),
             ("n", "neighbouring maps that count, 5", "`constants.n`, `reach = n // 2`", "size=5"),
-            ("k, beta", "2 and 0.75", "`constants.k`, `constants.beta`", "the same"),
-            ("alpha", "1e-4, on the sum of squares", "`constants.alpha`", "alpha-145"),
+            ("k, β", "2 and 0.75", "`constants.k`, `constants.beta`", "the same"),
+            ("α", "1e-4, on the sum of squares", "`constants.alpha`", "alpha-145"),
         ),
         ("study/network/normalisation.py", "response_normalisation"),
         "3.3",
@@ -44,14 +46,14 @@ EQUATIONS = (
         r"[I^R_{xy}, I^G_{xy}, I^B_{xy}]^T \mathrel{+}= [\mathbf p_1, \mathbf p_2, \mathbf p_3]\,"
         r"[\alpha_1\lambda_1, \alpha_2\lambda_2, \alpha_3\lambda_3]^T",
         (
-            ("I", "the red, green and blue of a pixel", "the picture, 0 to 255", ""),
+            ("I, x, y", "the red, green and blue of the pixel at x, y", "the picture, 0 to 255", ""),
             (
-                "p, lambda",
+                "p, λ",
                 "eigenvectors and eigenvalues of the colours' covariance",
                 "prepare/packed.json",
-                "square roots of lambda",
+                "square roots of λ",
             ),
-            ("alpha", "drawn once for each use of a picture, deviation 0.1", "`colour_deviation`", "the same"),
+            ("α", "drawn once for each use of a picture, deviation 0.1", "`colour_deviation`", "the same"),
         ),
         ("study/data/feeding.py", "colour_axes"),
         "4.1",
@@ -62,11 +64,12 @@ EQUATIONS = (
         r"\left\langle \tfrac{\partial L}{\partial w} \big|_{w_i}"
         r"\right\rangle_{D_i} \\ w_{i+1} &= w_i + v_{i+1} \end{aligned}",
         (
-            ("i", "the step, a batch D of 128 pictures each", "`batch`", "128"),
+            ("i, D", "the step, and its batch of 128 pictures", "`batch`", "128"),
+            ("w", "a weight", "`weight`", ""),
             ("v", "the velocity (momentum 0.9)", "`velocity`", "momW=0.9"),
-            ("epsilon", "the learning rate, inside the velocity", "`rate`", "epsW=0.01, epsB=0.02"),
+            ("ε", "the learning rate, inside the velocity", "`rate`", "epsW=0.01, epsB=0.02"),
             ("0.0005", "weight decay", "`decay`", "wc=0.0005, none for biases"),
-            ("dL/dw", "the loss's gradient, the mean over the batch", "`slope`", ""),
+            ("⟨∂L/∂w⟩", "the loss's gradient, the mean over the batch", "`slope`", ""),
         ),
         ("study/training/update.py", "printed_update"),
         "5",
@@ -102,19 +105,15 @@ def learning(study: Study | None) -> None:
         "velocity is below a tenth of what it was",
         table, "update", "Weight and velocity over steps on a parabola; the rate is divided by ten at the dotted line",
         source=f"On L(w) = w² / 2, from w = 1; the rate is divided by ten at step {DIVIDED_AT}. The rate stands inside the "
-        "velocity, as "
-        "printed (assumption A6).",
+        "velocity, as printed (assumption A6).",
     )  # fmt: skip
     first = claim("three-divisions")
     asked(
         "Does the rate automatically decrease, or was it adjusted manually, equal for all layers?",
         f"The paper divided it by ten by hand when the validation error stopped improving, {numbers.RATE_DIVISIONS} times; its "
-        "author "
-        f"recorded the epochs ({first.author_run}). “Equal for all layers” is contradicted by the released code: biases learn "
-        "at twice the "
-        "rate, and conv1 is slowed and frozen at the end. `rule: validation` divides by rule instead of by hand, `rule: "
-        "epochs` at given "
-        "ones.",
+        f"author recorded the epochs ({first.author_run}). “Equal for all layers” is contradicted by the released code: biases "
+        "learn at twice the rate, and conv1 is slowed and frozen at the end. `rule: validation` divides by rule instead of by "
+        "hand, `rule: epochs` at given ones.",
     )
     if study is not None:
         curves = frames.curves(study)
@@ -156,7 +155,9 @@ def size(study: Study | None) -> None:
     )  # fmt: skip
     asked(
         "Capacity is controlled by varying depth and breadth: what does each do?",
-        effect(study, "larger-networks", "Half the width costs {0} of error here.") + " "
+        "Width, the kernels of a layer, is how many different things it can look for, and parameters grow with its square; depth "
+        "is how often what was found is put together, and parameters grow with it. "
+        + effect(study, "larger-networks", "Half the width costs {0} of error here.") + " "
         + effect(study, "middle-layers", "The middle layer that matters least costs {0} when it is taken out."),
     )  # fmt: skip
     asked(
@@ -170,8 +171,8 @@ def size(study: Study | None) -> None:
     )
     asked(
         "Time kept the authors from unsupervised pre-training; would faster GPUs and more data help?",
-        "Unsupervised pre-training is not run here. "
-        "" + effect(study, "more-data", "Half of the pictures instead of all cost {0} of error, "
+        "Unsupervised pre-training is not run here. More pictures are harder to learn by heart, so that what a network learns "
+        "of them holds for others too. " + effect(study, "more-data", "Half of the pictures instead of all cost {0} of error, "
         "after equally many updates.") + " " + effect(study, "trained-longer", "Twice the epochs at one rate gained {0}."),
     )  # fmt: skip
     if study is not None:
@@ -191,8 +192,7 @@ def _hand_made(study: Study | None) -> str:
     network = f", the network {np.mean(base):.1%}" if base else ""
     return (
         f"Oriented gradients and colours with a linear classifier err {errors['top1']:.1%} on this study's pictures{network}; "
-        "they are "
-        "simpler than Table 1's Fisher vectors."
+        "they are simpler than Table 1's Fisher vectors."
     )
 
 

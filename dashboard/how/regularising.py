@@ -24,28 +24,25 @@ def dropout(subject: Subject) -> None:
     st.header("Dropout: many networks in one, and one that stands for all")
     st.markdown(
         "In training every neuron of layers 6 and 7 is off half of the time, so every picture meets another thinned network. "
-        "In the "
-        "test all are there and their outputs are halved, which the paper calls a reasonable approximation to the geometric "
-        "mean of "
-        "what all those networks predict."
+        "In the test all are there and their outputs are halved, which the paper calls a reasonable approximation to the "
+        "geometric mean of what all those networks predict."
     )
     network = subject.network
     if network is None or not float(subject.settings.get("dropout", 0.5)):
         st.info(
             "This run has no dropout; choose another." if network is not None else
             "The weights of this run are not here, so its masks cannot be drawn; `uv run dvc pull` or `uv run dvc repro` "
-            "brings them. "
-            "What was measured of all pictures stands below."
+            "brings them. What was measured of all pictures stands below."
         )  # fmt: skip
     else:
         masks_live(subject, network)
     masks_measured(subject)
     asked(
         "How is multiplying the output of the neurons in the test by 0.5 analogous to dropping out?",
-        "A neuron that is there half of the time sends on average half of its output; halving sends that average always. For one "
-        "layer before a softmax the halved network is exactly the geometric mean of all masks; with two layers and ReLUs it is "
-        "near. "
-        "torch doubles what is kept in training instead (inverted dropout): the same function, with weights of half the size.",
+        "A neuron that is there half of the time sends on average half of its output; halving sends that average always. For "
+        "one layer before a softmax the halved network is exactly the geometric mean of all masks; with two layers and ReLUs "
+        "it is near. torch doubles what is kept in training instead (inverted dropout): the same function, with weights of "
+        "half the size.",
     )
     showing.leads_to(
         subject.study, "dropout-halving", "dropout-error", "dropout-overfitting", "dropout-iterations", "dropout-time"
@@ -94,21 +91,16 @@ def masks_measured(subject: Subject) -> None:
     halved, geometric = masks[masks["mean"] == "halved"].iloc[0], masks[masks["mean"] == "geometric"].sort_values("masks")
     many = frames.error_of_many(study)
     as_near = geometric[geometric["divergence"] <= halved["divergence"]]["masks"].min()
-    as_right = geometric[geometric["top1_error"] <= halved["top1_error"]]["masks"].min()
-    near = f"as near as fewer than {as_near:.0f} masks" if as_near == as_near else "nearer than any mean of few that was tried"
-    right = (
-        f"errs as {as_right:.0f} mask{'s' if as_right > 1 else ''} do" if as_right == as_right else "errs less than any of them"
-    )
+    near = f"as a mean of {as_near:.0f} masks does at the latest" if as_near == as_near else "nearer than any mean of few"
     about = frames.halved(study)
     count = about.get("pictures")
     showing.figure(
         charts.masks(masks),
-        f"In nats, halving is {near}; in errors it {right}: {halved['top1_error']:.1%} halved"
-        + (f", {many:.1%} for the mean of {about.get('masks', 'many')}" if many == many else ""),
+        f"Halved outputs lie {halved['divergence']:.2g} nats from the mean of many masks, {near}; they err by "
+        f"{halved['top1_error']:.1%}" + (f", that mean by {many:.1%}" if many == many else ""),
         masks, "masks", "Divergence from the mean of many masks, and error: means of few masks, and halved outputs",
         source=f"{study.address}, {about.get('run')}, seed {about.get('seed')}, {count} test pictures. Nats: Kullback and "
-        "Leibler's "
-        "divergence from the geometric mean of many other masks.",
+        "Leibler's divergence from the geometric mean of many other masks.",
     )  # fmt: skip
     by_picture(study)
 
@@ -123,7 +115,8 @@ def by_picture(study: Study) -> None:
     one = float((right["1"] == right["many"]).mean())
     showing.figure(
         charts.right_by_masks(table),
-        f"Halved outputs are right or wrong as many masks are of {agree:.0%} of the pictures, a single mask of {one:.0%}",
+        f"Halved outputs and the mean of many masks are both right or both wrong on {agree:.0%} of the pictures; a single mask "
+        f"and that mean on {one:.0%}",
         table, "masks-by-picture", "Right or wrong by the number of masks averaged, a row a picture",
         source="A row a test picture; geometric means of 1 to 100 masks, of all, and halved outputs.",
     )  # fmt: skip
@@ -157,8 +150,8 @@ def augmentation(subject: Subject) -> None:
         drawn = []
         for number, place in enumerate(sliders):
             with place:
-                label = f"alpha {number + 1}, times {values[number]:,.0f}"
-                drawn.append(address.slider(label, -0.3, 0.3, f"alpha{number + 1}", 0.1 if number == 0 else 0.0, step=0.05))
+                label = f"alpha {number + 1}: 0.1 is {values[number] / 2550:.1f} grey levels"
+                drawn.append(address.slider(label, -1.0, 1.0, f"alpha{number + 1}", 0.3 if number == 0 else 0.0, step=0.1))
         scaled = values / 255  # as assumption A5 has it: of the 0-1 scale, times 255
         change = vectors.T @ (np.array(drawn) * scaled)
         changed = np.clip(subject.picture + change, 0, 255).astype(np.uint8)
@@ -169,11 +162,12 @@ def augmentation(subject: Subject) -> None:
             caption=f"red, green, blue changed by {change[0]:+.1f}, {change[1]:+.1f}, {change[2]:+.1f} grey levels",
         )  # fmt: skip
         st.caption(
-            "In training each alpha is drawn from a normal distribution of deviation 0.1, anew for each time a picture is used."
+            "In training each alpha is drawn from a normal distribution of deviation 0.1, anew each time a picture is used; 0.3 "
+            "is rare."
         )
     asked(
         "Is augmentation computationally free, or does it cost training time?",
-        effect(subject.study, "augmentation-free", "Here augmenting takes {0} of a training step.")
+        effect(subject.study, "augmentation-free", "Here reading a batch and augmenting it take {0} of a training step.")
         + " In 2012 the CPU prepared the next batch while the GPUs trained.",
     )
     showing.leads_to(
@@ -234,8 +228,7 @@ def patches(subject: Subject) -> None:
         says = [int(answer.argmax()) for answer in answers]
         st.subheader(
             f"{says.count(best)} of ten patches say {subject.name(best)}; their mean does with {mean.max():.0%}, the centre "
-            "alone says "
-            f"{subject.name(int(from_centre.argmax()))} with {from_centre.max():.0%}"
+            f"alone says {subject.name(int(from_centre.argmax()))} with {from_centre.max():.0%}"
         )
     clickable.draw(_ten(cells, captions), key="ten-patches")
     if network is None:
@@ -298,8 +291,7 @@ def sampling(subject: Subject) -> None:
     smooth = spread["bilinear, antialiased (this study's default)"]
     st.subheader(
         f"Rings too fine for the small picture come back as false ones of {spread['nearest']:.0f} grey levels without "
-        "antialiasing; "
-        f"with it {smooth:.0f} are left"
+        f"antialiasing; with it {smooth:.0f} are left"
     )
     clickable.draw(_ten(cells, captions, wide=True), key="sampling")
     used = reading.dictionary(frames.packed(subject.study).get("filter"))
@@ -307,7 +299,7 @@ def sampling(subject: Subject) -> None:
     asked(
         "Would a better approach for down-sampling improve the performance?",
         f"This study packed its pictures {told}. `prepare.filter` and `prepare.test_filter` vary it for training and test "
-        "apart; a study "
-        "that varies them can be laid beside this one under Compare. No claim of the paper depends on it (assumption A17).",
+        "apart; a study that varies them can be laid beside this one under Compare, and `readers` measures what they do to the "
+        "error. No claim of the paper depends on it (assumption A17).",
     )
     showing.link("Lay two studies side by side", "compare")

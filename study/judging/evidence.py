@@ -61,7 +61,8 @@ class Evidence:
         """Raises MissingResult, with the claim's `add` and the time a run takes here, where the study lacks one of them."""
         for run in runs:
             if run not in self.runs:
-                remedy = f"{add or f'add a run `{run}` to the study'}{self._time}; then `uv run dvc repro`"
+                add = add or f"add a run `{run}` to the study"
+                remedy = f"{add}{self._time if add.startswith('add a run ') else ''}; then `uv run dvc repro`"
                 raise MissingResult(f"the study {self.study} has no run `{run}`", remedy)
 
     def require_curve(self, *curves: str) -> None:

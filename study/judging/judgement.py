@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -115,7 +116,7 @@ def _row(
     asked = verdicts.question(claim, block, one, test, study.reduced[claim.id])
     verdict = verdicts.give(claim, asked, one, test)
     decide = advice.advise(claim, asked, one, test, verdict, protocol.head.power, study.seconds)
-    return Row(claim=claim, verdict=verdict, decide=decide, numbers=numbers)
+    return Row(claim=claim, verdict=verdict, decide=decide, numbers=replace(numbers, matters=asked.matters or None))
 
 
 def _numbers(

@@ -14,13 +14,19 @@ from typing import Any
 from study.judging.about import Study
 from study.judging.protocol import Head
 from study.judging.row import COLUMNS, NO_NUMBER, Row
-from study.judging.verdicts import GROUPS, HELD, NOT_HELD, NOT_JUDGED, NOT_SEEN, WORDS
+from study.judging.verdicts import GROUPS, HELD, NOT_HELD, NOT_JUDGED, NOT_SEEN, SMALL, WORDS
 from study.paper.misread import misreadings
 from study.paper.released import DIFFERENCES
 
 LATEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
          "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", NO_NUMBER: "--"}  # fmt: skip
-TITLES = {HELD: "What held", NOT_HELD: "What did not hold", NOT_SEEN: "What could not be seen", NOT_JUDGED: "What was not judged"}
+TITLES = {
+    HELD: "What held",
+    NOT_HELD: "What did not hold",
+    SMALL: "What was smaller than what matters here",
+    NOT_SEEN: "What could not be seen",
+    NOT_JUDGED: "What was not judged",
+}
 KINDS = {
     "effect": "effects",
     "absence": "of something that makes no difference",
@@ -85,7 +91,7 @@ def as_markdown(study: Study, rows: Sequence[Row]) -> str:
     for group, title in TITLES.items():
         of_group = [row for row in rows if row.group() == group]
         if of_group:
-            last = "would be seen from" if group == NOT_SEEN else "rests on"
+            last = {NOT_SEEN: "would be seen from", SMALL: "would matter from"}.get(group, "rests on")
             lines = [f"| § | claim | in the paper | here | {last} | verdict |", "|---|---|---|---|---|---|"]
             lines += [f"| {' | '.join(_cell(cell) for cell in _cells(row, group))} |" for row in of_group]
             parts.append(f"**{title}**\n\n" + "\n".join(lines))
@@ -93,7 +99,7 @@ def as_markdown(study: Study, rows: Sequence[Row]) -> str:
 
 
 def _cells(row: Row, group: str) -> list[str]:
-    last = row.visible() or row.sample() if group == NOT_SEEN else row.sample()
+    last = {NOT_SEEN: row.visible(), SMALL: f"{row.matters()} on; {row.sample()}"}.get(group) or row.sample()
     return [row.claim.section, row.claim.title, row.in_paper(), row.here(), last, row.verdict.word]
 
 
@@ -138,7 +144,7 @@ def one_page(study: Study, head: Head, rows: Sequence[Row]) -> str:
         _methodology(study, head, rows),
         "## Results",
         summary(rows),
-        *(found for group in (HELD, NOT_HELD, NOT_SEEN) if (found := _of_group(rows, group))),
+        *(found for group in (HELD, NOT_HELD, SMALL, NOT_SEEN) if (found := _of_group(rows, group))),
         "What would decide the open ones stands in `open.md`, all claims in `claims.md`.",
         "## What was easy",
         EASY,

@@ -21,10 +21,10 @@ class Numbers:
     `low` and `high` bound `ours` with the confidence of its family; `new_low` and `new_high` bound what one new training, or
     pair of trainings, would give with a chance of 95%; an end that is open is None. `bound`: "at least" or "at most", where a
     time was not reached. `p` is adjusted within the family. `visible`: the smallest effect that would have been seen with the
-    protocol's power. `seeds` are the fewest of a run, `seeds_of_each` those of all that are compared; `pictures` counts the
-    `units`, test pictures for example; `only_these`: it speaks of these networks, not of their kind. `said`: what was
-    measured in each arm. `remarks` stand beside the verdict. `implemented`: a stage and a measure exist for the claim.
-    `artifacts`: SHA-256 of the files below the study's folder that the verdict rests on.
+    protocol's power; `matters`: the smallest effect of interest. `seeds` are the fewest of a run, `seeds_of_each` those of all
+    that are compared; `pictures` counts the `units`, test pictures for example; `only_these`: it speaks of these networks, not
+    of their kind. `said`: what was measured in each arm. `remarks` stand beside the verdict. `implemented`: a stage and a
+    measure exist for the claim. `artifacts`: SHA-256 of the files below the study's folder that the verdict rests on.
     """
 
     ours: float | None = None
@@ -38,6 +38,7 @@ class Numbers:
     high_top5: float | None = None
     p: float | None = None
     visible: float | None = None
+    matters: float | None = None
     seeds: int | None = None
     seeds_of_each: tuple[int, ...] = ()
     pictures: int | None = None
@@ -68,11 +69,11 @@ class Row:
         of_paper = {column: getattr(claim, name) for column, name in PAPER.items()}
         words = {"verdict": self.verdict.word, "group": self.group(), "why": self.verdict.why, "decide": self.decide}
         cells = {"in_paper": self.in_paper(), "here": self.here(), "sample": self.sample()}
-        ticks = {"run": self.run(), "decided": self.group() in (verdicts.HELD, verdicts.NOT_HELD)}
+        ticks = {"run": self.run(), "decided": self.group() in (verdicts.HELD, verdicts.NOT_HELD, verdicts.SMALL)}
         return told | of_paper | words | cells | ticks | {name: getattr(numbers, name) for name in NUMBERS}
 
     def group(self) -> str:
-        """Whether the claim held, did not hold, could not be seen or was not judged."""
+        """Whether the claim held, did not hold, was smaller than what matters, could not be seen or was not judged."""
         return verdicts.GROUPS[self.verdict.word]
 
     def run(self) -> bool:
@@ -106,6 +107,11 @@ class Row:
         """From which size on an effect would have been seen; empty where nothing says."""
         number = self.numbers.visible
         return f"{amounts.amount(number, self.claim.unit)} on" if number is not None else ""
+
+    def matters(self) -> str:
+        """The smallest effect that would have mattered; empty where nothing says."""
+        number = self.numbers.matters
+        return amounts.amount(number, self.claim.unit) if number is not None else ""
 
     def sample(self) -> str:
         """On how many seeds, pictures or other units it rests."""

@@ -72,10 +72,12 @@ WORDS = (
 )
 
 
-HELD, NOT_HELD, NOT_SEEN, NOT_JUDGED = "held", "did not hold", "could not be seen", "were not judged"
+HELD, NOT_HELD, SMALL, NOT_SEEN = "held", "did not hold", "were smaller than what matters", "could not be seen"
+NOT_JUDGED = "were not judged"
 GROUPS = (
     dict.fromkeys((REPRODUCED, SIZE_OPEN, DIRECTION, CONFIRMED, CONSISTENT), HELD)
-    | dict.fromkeys((SIZE_DIFFERS, SMALLER, CONTRADICTED, REFUTED), NOT_HELD)
+    | dict.fromkeys((SIZE_DIFFERS, CONTRADICTED, REFUTED), NOT_HELD)
+    | {SMALLER: SMALL}
     | dict.fromkeys((UNDECIDED, TOO_FEW_SEEDS, NOT_LONG_ENOUGH), NOT_SEEN)
     | dict.fromkeys((DIVERGED, WITHHELD, NOT_RUN, NOT_TESTABLE), NOT_JUDGED)
 )

@@ -247,7 +247,8 @@ def _with_validation(training: Pairs, splits: Mapping[str, Pairs], wanted: Wante
         return drawn(training, "train"), drawn(held_out, "validation")
     if 2 * wanted.validation >= len(training):
         raise ValueError(
-            f"validation is {wanted.validation}, taken from {len(training):,} training pictures; choose less than half"
+            f"download.validation is {wanted.validation}, taken from {len(training):,} training pictures; give fewer than half, "
+            f"as in: uv run python -m stages.choose STUDY download.validation={max(1, len(training) // 5)}"
         )
     said.append(f"{wanted.validation:,} training pictures, drawn, steer the learning rate")
     ordered = drawn(training, "train")
