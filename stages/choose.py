@@ -59,7 +59,7 @@ def choose(study: str, changes: Sequence[str], discard: bool) -> list[str]:
     _leave_in_place(study)
     storage.write_bytes(PARAMS, (HEAD.format(words=words) + _yaml(params)).encode())
     made = [f"{file} is new: from now on `stages.choose {study}` is enough"] if new is not None else []
-    return [*_heading(settings), *made, *_changed(before, params), *plan(settings)]
+    return [*_heading(settings)[: 2 if changes else None], *made, *_changed(before, params), *plan(settings)]
 
 
 def _new_study(study: str, changes: Sequence[str]) -> dict[str, Any]:

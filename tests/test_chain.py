@@ -366,12 +366,12 @@ class TestRegistered:
         path = root / "protocol.yaml"
         path.write_text(path.read_text().replace("sketch: {smallest_effect: 0.05}", "sketch: {smallest_effect: 0.04}"))
         commit(root, "another one here")
-        assert self.registered(root) == "exploratory: since its runs another block"
+        assert self.registered(root) == "exploratory: changed after its runs: its block of protocol.yaml"
 
     def test_another_number_of_the_paper_is_exploratory(self, root: Path) -> None:
         number_of_the_paper(root, False)
         commit(root, "another number")
-        assert self.registered(root) == "exploratory: since its runs another numbers"
+        assert self.registered(root) == "exploratory: changed after its runs: the paper's numbers"
 
     def test_a_deviation_with_date_and_reason_is_named(self, root: Path) -> None:
         number_of_the_paper(root, False)
@@ -406,7 +406,10 @@ def test_a_pin_is_judged_by_the_code_of_its_commit_and_by_todays(root: Path) -> 
     commit(root, "another smallest effect")
     done = judge_pin(root)
     (line,) = (line for line in done.stdout.splitlines() if "One GPU" in line)
-    assert "| smaller than what matters | undecided |" in line and "exploratory: since its runs another block" in line
+    assert (
+        "| smaller than what matters | undecided |" in line
+        and "exploratory: changed after its runs: its block of protocol.yaml" in line
+    )
     assert done.returncode == 0 and judge_pin(root, "--strict").returncode == rejudging.BROKEN
     other_predictions(root, True)
     done = judge_pin(root, "--strict")
@@ -438,7 +441,7 @@ def test_broken_locks_are_files_and_claims_that_were_registered_otherwise(root: 
     commit(root, "another number")
     assert rejudging.locks(judged(root, pinned=False)) == [
         "evaluate/one_column/ten_patches.npz is not what evaluate-one_column wrote",
-        "two-columns is exploratory: since its runs another numbers",
+        "two-columns is exploratory: changed after its runs: the paper's numbers",
     ]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stages import versions
-from study.judging.registration import Version, registration, weakest
+from study.judging.registration import PARTS, Version, registration, weakest
 from study.paper.claims import CLAIMS
 
 NOW = versions.as_it_stands(Path())
@@ -45,7 +45,7 @@ def test_every_number_of_every_claim_is_among_what_is_registered(claim: str) -> 
     ],
 )  # fmt: skip
 def test_a_change_that_changes_a_number_or_a_word_counts(path: str, old: str, new: str, part: str) -> None:
-    assert of(changed(path, old, new)) == f"exploratory: since its runs another {part}"
+    assert of(changed(path, old, new)) == f"exploratory: changed after its runs: {PARTS[part]}"
 
 
 def test_comments_docstrings_annotations_and_sentences_do_not_count() -> None:
@@ -59,7 +59,7 @@ def test_comments_docstrings_annotations_and_sentences_do_not_count() -> None:
 def test_what_a_claim_does_not_use_does_not_count_for_it() -> None:
     then = changed("study/judging/measures/inside.py", "RARE = 0.05", "RARE = 0.06")
     assert of(then) == "pre-registered"
-    assert of(then, "kernels-every-run") == "exploratory: since its runs another measure"
+    assert of(then, "kernels-every-run") == "exploratory: changed after its runs: its measure"
 
 
 def test_another_block_counts_for_its_claim_and_its_study_alone() -> None:
@@ -67,18 +67,18 @@ def test_another_block_counts_for_its_claim_and_its_study_alone() -> None:
     claims["two-columns"] = claims["two-columns"] | {"studies": {**claims["two-columns"]["studies"], "imagewoof": {"seeds": 9}}}
     then = Version(protocol={**NOW.protocol, "claims": claims}, modules=NOW.modules)
     assert of(then) == "pre-registered" and of(then, "overlapping-pooling", "imagewoof") == "pre-registered"
-    assert of(then, study="imagewoof") == "exploratory: since its runs another block"
+    assert of(then, study="imagewoof") == "exploratory: changed after its runs: its block of protocol.yaml"
 
 
 def test_the_share_of_a_family_is_part_of_every_block_in_it() -> None:
     families = {**NOW.protocol["families"], "effects": {**NOW.protocol["families"]["effects"], "comparisons": 19}}
     then = Version(protocol={**NOW.protocol, "families": families}, modules=NOW.modules)
-    assert of(then) == "exploratory: since its runs another block"
+    assert of(then) == "exploratory: changed after its runs: its block of protocol.yaml"
     assert of(then, "ten-patches") == "pre-registered"
 
 
 def test_what_did_not_exist_is_exploratory_and_an_unknown_commit_is_not_checked() -> None:
-    assert of(Version(protocol={}, modules={})) == "exploratory: since its runs another block and numbers and measure and rules"
+    assert of(Version(protocol={}, modules={})) == f"exploratory: changed after its runs: {', '.join(PARTS.values())}"
     assert registration("two-columns", "sketch", NOW, None) == "not checked"
 
 
@@ -93,11 +93,16 @@ def test_deviations_are_counted_by_their_place_and_old_ones_do_not_count() -> No
 
 
 def test_of_several_commits_the_weakest_counts() -> None:
-    answers = ["pre-registered", "pre-registered, deviation 1", "exploratory: since its runs another block", "not checked"]
+    answers = [
+        "pre-registered",
+        "pre-registered, deviation 1",
+        "exploratory: changed after its runs: its block of protocol.yaml",
+        "not checked",
+    ]
     for worst in range(1, 5):
         assert weakest(set(answers[:worst])) == answers[worst - 1]
 
 
 def test_code_that_cannot_be_parsed_is_another_code() -> None:
     then = Version(protocol=NOW.protocol, modules={**NOW.modules, MEASURES: "def ("})
-    assert of(then) == "exploratory: since its runs another measure"
+    assert of(then) == "exploratory: changed after its runs: its measure"

@@ -24,7 +24,12 @@ FOLLOWED = (
 )
 RULES = (("study/judging/families.py", "tested"), ("study/judging/verdicts.py", "give"))
 SENTENCES = ("said", "why", "floor", "remarks", "test")  # what is told of a number and not computed with
-PARTS = ("block", "numbers", "measure", "rules")
+PARTS = {  # what is registered of a claim, in words
+    "block": "its block of protocol.yaml",
+    "numbers": "the paper's numbers",
+    "measure": "its measure",
+    "rules": "the rules of verdicts",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,7 +120,7 @@ def registration(claim: str, study: str, today: Version, then: Version | None) -
     named = [n for n, one in enumerate(deviations, 1) if _mapping(one).get("claim") in (claim, "all") and one not in known]
     if named:
         return f"{PRE_REGISTERED}, deviation{'s' if len(named) > 1 else ''} {' and '.join(map(str, named))}"
-    return f"{EXPLORATORY}: since its runs another {' and '.join(changed)}"
+    return f"{EXPLORATORY}: changed after its runs: {', '.join(PARTS[part] for part in changed)}"
 
 
 def weakest(answers: set[str]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from study.judging.about import Study
 from study.judging.protocol import Head
+from study.judging.registration import EXPLORATORY
 from study.judging.row import COLUMNS, NO_NUMBER, Row
 from study.judging.verdicts import GROUPS, HELD, NOT_HELD, NOT_JUDGED, NOT_SEEN, SMALL, WORDS
 from study.paper.misread import misreadings
@@ -100,7 +101,8 @@ def as_markdown(study: Study, rows: Sequence[Row]) -> str:
 
 def _cells(row: Row, group: str) -> list[str]:
     last = {NOT_SEEN: row.visible(), SMALL: f"{row.matters()} on; {row.sample()}"}.get(group) or row.sample()
-    return [row.claim.section, row.claim.title, row.in_paper(), row.here(), last, row.verdict.word]
+    word = f"{row.verdict.word}, {EXPLORATORY}" if row.numbers.registered.startswith(EXPLORATORY) else row.verdict.word
+    return [row.claim.section, row.claim.title, row.in_paper(), row.here(), last, word]
 
 
 def _cell(text: str) -> str:
