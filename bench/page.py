@@ -136,7 +136,9 @@ def findings(tab: Any) -> list[tuple[str, str, str]]:
 
 
 def axis_contrast(tab: Any) -> float:
-    """The least contrast of text in Plotly's figures and our drawings with the page's background; 21 where there is none."""
+    """The least contrast of text in Plotly's figures and our drawings with the page's background; 21 where there is none.
+
+    Text within bars has the bar as its background, for which Plotly chooses its colour."""
     return float(
         tab.evaluate(
             """() => {
@@ -145,7 +147,8 @@ def axis_contrast(tab: Any) -> float:
                 .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
                 return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
               const ground = light(getComputedStyle(document.querySelector('.stApp')).backgroundColor);
-              const shades = [...document.querySelectorAll('.js-plotly-plot text')].filter(one => one.textContent.trim())
+              const shades = [...document.querySelectorAll('.js-plotly-plot text:not(.bartext)')]
+                .filter(one => one.textContent.trim())
                 .map(one => light(getComputedStyle(one).fill));
               const least = shades.map(l => (Math.max(l, ground) + 0.05) / (Math.min(l, ground) + 0.05));
               return Math.min(21, ...least); }"""

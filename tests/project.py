@@ -34,7 +34,7 @@ MINIATURE = {
         "seeds": [0, 1],
     },
     "runs": {"base": {"seeds": [0, 1]}},
-    "converge": {"network": {"kernels": [8, 8, 8, 8, 8], "neurons": [16, 16]}, "pictures": 64, "epochs": 2},
+    "converge": {"network": {"kernels": [8, 8, 8, 8, 8], "neurons": [16, 16]}, "pictures": 64, "epochs": 2, "seeds": [0, 1]},
     "retrieve": {"queries": 24},
     "halve": {"pictures": 24, "masks": 100},
     "cost": {"steps": 1, "rounds": 3},

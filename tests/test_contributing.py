@@ -61,4 +61,4 @@ def test_the_examples_do_what_they_say(tmp_path: Path) -> None:
     results = tmp_path / "results/sketch"
     assert (results / "evaluate/no_flips/metrics.json").exists()
     judged = {row["id"]: row for row in storage.read_json(results / "judge/claims.json")["claims"]}
-    assert judged["flips-error"]["verdict"] == "not run" and "evaluate" in judged["flips-error"]["decide"]
+    assert judged["flips-error"]["verdict"] == "not run" and judged["flips-error"]["section"] == "4.1"
