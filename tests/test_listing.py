@@ -454,7 +454,7 @@ def test_a_class_that_is_all_held_out_is_refused(tmp_path: Path) -> None:
 def test_half_of_an_odd_number_of_pictures_is_less_than_half(tmp_path: Path) -> None:
     root = tree(tmp_path / "mine", each=7)
     assert obtain(root, validation=10).counts == {"train": 11, "validation": 10, "test": 21}
-    assert "validation is 11, taken from 21 training pictures; choose less than half" in refusal(root, validation=11)
+    assert "download.validation is 11, taken from 21 training pictures; give fewer than half" in refusal(root, validation=11)
 
 
 def test_listing_is_in_the_order_of_names(tmp_path: Path) -> None:
