@@ -138,7 +138,7 @@ def test_what_is_chosen_stays_and_stands_in_the_address(tab: Any, address: str) 
 def test_the_keyboard_reaches_and_opens_a_layer_of_the_map(tab: Any, address: str) -> None:
     tab.goto(address)
     measured.settle(tab)
-    tab.locator("svg a[data-key=pooling]").focus()
+    tab.locator("svg a[data-key=pooling]").first.focus()
     tab.keyboard.press("Enter")
     tab.wait_for_url("**/how?*part=pooling*")
     measured.settle(tab)
@@ -193,7 +193,7 @@ QUESTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # of shared/p
         (START.format("pooling"),), ("37,752,832", "51,384,320", "claim overlapping-pooling"),
     ),
     "How is multiplying by 0.5 analogous to dropping out?": (
-        (START.format("dropout"),), ("claim dropout-halving", "30.0% halved"),
+        (START.format("dropout"),), ("claim dropout-halving", "they err by 30.0%"),
     ),
     "Would a better approach for down-sampling help?": (
         (HOW[0], HOW[1].format("Down-sampling")), ("false ones of 93 grey levels",),

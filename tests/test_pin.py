@@ -148,8 +148,8 @@ REFUSED = {
         STUDY / "judge/claims.json", lambda text: text.replace("undecided", "reproduced"), "claims.json is not what judge wrote",
     ),
     "a diverged seed": (STUDY / "train/base/metrics.json", diverged, "train/base/metrics.json is not what train-base wrote"),
-    "no record": (STUDY / "provenance/halve.json", None, "halve has not run"),
-    "not judged": (STUDY / "judge/claims.json", None, "results/miniature is not judged yet"),
+    "no record": (STUDY / "provenance/halve.json", None, "miniature is not finished: halve did not run"),
+    "not judged": (STUDY / "judge/claims.json", None, "the study that is chosen, miniature, is not judged yet"),
 }  # fmt: skip
 
 
