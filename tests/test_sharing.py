@@ -1,5 +1,6 @@
 """A pinned study travels over a remote of every kind, tried on loopback: one writes, many read, data sets stay at home."""
 
+import gc
 import hashlib
 import os
 import re
@@ -26,7 +27,17 @@ from tests.project import ENVIRONMENT, ROOT, dvc, run
 from tests.test_chain import in_folder
 from tests.test_dashboard import opened, told
 
+# DVC leaves the clients of its HTTP remotes to the garbage collector, which says so whenever it comes by.
+pytestmark = pytest.mark.filterwarnings("ignore:Unclosed c:ResourceWarning")
+
 WEIGHTS = "results/miniature/train/base/seed-1/weights.safetensors"
+
+
+@pytest.fixture(autouse=True)
+def clients_collected() -> Iterator[None]:
+    """They are collected here, and not during a test of another file."""
+    yield
+    gc.collect()
 
 
 @dataclass(kw_only=True)
