@@ -22,6 +22,8 @@ STYLE = """<style>
 .st-key-study-line p { font-size: 0.92rem; }
 .katex-display { overflow: visible !important; padding: 0.3rem 0; font-size: 0.95em; }
 @media (max-width: 640px) { .katex-display { font-size: 0.75em; overflow-x: auto !important; } }
+.js-plotly-plot .modebar { top: auto !important; bottom: 0 !important; }
+.js-plotly-plot .modebar-container { top: auto !important; bottom: 0 !important; height: 26px; }
 .st-key-report-body table { display: block; overflow-x: auto; }
 @media (min-width: 1800px) { html { font-size: 20px; } .block-container { max-width: 1650px !important; } }
 @media (max-width: 640px) { .st-key-claims-layout > div > [data-testid=stHorizontalBlock] > div:first-child { order: 2; } }

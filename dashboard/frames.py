@@ -187,13 +187,17 @@ def epochs_to_threshold(study: Study) -> pd.DataFrame:
 
 
 def rates_tried(study: Study) -> pd.DataFrame:
-    """A row a curve and learning rate: epochs until the threshold with the first seed, and whether it was chosen."""
+    """A row a curve and learning rate: epochs until the threshold with the race's seed, and how the race ended for it."""
+    ended = {"stopped": "another rate was faster", "diverged": "diverged", "crossed": "crossed, later than another"}
 
     def rows(metrics: dict[str, Any]) -> list[tuple[Any, ...]]:
-        chosen = metrics["chosen_rate"]
-        return [(made["rate"], made["epochs_to_threshold"], made["rate"] == chosen) for made in metrics["tried"]]
+        return [
+            (made["rate"], made["epochs_to_threshold"], "chosen" if made["rate"] == metrics["chosen_rate"] else
+             ended.get(str(made.get("status")), f"not crossed in {made['epochs']} epochs"))
+            for made in metrics["tried"]
+        ]  # fmt: skip
 
-    return _of_curves(study, rows, ["rate", "epochs_to_threshold", "chosen"])
+    return _of_curves(study, rows, ["rate", "epochs_to_threshold", "ended"])
 
 
 def rates_chosen(study: Study) -> list[tuple[str, float, bool]]:

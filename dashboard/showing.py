@@ -201,7 +201,7 @@ def figure(
                     whole = drawings.standing_alone(drawing)
                     st.download_button("SVG", whole, f"{name}.svg", "image/svg+xml", key=f"svg-{name}", on_click="ignore")
                 else:
-                    st.caption("SVG: the camera above the figure")
+                    st.caption("SVG: the camera below the figure")
             base = str(st.context.url or "").split("?")[0]
             st.code(f"{base}?{urlencode(address.current())}#{name}", language=None)
     return chosen_points

@@ -48,14 +48,12 @@ def show_figure1(study: Study) -> None:
     reached = frames.epochs_to_threshold(study)
     told, means = [], {}
     for curve, part in reached.groupby("curve"):
-        if part["epochs_to_threshold"].notna().all():
-            means[str(curve)] = float(part["epochs_to_threshold"].mean())
-        name = charts.curve_name(curve)
-        times = ", ".join(
-            f"{row.epochs_to_threshold:.1f}" if row.epochs_to_threshold > 0 else f"more than {row.epochs}"
-            for row in part.itertuples()
-        )
-        told.append(f"{name} after {times} epochs")
+        name, missing, last = charts.curve_name(curve), int(part["epochs_to_threshold"].isna().sum()), part["epochs"].max()
+        if missing:
+            told.append(f"{name} not after {last:.0f} epochs in {missing} of {len(part)} trainings")
+            continue
+        means[str(curve)] = float(part["epochs_to_threshold"].mean())
+        told.append(f"{name} after {means[str(curve)]:.1f} epochs on average")
     ratio = ""
     if {"relu", "tanh"} <= set(means):
         claim = next(
@@ -78,7 +76,15 @@ def show_figure1(study: Study) -> None:
     tried = frames.rates_tried(study)
     if len(tried):
         st.subheader(f"Learning rates tried: {len(tried)}")
-        st.dataframe(tried, hide_index=True, alt="Learning rates tried, epochs to the threshold, and which was chosen")
+        st.dataframe(
+            tried.assign(curve=tried["curve"].map(charts.curve_name)),
+            hide_index=True,
+            alt="Learning rates tried, epochs to the threshold, and which was chosen",
+            column_config={
+                "rate": st.column_config.NumberColumn("learning rate"),
+                "epochs_to_threshold": st.column_config.NumberColumn(f"epochs to {threshold:.0%}", format="%.1f"),
+            },
+        )
     showing.leads_to(study, "relu-faster", "relu-six-times", "relu-varies")
 
 
