@@ -53,7 +53,6 @@ def _laid_out(figure: go.Figure, x: str, y: str, height: int = 420) -> go.Figure
     figure.update_layout(
         height=height,
         margin={"l": 8, "r": 8, "t": 24, "b": 8},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "title": None},
         hoverlabel={"namelength": -1},
     )
     figure.update_xaxes(title=x, automargin=True)
@@ -162,7 +161,7 @@ def components(frame: pd.DataFrame) -> go.Figure:
     )  # fmt: skip
     figure.update_xaxes(zeroline=True, zerolinewidth=2, zerolinecolor=GREY, rangemode="tozero")
     figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=list(frame["run"]))
-    return _laid_out(figure, "points of top-1 error more than base", "", 150 + 42 * len(frame))
+    return _laid_out(figure, "points of error more than base", "", 150 + 42 * len(frame))
 
 
 def training(frame: pd.DataFrame, quantity: str, runs: Sequence[str]) -> go.Figure:
@@ -431,8 +430,10 @@ def step_times(frame: pd.DataFrame) -> go.Figure:
     return _laid_out(figure, "milliseconds a step", "", 120 + 60 * frame["way"].nunique())
 
 
-def coloured(figure: go.Figure, dark: bool) -> go.Figure:
-    """Text and axes in the page's own text colour: the theme's grey for ticks has a contrast of less than 4.5 to 1."""
+def dressed(figure: go.Figure, dark: bool) -> go.Figure:
+    """With the legend above, so that a phone keeps the width, and with text and axes in the page's own text colour: the theme's
+    grey for ticks has a contrast of less than 4.5 to 1."""
+    figure.update_layout(legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "title": None})
     ink, faint = ("#ecebe8", "#4a4845") if dark else ("#111111", "#d8d8d4")
     figure.update_layout(font_color=ink, legend_font_color=ink, legend_title_font_color=ink)
     figure.update_annotations(font_color=ink)

@@ -663,11 +663,12 @@ def confusions(truth: np.ndarray, first: np.ndarray) -> pd.DataFrame:
     return counted.sort_values(["pictures", "true", "predicted"], ascending=[False, True, True], ignore_index=True)
 
 
+BESIDE_BASE = "base right, this run wrong"
 KINDS = {
     "surely wrong": "the first label is wrong, with the highest probability first",
     "right among the five": "the first label is wrong, the right one is among the five",
     "seeds disagree": "the seeds name the most different classes",
-    "base right, this run wrong": "the average of base is right and this run's is wrong",
+    BESIDE_BASE: "the average of base is right and this run's is wrong",
     "right": "the first label is right, with the highest probability first",
 }
 
@@ -683,7 +684,7 @@ def pictures_of_kind(study: Study, run: str, model: str, kind: str) -> np.ndarra
         seeds_say = np.stack([best[:, 0] for name, best in found.best.items() if name != files.AVERAGED])
         different = np.array([len(np.unique(column)) for column in seeds_say.T])
         return np.argsort(-different, kind="stable")[: int((different > 1).sum())]
-    if kind == "base right, this run wrong":
+    if kind == BESIDE_BASE:
         base = predictions(study, "base")
         if base is None or not np.array_equal(base.labels, found.labels):
             return np.empty(0, dtype=np.int64)

@@ -179,7 +179,7 @@ def _misread() -> list[str]:
 
 
 def _figure(figure: go.Figure, finding: str, source: str) -> list[str]:
-    charts.coloured(figure, dark=False).update_layout(template="plotly_white")
+    charts.dressed(figure, dark=False).update_layout(template="plotly_white")
     return [
         f"<h3>{escape(finding)}</h3>",
         figure.to_html(full_html=False, include_plotlyjs=False, config=charts.settings("figure")),

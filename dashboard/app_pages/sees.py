@@ -234,7 +234,8 @@ def show_pictures(study: Study) -> None:
     else:
         with choices:
             model = choose_model(found)
-        kind = address.segmented("Pictures", list(frames.KINDS), "kind", "surely wrong")
+        kinds = [kind for kind in frames.KINDS if run != "base" or kind != frames.BESIDE_BASE]
+        kind = address.segmented("Pictures", kinds, "kind", "surely wrong")
         of_kind = frames.pictures_of_kind(study, run, model, kind)
         asked = [int(number) for number in of_kind[:EACH]]
         st.caption(

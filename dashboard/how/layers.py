@@ -227,7 +227,7 @@ def pooling(subject: Subject) -> None:
     with right:
         st.subheader(f"{one.shape[0]} x {one.shape[1]} become {made.shape[0]} x {made.shape[1]}")
         st.image(looking.grown(looking.map_tile(made, float(one.max())), 330), width=330, alt="The map after pooling")
-    st.caption(f"Map {number}; choose another under Convolution, ReLU.")
+    st.caption(f"Map {number}; choose another under Convolution, ReLU. A square is a window, its circle the largest value in it.")
     asked(
         "Local or overlapping pooling?",
         "Both halve the maps. With windows of 3 at stride 2 each edge row is seen by two windows, with 2 at stride 2 by one. "
