@@ -6,7 +6,9 @@ plain click tells the page, which then changes without being loaded anew.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from html import escape
+from pathlib import Path
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -21,6 +23,11 @@ export default function({data, setTriggerValue, parentElement}) {
     drawn = document.createElement('div');
     drawn.className = 'drawn';
     parentElement.appendChild(drawn);
+  }
+  if (data.charts && !window.chartsLoaded) {
+    window.chartsLoaded = true;
+    const load = () => import(new URL(data.charts, document.baseURI).href).catch(() => undefined);
+    (window.requestIdleCallback || setTimeout)(load);
   }
   if (drawn.source !== data.html) { drawn.innerHTML = data.html; drawn.source = data.html; }
   drawn.onclick = event => {
@@ -96,6 +103,17 @@ svg a:hover text.name { text-decoration: underline; }
 """
 
 
+@lru_cache(maxsize=1)
+def charts_module() -> str:
+    """Where the browser finds Streamlit's module for Plotly's charts, empty if it has another name now.
+
+    The browser takes a second to compile its 4.7 MB: a drawing loads it when the browser is idle, so that the first click that
+    leads to a chart does not wait for it.
+    """
+    found = sorted((Path(st.__file__).parent / "static/static/js").glob("PlotlyChart.*.js"))
+    return f"static/js/{found[0].name}" if len(found) == 1 else ""
+
+
 def _component() -> ComponentRenderer:
     return st.components.v2.component("clickable", css=STYLE, js=SCRIPT)
 
@@ -116,7 +134,7 @@ def draw(html: str, key: str, scroll: str = "", keeps: str = "") -> str | None:
             address.keep(keeps, clicked)
 
     shade = "dark" if st.context.theme.type == "dark" else "light"
-    data = {"html": f'<div class="{shade}">{html}</div>', "scroll": scroll}
+    data = {"html": f'<div class="{shade}">{html}</div>', "scroll": scroll, "charts": charts_module()}
     clicked = _mounted(data=data, key=key, on_clicked_change=keep).get("clicked")
     return str(clicked) if clicked is not None else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 from itertools import product
 from pathlib import Path
@@ -708,14 +708,16 @@ def counts(study: Study) -> dict[str, int]:
     return made_of(study, "prepare/packed.json", lambda content: {k: int(n) for k, n in content["pictures"].items()}, {})
 
 
+def labels_of(study: Study, split: str, rows: Iterable[int]) -> list[int | None]:
+    """The classes of pictures: from predictions, else from the packed set or the maker; None where none is here."""
+    found = next((predictions(study, run) for run in runs(study, "evaluate")[:1]), None) if split == "test" else None
+    predicted = found.labels if found is not None else ()
+    return [int(predicted[row]) if row < len(predicted) else pictures.label_of(study, split, row) for row in rows]
+
+
 def label_of(study: Study, split: str, row: int) -> int | None:
-    """The class of a picture: from predictions or neighbours, else from the packed set or the maker; None where none is here."""
-    if split == "test":
-        for run in runs(study, "evaluate")[:1]:
-            found = predictions(study, run)
-            if found is not None and row < len(found.labels):
-                return int(found.labels[row])
-    return pictures.label_of(study, split, row)
+    """The class of a picture, as labels_of has it."""
+    return labels_of(study, split, [row])[0]
 
 
 def retrieved(study: Study) -> dict[str, Any]:

@@ -25,11 +25,15 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Study:
-    """What the sidebar offers: a working area or a pinned study. `address` names it there and in a link."""
+    """What the page offers: a working area or a pinned study. `address` names it there and in a link.
+
+    It is made anew for every run of the page's script, and `claims` keeps its verdicts for the length of one.
+    """
 
     folder: Path
     pinned: bool
     notes: list[str] = field(default_factory=list)
+    claims: list[pd.DataFrame] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def address(self) -> str:
@@ -112,20 +116,28 @@ def made_of(study: Study, name: str, make: Callable[[dict[str, Any]], Made], oth
 
 def table_of(study: Study, name: str, columns: Sequence[str]) -> pd.DataFrame:
     """A CSV file with `columns`, its numbers as numbers. A last line without its end is left out."""
+    path = study.folder / name
     try:
-        text = (study.folder / name).read_text(encoding="utf-8")
+        seen = path.stat()
+        table, whole = _table_of(path.resolve(), seen.st_mtime_ns, seen.st_size)
     except (FileNotFoundError, NotADirectoryError):
         return pd.DataFrame(columns=list(columns))
     except (OSError, ValueError):
-        text = ""
-    whole = text[: text.rfind("\n") + 1]
-    try:
-        table = pd.read_csv(io.StringIO(whole))
-    except (pd.errors.ParserError, pd.errors.EmptyDataError):
-        table = pd.DataFrame()
-    if len(whole) < len(text) or set(columns) - set(table.columns):
+        table, whole = pd.DataFrame(), False
+    if not whole or set(columns) - set(table.columns):
         study.notes.append(f"{name} is incomplete; a run may be writing it.")
     return table.reindex(columns=list(columns)).dropna(how="all")
+
+
+@lru_cache(maxsize=256)
+def _table_of(path: Path, changed: int, size: int) -> tuple[pd.DataFrame, bool]:
+    """The whole lines of a CSV file, and whether these are all. Read again when its size or time changes."""
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    try:
+        return pd.read_csv(io.StringIO(whole)), len(whole) == len(text)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError):
+        return pd.DataFrame(), len(whole) == len(text)
 
 
 def array_of(study: Study, name: str) -> np.ndarray | None:

@@ -18,6 +18,12 @@ NUMBERS = ("paper", "paper_top5", "ours", "low", "high", "ours_top5", "low_top5"
 
 def claims(study: Study) -> pd.DataFrame:
     """A row a claim, with the columns of CLAIMS; what the file lacks is None, in a column of numbers NaN."""
+    if not study.claims:
+        study.claims.append(_claims(study))
+    return study.claims[0].copy()
+
+
+def _claims(study: Study) -> pd.DataFrame:
     content = json_of(study, "judge/claims.json")
     rows = content if isinstance(content, list) else dictionary(content).get("claims", [])
     said = ("id", "section", "title", "quote", "unit", "verdict")

@@ -208,7 +208,7 @@ def show_map(study: Study) -> None:
     places, share = frames.hidden_map(study)
     if not len(places):
         showing.stop("The map is not here yet; `uv run dvc repro retrieve` makes it.")
-    labels = [frames.label_of(study, "test", row) for row in range(len(places))]
+    labels = frames.labels_of(study, "test", range(len(places)))
     names = frames.class_names(study, 1 + max((label for label in labels if label is not None), default=0))
     run = str(frames.retrieved(study).get("run", "base"))
     found = frames.predictions(study, run)
