@@ -161,7 +161,7 @@ def components(frame: pd.DataFrame) -> go.Figure:
     )  # fmt: skip
     figure.update_xaxes(zeroline=True, zerolinewidth=2, zerolinecolor=GREY, rangemode="tozero")
     figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=list(frame["run"]))
-    return _laid_out(figure, "points of error more than base", "", 150 + 42 * len(frame))
+    return _laid_out(figure, "points of top-1 error more than base", "", 150 + 42 * len(frame))
 
 
 def training(frame: pd.DataFrame, quantity: str, runs: Sequence[str]) -> go.Figure:
