@@ -54,10 +54,10 @@ def _words_in(tree: Path, pinned: Path) -> dict[str, str]:
     """In a checkout of the code that judged: as a pin where it knows pins, else as the working area that it was."""
     knows_pins = "--pinned" in (tree / "stages/judge.py").read_text(encoding="utf-8")
     study = str(read_params(pinned / PARAMS).get("study"))
-    place = tree / files.PINNED / pinned.name if knows_pins else tree / files.RESULTS / study
-    shutil.rmtree(place, ignore_errors=True)
+    free = tree.parent.name  # a name that no pin of that commit has: an earlier pin of this name may lie there, with its manifest
+    place = tree / files.PINNED / free if knows_pins else tree / files.RESULTS / study
     shutil.copytree(pinned, place)
-    command = [*_python(tree), "-m", "stages.judge", *(("--pinned", pinned.name, WORDS) if knows_pins else ())]
+    command = [*_python(tree), "-m", "stages.judge", *(("--pinned", free, WORDS) if knows_pins else ())]
     if not knows_pins:
         shutil.copyfile(pinned / PARAMS, tree / PARAMS)
     own = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}  # uv would warn of another one

@@ -20,6 +20,7 @@ from study.statistics.power import MOST_SEEDS, Need
 
 OPEN = (verdicts.UNDECIDED, verdicts.TOO_FEW_SEEDS, verdicts.SIZE_OPEN)
 AGAIN = "then `uv run dvc repro`"
+AFRESH = f"all of numbers that were not trained here before, as no seed is added after its result was seen; {AGAIN}"
 
 
 def advise(
@@ -46,7 +47,7 @@ def advise(
     if not np.isfinite(estimate.critical):  # one seed somewhere: nothing is known of the spread
         return f"{words.seeds(_least(estimate, question))}; {AGAIN}"
     if claim.kind == "value":
-        return f"{words.takes(settles_value(estimate, question, wanted))}; {AGAIN}"
+        return _afresh(words.takes(settles_value(estimate, question, wanted)))
     if claim.kind == "absence":
         return f"{words.takes(settles_absence(estimate, question, wanted))}; {AGAIN}"
     said = []
@@ -54,7 +55,14 @@ def advise(
         said.append(f"if the effect is about the {words.amount(estimate.value)} seen, {words.takes(need)}")
     if verdict.word != verdicts.SIZE_OPEN and power.smallest_visible(estimate, wanted) > question.margin:
         said.append(f"for the smallest effect of interest, {words.takes(sees_smallest(estimate, question, wanted))}")
-    return f"{'; '.join(said)}; {AGAIN}" if said else f"as many seeds again; {AGAIN}"
+    if verdict.word == verdicts.TOO_FEW_SEEDS:  # nothing was judged: the seeds that the protocol asks for may come
+        return f"{'; '.join(said) or 'as many seeds again'}; {AGAIN}"
+    return _afresh("; ".join(said) or "as many seeds again")
+
+
+def _afresh(said: str) -> str:
+    """More seeds of a run that was judged are new ones throughout: to add to those seen until a word comes is no test."""
+    return f"{said}; {AFRESH if 'seeds' in said else AGAIN}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

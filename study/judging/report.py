@@ -100,9 +100,13 @@ def as_markdown(study: Study, rows: Sequence[Row]) -> str:
 
 
 def _cells(row: Row, group: str) -> list[str]:
+    claim, measured = row.claim, row.numbers.ours is not None
     last = {NOT_SEEN: row.visible(), SMALL: f"{row.matters()} on; {row.sample()}"}.get(group) or row.sample()
+    if claim.kind == "absence" and group == NOT_SEEN and row.matters():  # a difference was seen; whether it matters was not
+        last = f"open whether it is over {row.matters()}"
+    title = f"{claim.title} ({claim.metric})" if claim.kind in ("figure", "absence") and measured else claim.title
     word = f"{row.verdict.word}, {EXPLORATORY}" if row.numbers.registered.startswith(EXPLORATORY) else row.verdict.word
-    return [row.claim.section, row.claim.title, row.in_paper(), row.here(), last, word]
+    return [claim.section, title, row.in_paper(), row.here(), last, word]
 
 
 def _cell(text: str) -> str:
