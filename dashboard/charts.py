@@ -19,6 +19,7 @@ import plotly.graph_objects as go
 from study import amounts
 
 BLUE, VERMILION, GREEN, PURPLE, OCHRE, GREY = "#0072B2", "#D55E00", "#009E73", "#C46A9A", "#A87B00", "#7F7F7F"
+BLUE_IN_DARK = "#4aa3dd"
 PALETTE = (BLUE, VERMILION, GREEN, PURPLE, OCHRE, GREY)
 SYMBOLS = ("circle", "diamond", "square", "x")
 MANY_SYMBOLS = (*SYMBOLS, "cross", "triangle-up", "star", "circle-open", "diamond-open", "square-open")
@@ -433,12 +434,18 @@ def step_times(frame: pd.DataFrame) -> go.Figure:
 def dressed(figure: go.Figure, dark: bool) -> go.Figure:
     """With the legend above, so that a phone keeps the width, and with text and axes in the page's own text colour: the theme's
     grey for ticks has a contrast of less than 4.5 to 1."""
-    figure.update_layout(legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "title": None})
+    facets = any(note.yref == "paper" and (note.y or 0) >= 0.99 for note in figure.layout.annotations)  # their titles stand there
+    figure.update_layout(legend={"orientation": "h", "yanchor": "bottom", "y": 1.12 if facets else 1.02, "x": 0, "title": None})
     ink, faint = ("#ecebe8", "#4a4845") if dark else ("#111111", "#d8d8d4")
     figure.update_layout(font_color=ink, legend_font_color=ink, legend_title_font_color=ink)
     figure.update_annotations(font_color=ink)
     figure.update_xaxes(tickfont_color=ink, title_font_color=ink, gridcolor=faint)
     figure.update_yaxes(tickfont_color=ink, title_font_color=ink, gridcolor=faint)
+    if dark:  # the palette's blue has 3.5 to 1 there, and thin lines less
+        for trace in figure.data:
+            for part in (getattr(trace, "line", None), getattr(trace, "marker", None)):
+                if part is not None and part.color == BLUE:
+                    part.color = BLUE_IN_DARK
     return figure
 
 

@@ -29,6 +29,13 @@ export default function({data, setTriggerValue, parentElement}) {
     const load = () => import(new URL(data.charts, document.baseURI).href).catch(() => undefined);
     (window.requestIdleCallback || setTimeout)(load);
   }
+  if (!window.menuCloses) {  // on a phone Streamlit leaves the menu open over the page that was chosen in it
+    window.menuCloses = true;
+    document.addEventListener('click', event => {
+      if (window.innerWidth >= 768 || !event.target.closest('[data-testid=stSidebarNavLink]')) return;
+      setTimeout(() => document.querySelector('[data-testid=stSidebarCollapseButton] button')?.click(), 50);
+    }, true);
+  }
   if (drawn.source !== data.html) { drawn.innerHTML = data.html; drawn.source = data.html; }
   drawn.onclick = event => {
     const part = event.target.closest('[data-key]');
@@ -74,7 +81,7 @@ svg a:hover text.name { text-decoration: underline; }
   display: flex; flex-direction: column; gap: 0.4rem; }
 .tiles a:hover { border-color: var(--st-primary-color); }
 .tiles .title { font-weight: 600; } .tiles p { margin: 0; font-size: 0.9rem; }
-.scroll { max-height: 43rem; overflow-y: auto; padding-right: 0.3rem; position: relative; }
+.scroll { max-height: 62rem; overflow-y: auto; padding-right: 0.3rem; position: relative; }
 .list h2 { font-size: 1rem; margin: 0.9rem 0 0.3rem 0; font-weight: 600; } .list h2:first-child { margin-top: 0; }
 .list a { display: grid; grid-template-columns: 1.2rem 1fr 92px; gap: 0.1rem 0.4rem; padding: 0.3rem 0.4rem; border-radius: 5px;
   align-items: center; }

@@ -36,14 +36,17 @@ class Shown:
         return f"{self.split}-{self.row}"
 
 
-def gallery(study: Study, shown: Iterable[Shown], page: str = "sees", six: bool = False) -> str:
+def gallery(study: Study, shown: Iterable[Shown], page: str = "sees", six: bool = False, links: bool = True) -> str:
     """Pictures in a grid, each a link that makes it the query; where they may not be shown, their captions alone. `six`: as
-    many in a row, or three where the row is short."""
+    many in a row, or three where the row is short. `links` false: nothing can be clicked, since nothing more is known."""
     cells = []
     for one in shown:
         source = thumbnail(study, one.split, one.row)
         alt = escape(f"{one.split} picture {one.row}: {one.caption}", quote=True)
         inside = f'<img src="{source}" alt="{alt}" loading="lazy"/>' if source else f"<b>{one.split} {one.row}</b>"
+        if not links:
+            cells.append(f'<span class="cell">{inside}<span>{escape(one.caption)}</span></span>')
+            continue
         to = clickable.link(page, study=study.address, view="pictures", query=one.key)
         mark = ' aria-current="true"' if one.current else ""
         cells.append(f'<a href="{to}" data-key="{one.key}"{mark}>{inside}<span>{escape(one.caption)}</span></a>')

@@ -75,6 +75,11 @@ def _refusal(width: int, height: int) -> str | None:
     return None
 
 
+def features_are_here(study: Study) -> bool:
+    """Whether any picture of the sets can be a query; without the stored features only those of the stage have neighbours."""
+    return (study.folder / STORED).is_file()
+
+
 def lacking(study: Study) -> str:
     """What is missing here for naming a picture of one's own, in one sentence; empty where nothing is."""
     if _mean(study) is None:

@@ -230,12 +230,17 @@ def leads_to(study: Study, *ids: str) -> None:
 
 
 def _measured_here(claim: Any) -> str:
+    """What was measured, with both sides of a difference; or why nothing was, and what others found."""
     paper = f" In the paper: {plain(claim.in_paper)}." if claim.in_paper and claim.in_paper not in ("–", "a difference") else ""
     found = tables.here(claim)
-    if found and claim.kind == "figure" and claim.said:  # a difference of shares says little without them
+    if not found:
+        why = f"Not {'tested' if claim.kind == 'untestable' else 'measured'} here: {with_code(tables.reason(claim))}."
+        others = f" Others found: {plain('; '.join(map(str, claim.others)))}." if isinstance(claim.others, list) else ""
+        return (why if claim.kind != "arithmetic" else "") + paper + (others if claim.others else "")
+    if claim.said and claim.unit != "times":  # a difference says little without its two sides
         found = f"{claim.said}; {found}"
     sample = f", {plain(claim.sample)}" if claim.sample and claim.sample != "–" else ""
-    return (f"Here: {plain(found)}{sample}." if found else "Not measured in this study.") + paper
+    return f"Here: {plain(found)}{sample}." + paper
 
 
 FOOT = ("report", "provenance", "paper against code", "downloads")

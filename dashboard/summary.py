@@ -40,7 +40,9 @@ def scale(claims: pd.DataFrame) -> str:
     """One line on what was measured beside the paper's."""
     scales = [str(scale) for scale in claims["scale"].dropna().unique() if scale]
     here = max(scales, key=len, default="nothing is measured yet")
-    return f"**{len(claims)} claims.** Measured on: {showing.plain(here)}."
+    counted = int(((claims["kind"] == "arithmetic") & (claims["group"] != NOT_JUDGED)).sum())
+    own = f", {counted} of them decided by the paper's own numbers, without any training" if counted else ""
+    return f"**{len(claims)} claims**{own}. Measured on: {showing.plain(here)}."
 
 
 def word(claim: Any) -> str:

@@ -75,8 +75,18 @@ def measured(claim: Any, ending: str = "") -> str:
     return amounts.interval(ours, low, high, claim.unit)
 
 
+def printed_number(claim: Any) -> str:
+    """The paper's number alone, without its top-5 one and its data."""
+    return amounts.amount(claim.paper, claim.unit)
+
+
 def _said_by_paper(claim: Any) -> str:
-    return "" if pd.isna(claim.paper) else amounts.amount(claim.paper, claim.unit)
+    return "" if pd.isna(claim.paper) else printed_number(claim)
+
+
+def reason(claim: Any) -> str:
+    """Why nothing was measured of a claim, without the list of all in which this study is smaller than the paper's."""
+    return str(claim.why or "nothing says why").split(": data of ")[0].rstrip(".")
 
 
 def words_of(claim: Any) -> str:
@@ -95,7 +105,8 @@ def paper_facts(claim: Any) -> dict[str, str]:
     edition = f"; {claim.cacm} in the edition of 2017" if claim.cacm else ""
     return _said(
         {
-            "number": claim.in_paper or _said_by_paper(claim),
+            ("says" if claim.in_paper in ("a difference", "no difference") else "number"): claim.in_paper
+            or _said_by_paper(claim),
             "words": words_of(claim),
             "section": f"{claim.section}{edition}",
             "measure": claim.metric,
@@ -115,9 +126,10 @@ def our_facts(claim: Any) -> dict[str, str]:
         {
             "number": here(claim),
             "in top-5 error": measured(claim, "_top5"),
-            "in words": claim.said,
+            "by run": claim.said,
             "rests on": "" if claim.sample == NO_NUMBER else claim.sample,
             "would have been seen": "" if pd.isna(claim.visible) else f"from {amounts.amount(claim.visible, claim.unit)} on",
+            "would matter": "" if pd.isna(claim.matters) else f"from {amounts.amount(claim.matters, claim.unit)} on",
             "p in its family": "" if pd.isna(claim.p) else f"{claim.p:.2g}",
             "test": claim.test,
             "protocol": claim.registered,

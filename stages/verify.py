@@ -137,6 +137,9 @@ def verify_results(found: Verification, records: Mapping[str, str]) -> None:
         if len(wanted) < len(records)
         else ""
     )
+    if not wanted:
+        found.say(f"{results}: holds no file of the pinned study, so there is nothing to verify")
+        return
     found.say(f"{results}: {len(wanted)} files are here of the pinned study, {len(wrong) or 'none'} damaged{others}")
 
 

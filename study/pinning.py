@@ -107,7 +107,8 @@ def card(name: str, results: Path, summary: str, to_go_on: str) -> str:
         "Limits": _limits(source, packed),
     }
     end = (
-        f"To look at it: `uv run python -m streamlit run dashboard/app.py`, study `pinned/{name}`. To check it: "
+        "To look at it: `uv run --only-group dashboard python -m streamlit run dashboard/app.py`, study "
+        f"`pinned/{name}`. To check it: "
         f"`uv run python -m stages.verify {name}`. To go on with it, with the weights of all seeds from a DVC remote "
         "(`docs/sharing.md`):"
     )

@@ -20,7 +20,8 @@ UPDATES = 6000
 # Test error of each run where the paper is right; of base 0.3, and where it is wrong all have that.
 ERRORS = {
     "base": 0.3, "no_normalisation": 0.4, "batch_normalisation": 0.2, "local_pooling": 0.4, "one_column": 0.4,
-    "one_large_gpu": 0.2, "no_communication": 0.4, "no_crops": 0.5, "half_width_no_crops": 0.4, "no_colour": 0.4,
+    "one_large_gpu": 0.2, "no_communication": 0.4, "no_crops": 0.5, "half_width_no_crops": 0.4,
+    "no_colour": 0.4,
     "no_dropout": 0.4, "no_weight_decay": 0.4, "zero_biases": 0.3, "half_width": 0.4, "half_data": 0.4,
     "without_conv1": 0.4, "without_conv2": 0.4, "without_conv3": 0.4, "without_conv4": 0.4, "without_conv5": 0.4,
     "tanh": 0.5, "small_input": 0.3, "tanh_small_input": 0.4,

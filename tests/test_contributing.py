@@ -17,7 +17,7 @@ FEW = ("train.learning.epochs=1", "train.learning.rate.at=[]", "train.seeds=[0]"
 
 
 def _write(folder: Path, place: str, text: str) -> None:
-    """`place` is a file and where in it: at the end, as the last of a tuple, or in place of other words."""
+    """`place` is a file and where in it: at the end, as the last of a tuple, in place of other words, or a number that grows."""
     name, where = place.split(", ", 1)
     content = (folder / name).read_text()
     if where == "at the end":
@@ -25,6 +25,12 @@ def _write(folder: Path, place: str, text: str) -> None:
     elif where.startswith("as the last of "):
         assert content.endswith("),\n)\n")
         content = content.removesuffix(")\n") + text + ")\n"
+    elif where.startswith("one more in "):
+        before, after = where.removeprefix("one more in ").split("N")
+        content, found = re.subn(
+            f"{re.escape(before)}(\\d+){re.escape(after)}", lambda at: f"{before}{int(at[1]) + 1}{after}", content
+        )
+        assert found == 1 and text.strip() == f"{before}N + 1{after}"
     else:
         old = where.removeprefix("in place of ")
         assert content.count(old) == 1
@@ -49,8 +55,7 @@ def test_the_examples_do_what_they_say(tmp_path: Path) -> None:
     run("git", "init", "-q", "-b", "main", cwd=tmp_path)
     run("git", "add", "-A", cwd=tmp_path)
     run("git", "commit", "-qm", "before", cwd=tmp_path)
-    counted = tmp_path / "tests/test_paper.py"
-    counted.write_text(counted.read_text().replace(".comparisons == 20", ".comparisons == 21"))  # said in words there
+    _write(tmp_path, "tests/test_paper.py, one more in .comparisons == N", ".comparisons == N + 1")  # said in words there
     examples = EXAMPLE.findall((ROOT / "CONTRIBUTING.md").read_text())
     assert [place for place, _ in examples].count("commands") == 2 and len(examples) == 7
     for place, text in examples:

@@ -266,7 +266,7 @@ class TestAdvice:
         for row in undecided:
             wanted, had = re.findall(r"([\d,]+) (?:seeds|test pictures)[^;]*? in place of ([\d,]+)", row.decide)[0]
             assert int(wanted.replace(",", "")) > int(had.replace(",", "")), row.decide
-            assert "seeds" not in row.decide or "of numbers that were not trained here before" in row.decide
+            assert "seeds" not in row.decide or "numbers of seeds that were not trained here before" in row.decide
 
     def test_first_comes_what_settles_what_was_seen(self, not_found):
         row = not_found["margin-over-hand-made"]

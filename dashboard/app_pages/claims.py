@@ -10,7 +10,8 @@ import streamlit as st
 
 from dashboard import address, clickable, drawings, frames, reading, showing, summary, tables, verdicts
 from dashboard.reading import Study
-from study.judging.verdicts import NOT_JUDGED
+from study import amounts
+from study.judging.verdicts import NOT_JUDGED, SMALL
 from study.paper.claim import SECTIONS
 
 study = showing.begin("Claims")
@@ -60,6 +61,16 @@ def one_claim(study: Study, claim: Any) -> None:
     st.header(claim.title, anchor="claim")
     showing.verdict_badge(claim)
     st.markdown(showing.with_code(claim.why or ""))
+    if (
+        claim.group == SMALL
+        and claim.paper == claim.paper
+        and abs(claim.paper) < claim.matters
+        and claim.visible == claim.visible
+    ):
+        st.markdown(
+            f"The paper's own {tables.printed_number(claim)} are smaller than that, so this says nothing of them; here effects "
+            f"are seen from {amounts.amount(claim.visible, claim.unit)} on."
+        )
     if rows := frames.arms(study, reading.dictionary(claim.artifacts)):
         errors = any(name.startswith("evaluate/") for name in reading.dictionary(claim.artifacts))
         unit, what = ("%", "top-1 error") if errors else (" epochs", "epochs to the threshold")
@@ -94,8 +105,9 @@ def one_claim(study: Study, claim: Any) -> None:
 
 counts = {"all": len(claims)} | {group: int((claims["group"] == group).sum()) for group in summary.EVERY}
 wanted = address.segmented(
-    "Show", list(counts), "show", "all", names=lambda group: f"{group} ({counts[group]})", label_visibility="collapsed"
-)
+    "Show", list(counts), "show", "all", names=lambda group: f"{group.removeprefix('were ')} ({counts[group]})",
+    label_visibility="collapsed",
+)  # fmt: skip
 shown = claims if wanted == "all" else claims[claims["group"] == wanted]
 measured = shown[shown["ours"].notna() & (shown["kind"] != "arithmetic")]
 first = str((measured if len(measured) else shown if len(shown) else claims)["id"].iloc[0])
@@ -110,7 +122,7 @@ with left:
     if shown.empty:
         st.info("No claim of this study is among these.")
     else:
-        clickable.draw(listed(study, shown, chosen), key="claim-list", scroll=chosen, keeps="claim")
+        clickable.draw(listed(study, shown, chosen), key="claim-list", scroll="" if chosen == first else chosen, keeps="claim")
 with right:
     one_claim(study, next(claims[claims["id"] == chosen].itertuples()))
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import address, charts, clickable, frames, galleries, looking, pictures, showing
+from dashboard import address, charts, clickable, frames, galleries, looking, pictures, query, showing
 from dashboard.galleries import Shown
 from dashboard.reading import Study
 from study import files
@@ -163,11 +163,14 @@ def colours(study: Study, run: str, columns: int) -> None:
         coloured = (
             scores.assign(coloured=scores["share"] >= COLOURED).groupby(["seed", "column"])["coloured"].agg(["sum", "count"])
         )
-        said = [
-            f"seed {seed}: {' and '.join(str(int(n)) for n in of['sum'])} of {int(of['count'].iloc[0])}"
-            for seed, of in coloured.groupby(level="seed")
-        ]
-        finding = f"Coloured kernels in column 1 and 2: {'; '.join(said)}"
+        by_seed = coloured["sum"].unstack("column")
+        fuller, every = int(by_seed.max(axis=1).sum()), int(by_seed.to_numpy().sum())
+        of = f"{len(by_seed)} seeds" if len(by_seed) > 1 else "one seed"
+        finding = (
+            f"Of {every} coloured kernels in {of} {fuller / every:.0%} lie in the column that has more of them"
+            if every
+            else f"No kernel is coloured in {of}"
+        )
         source = (
             "What was learned: a kernel's start is taken out, so that noise has no colour here. Dotted: from here on a kernel "
             "counts as coloured. The columns are numbered by where they stand: which of them becomes the coloured one is chance."
@@ -249,7 +252,8 @@ def show_map(study: Study) -> None:
             Shown(split="train", row=int(near), caption=names[int(of)])
             for near, of in zip(part["neighbour"], part["neighbour_label"], strict=True)
         ]
-        if clicked := clickable.draw(galleries.gallery(study, shown), key="of-map"):
+        drawn = galleries.gallery(study, shown[:1]) + galleries.gallery(study, shown[1:], links=query.features_are_here(study))
+        if clicked := clickable.draw(drawn, key="of-map"):
             showing.go_to("sees", view="pictures", query=clicked)
 
 

@@ -127,7 +127,8 @@ def neighbours(study: Study, split: str, row: int, label: int | None) -> None:
         for near, known, far in by_features
         if known is not None
     ]
-    clickable.draw(galleries.gallery(study, shown, six=True), key="neighbours", keeps="query")
+    search = query.features_are_here(study)
+    clickable.draw(galleries.gallery(study, shown, six=True, links=search), key="neighbours", keeps="query")
 
 
 def otherwise(study: Study, split: str, row: int, label: int | None) -> None:
@@ -145,7 +146,8 @@ def otherwise(study: Study, split: str, row: int, label: int | None) -> None:
                 Shown(split="train", row=int(near), caption=f"{'✓ ' if known == label else ''}{class_of(known)}")
                 for near, known in found.itertuples(index=False)
             ]
-            clickable.draw(galleries.gallery(study, shown, six=True), key=f"neighbours-{number}", keeps="query")
+            search = query.features_are_here(study)
+            clickable.draw(galleries.gallery(study, shown, six=True, links=search), key=f"neighbours-{number}", keeps="query")
 
 
 def rankings(study: Study) -> None:
@@ -174,8 +176,8 @@ def rankings(study: Study) -> None:
         f"Of six neighbours in the last hidden layer {first:.0%} are of the query's class ({told})",
         known, "precision", "Shares of neighbours that are of the query's class, by what was compared",
         source=f"{study.address}, {run}: {queries:,} test pictures against all training pictures, "
-        f"the mean of {seeds} seed{'' if seeds == 1 else 's'}, 95% intervals over the queries. So many pictures are nearer in "
-        f"pixels than the six neighbours, where chance would give 50%: {percent}.",
+        f"the mean of {seeds} seed{'' if seeds == 1 else 's'}, 95% intervals over the queries. How many of all pictures are "
+        f"nearer in pixels than the six neighbours are (50% by chance): {percent}.",
     )  # fmt: skip
 
 
@@ -236,15 +238,24 @@ def show_pictures(study: Study) -> None:
             model = choose_model(found)
         kinds = [kind for kind in frames.KINDS if run != "base" or kind != frames.BESIDE_BASE]
         kind = address.segmented("Pictures", kinds, "kind", "surely wrong")
-        of_kind = frames.pictures_of_kind(study, run, model, kind)
+        of_kind = list(frames.pictures_of_kind(study, run, model, kind))
+        which = ""
+        if not query.features_are_here(study):  # a click should lead to neighbours
+            have = set(frames.neighbours(study)["query"])
+            which = " whose neighbours are here" if have.intersection(of_kind) else ""
+            of_kind.sort(key=lambda number: number not in have)
         asked = [int(number) for number in of_kind[:EACH]]
         st.caption(
             f"{len(of_kind):,} of {len(found.labels):,}: {frames.KINDS[kind]}"
-            + (f"; the first {EACH}" if len(of_kind) > EACH else "")
+            + (f"; the first {EACH}{which}" if len(of_kind) > EACH else "")
             + ". A click shows the picture below."
         )
     options = [f"test-{number}" for number in asked]
     current = address.chosen("query", every_picture(study, found) or ["test-0"], options[0] if options else "test-0", "picture")
+    elsewhere = bool(options) and current not in options  # a link from another page leads to a picture, which stands first then
+    if elsewhere:
+        one_picture(study, run, model, options)
+        st.header("Other test pictures")
     shown = []
     for number in asked:
         caption = class_of(frames.label_of(study, "test", number))
@@ -254,7 +265,8 @@ def show_pictures(study: Study) -> None:
         shown.append(Shown(split="test", row=number, caption=caption, current=f"test-{number}" == current))
     if shown:
         clickable.draw(galleries.gallery(study, shown), key="of-kind", keeps="query")
-    one_picture(study, run, model, options)
+    if not elsewhere:
+        one_picture(study, run, model, options)
     among_the_five(study, run, model)
     rankings(study)
     showing.leads_to(study, "neighbours", "neighbours-far-in-pixels", "reasonable-labels", "off-centre")
@@ -294,6 +306,7 @@ def show_confusions(study: Study) -> None:
             source=f"{study.address}, {run}, {model}: true classes down, predicted ones across. A click shows the pictures.",
             keeps="cell",
         )  # fmt: skip
+    search = query.features_are_here(study)
     with right:
         of_cell = np.flatnonzero((found.labels == true) & (first == predicted))
         total = int((found.labels == true).sum())
@@ -306,7 +319,7 @@ def show_confusions(study: Study) -> None:
         ]
         if clicked := clickable.draw(galleries.gallery(study, shown), key="of-cell"):
             showing.go_to("sees", view="pictures", query=clicked)
-        st.caption("The surest first. A click shows a picture with its labels and neighbours.")
+        st.caption("The surest first. A click shows a picture with its labels" + (" and neighbours." if search else "."))
         if remark := pictures.remark(study):
             st.info(remark)
 

@@ -1,4 +1,4 @@
-"""Start: what the paper is, its network as a map, what its first layer learned, how its claims fared here, five of them drawn."""
+"""Start: what the paper is, its network as a map, what its first layer learned, how its claims fared here, six of them drawn."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard import clickable, drawings, frames, galleries, looking, showing, summary, tables, verdicts
 from dashboard.how import PARTS
 from dashboard.reading import Study
+from study.judging.verdicts import NOT_SEEN, SMALL
 from study.paper.numbers import neurons, parameters
 
 PAPER = "https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks"
@@ -19,6 +20,7 @@ TILES = (  # claim, part of "How it works" behind it
     "response-normalisation",
     "dropout-error",
     "ten-patches",
+    "neighbours",
 )
 
 
@@ -30,6 +32,8 @@ def tile(study: Study, claim: Any) -> str:
     elif claim.ours == claim.ours:
         drawn = drawings.interval(claim.ours, claim.low, claim.high, tables.here(claim), width=210, height=44)
     found = tables.here(claim) or "not measured in this study"
+    if claim.group in (SMALL, NOT_SEEN) and claim.paper == claim.paper and claim.ours == claim.ours:
+        found += f". In the paper: {tables.printed_number(claim)}"
     to = clickable.link("claims", study=study.address, claim=claim.id)
     return (
         f'<a href="{to}" data-key="{escape(claim.id)}"><span class="title">{escape(claim.title)}</span>{drawn}'
@@ -67,8 +71,8 @@ st.title("ImageNet Classification with Deep Convolutional Neural Networks")
 st.markdown(
     f"**AlexNet, reproduced claim by claim.** Alex Krizhevsky, Ilya Sutskever and Geoffrey E. Hinton, NIPS 2012 "
     f"([the paper]({PAPER})): five convolutional and three fully connected layers, {parameters():,} parameters, {neurons():,} "
-    "neurons, trained on 1.2 million photographs of 1,000 classes on two GPUs. Here each of its statements is measured, and told "
-    "with how sure it is."
+    "neurons, trained on 1.2 million photographs of 1,000 classes on two GPUs. Here each of its statements that a smaller study "
+    "can test is tested, and told with how sure the answer is."
 )
 if study is None:
     showing.stop(showing.NOTHING)

@@ -76,9 +76,11 @@ def show_figure1(study: Study) -> None:
     tried = frames.rates_tried(study)
     if len(tried):
         st.subheader(f"Learning rates tried: {len(tried)}")
+        st.caption("On one seed that is not judged, so epochs differ from those above; a race ends when a rate has won.")
         st.dataframe(
             tried.assign(curve=tried["curve"].map(charts.curve_name)),
             hide_index=True,
+            placeholder="later",
             alt="Learning rates tried, epochs to the threshold, and which was chosen",
             column_config={
                 "rate": st.column_config.NumberColumn("learning rate"),
@@ -105,7 +107,8 @@ def times_and_reasons(study: Study) -> None:
     words = {name: told for name, (told, _, _) in charts.LAYER_QUANTITIES.items() if layers[name].notna().any()}
     if not words:
         return
-    quantity = address.segmented("Why", list(words), "why", next(iter(words)), names=words.__getitem__)
+    first = "gradient" if "gradient" in words else next(iter(words))  # what an activation passes on to the layers below it
+    quantity = address.segmented("Why", list(words), "why", first, names=words.__getitem__)
     epoch = int(layers.groupby("curve")["epoch"].max().min())
     at = layers[(layers["epoch"] == epoch)].dropna(subset=[quantity])
     mean = at.groupby(["curve", "layer"], sort=False)[quantity].mean().reset_index()

@@ -17,6 +17,7 @@ from dashboard.reading import Study
 from study import in_numpy
 from study.paper import numbers
 
+GTX_580 = 3  # GiB
 CELLS = 24  # positions along a side that can be clicked
 
 
@@ -57,7 +58,7 @@ def convolution(subject: Subject) -> None:
     asked(
         "CNNs have fewer connections and parameters: what does sharing save?",
         f"The paper's conv1 uses one set of {first.parameters:,} numbers at all of its {first.side} x {first.side} places. With "
-        f"its own kernel at each place it would have {counting.unshared():,}; fully connected, "
+        f"its own kernel at each place it would have {counting.unshared():,}, {first.side**2:,} times as many; fully connected, "
         f"{numbers.fully_connected_parameters():,}.",
     )
     showing.leads_to(subject.study, "relu-faster", "relu-six-times", "no-input-normalisation", "fewer-connections")
@@ -86,9 +87,10 @@ def activations(subject: Subject, answers: np.ndarray) -> None:
     )  # fmt: skip
     figure.for_each_annotation(lambda note: note.update(text=note.text.partition("=")[2]))
     off = float((answers <= 0).mean())
+    figure.update_layout(margin_t=70)  # the legend stands above the titles of the two halves
     showing.figure(
         figure,
-        f"Of conv1's answers to this picture tanh would be flat at {flat:.0%}, in both directions; ReLU is off at {off:.0%}",
+        f"tanh would be flat at {flat:.0%} of conv1's answers to this picture; ReLU is off at {off:.0%} of them",
         table, "activations", "ReLU, tanh, sigmoid and threshold: values and slopes",
         source="Flat: tanh beyond ±0.95, where its slope is below a tenth.",
     )  # fmt: skip
@@ -96,13 +98,13 @@ def activations(subject: Subject, answers: np.ndarray) -> None:
         "What is ReLU and why does it perform better?",
         "f(x) = max(0, x): what is positive passes unchanged, the rest becomes 0. Where it passes its slope is 1 however large "
         "x is, so learning does not slow down as tanh's does where it is flat. "
-        + effect(subject.study, "relu-faster", "Here tanh's epochs to the threshold over ReLU's: {0}."),
+        + effect(subject.study, "relu-faster", "Here tanh needed so many times ReLU's epochs to 25% training error: {0}."),
     )
     asked(
         "Why ReLU over a threshold function?",
         "A threshold's slope is 0 everywhere: no gradient reaches the layers below it, and they learn nothing. "
-        "(Straight-through training pretends a slope of 1; `activation: threshold` and `straight_through` are variants of a "
-        "run.)",
+        "Straight-through training pretends a slope of 1. This follows from the slopes above; the study `activations` trains "
+        "both.",
     )
     asked(
         "Can be evaluated quickly?",
@@ -154,13 +156,15 @@ def normalisation(subject: Subject) -> None:
                     color_discrete_sequence=[charts.GREY, charts.BLUE])  # fmt: skip
     strong = [int((one > 0.1 * max(float(one.max()), 1e-12)).sum()) for one in (before, after)]
     divisor = float(before[loud] / max(float(after[loud]), 1e-12)) if before[loud] > 0 else k**beta
+    active = before > 0
+    least = float((before[active] / np.maximum(after[active], 1e-12)).min()) if active.any() else divisor
     with right:
         showing.figure(
             figure,
-            f"Map {loud}, the loudest here, is divided by {divisor:.3g}; {strong[1]} maps stay above a tenth of the largest, "
-            f"{strong[0]} before",
+            f"Map {loud}, the loudest here, is divided by {divisor:.3g}, the one with the quietest neighbours by {least:.3g}",
             table, "normalisation", "Answers of all maps at one place before and after response normalisation",
-            source=f"Divisor: ({k:g} + {10**power:.2g} x the sum of squares over {n} neighbouring maps) ^ {beta:g}.",
+            source=f"Divisor: ({k:g} + {10**power:.2g} x the sum of squares over {n} neighbouring maps) ^ {beta:g}. {strong[1]} maps "
+            f"are above a tenth of the largest after it, {strong[0]} before.",
         )  # fmt: skip
     asked(
         "What is local response normalisation, intuitively?",
@@ -169,7 +173,7 @@ def normalisation(subject: Subject) -> None:
         + effect(
             subject.study,
             "response-normalisation",
-            "Here the error without it, minus the error with it, is {0}: above 0 it helps, but not with 0 in the interval.",
+            "Here the error without it, minus the error with it, is {0}. It helps if that interval lies wholly above 0.",
         ),
     )
     layers = frames.layers(subject.study)
@@ -187,8 +191,11 @@ def normalisation(subject: Subject) -> None:
     asked(
         "Batch normalisation is better and more robust to hyperparameters?",
         "It divides by the spread of each map over the batch instead of over neighbouring maps, and learns its scale. "
-        + effect(subject.study, "batch-normalisation", "Here, response minus batch normalisation: {0} of error."),
-    )
+        + effect(subject.study, "batch-normalisation", "Here, response minus batch normalisation: {0} of error.")
+        + " Robustness to the learning rate "
+        + ("is drawn under Training, One setting in steps." if (frames.sweeps(subject.study)["sweep"] == "rate").any()
+           else "is not measured here; the study `readers` trains both at four rates."),
+    )  # fmt: skip
     showing.leads_to(
         subject.study, "response-normalisation", "normalisation-generalises", "batch-normalisation", "cifar-normalisation"
     )
@@ -219,13 +226,18 @@ def pooling(subject: Subject) -> None:
     a = np.maximum(subject.answers, 0)
     normalised = in_numpy.response_normalisation(a, columns=subject.columns)
     number = address.chosen("at-kernel", range(len(a)), int(a.reshape(len(a), -1).max(axis=1).argmax()), "kernel")
-    one, made = normalised[number], in_numpy.pool(normalised, size=size)[number]
+    whole = normalised[number]
+    one = _middle(whole)
+    made = in_numpy.pool(one[None], size=size)[0]
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader(f"Windows of {size} x {size}, 2 apart: {'they overlap' if size > 2 else 'none overlaps another'}")
         clickable.draw(_windows(one, size), key="pool-windows")
     with right:
-        st.subheader(f"{one.shape[0]} x {one.shape[1]} become {made.shape[0]} x {made.shape[1]}")
+        part = f"Its middle, {len(one)} x {len(one)} of {len(whole)} x {len(whole)}, becomes" if len(one) < len(whole) else (
+            f"{len(one)} x {len(one)} become"
+        )  # fmt: skip
+        st.subheader(f"{part} {made.shape[0]} x {made.shape[1]}")
         st.image(looking.grown(looking.map_tile(made, float(one.max())), 330), width=330, alt="The map after pooling")
     st.caption(f"Map {number}; choose another under Convolution, ReLU. A square is a window, its circle the largest value in it.")
     asked(
@@ -243,11 +255,15 @@ def pooling(subject: Subject) -> None:
     showing.leads_to(subject.study, "overlapping-pooling", "overlapping-overfit")
 
 
-def _windows(values: np.ndarray, size: int, shown: int = 12) -> str:
-    """The middle of a map as squares, with the windows over it; the place that each window takes is ringed."""
-    begin = max(0, (len(values) - shown) // 2 // 2 * 2)
-    part = values[begin : begin + shown, begin : begin + shown]
-    most, cell = max(float(values.max()), 1e-12), 26
+def _middle(values: np.ndarray, most: int = 15) -> np.ndarray:
+    """The middle of a map, of an odd side as windows of 3 at stride 2 need it, or all of it where it is small."""
+    begin = max(0, (len(values) - most) // 2 // 2 * 2)
+    return values[begin : begin + most, begin : begin + most]
+
+
+def _windows(part: np.ndarray, size: int) -> str:
+    """A map as squares, with the windows over it; the place that each window takes is ringed."""
+    most, cell = max(float(part.max()), 1e-12), 26
     parts = []
     for y in range(len(part)):
         for x in range(part.shape[1]):
@@ -269,7 +285,7 @@ def _windows(values: np.ndarray, size: int, shown: int = 12) -> str:
                 cx, cy = cell * (x + int(left) + 0.5), cell * (y + int(top) + 0.5)
                 parts.append(f'<circle cx="{cx}" cy="{cy}" r="5" fill="none" stroke="{colour}" stroke-width="2"/>')
     whole = cell * len(part)
-    label = escape(f"Windows of {size} over the middle of the map; a ring marks what each takes", quote=True)
+    label = escape(f"Windows of {size} over the map; a ring marks what each takes", quote=True)
     frame = f'viewBox="-2 -2 {whole + 4} {whole + 4}" style="max-width:340px" role="img" aria-label="{label}"'
     return f"<svg {frame}>{''.join(parts)}</svg>"
 
@@ -336,17 +352,23 @@ def two_devices(study: Study, layers: list[dict[str, Any]], columns: int) -> Non
     )
     memory = frames.step_memory(study)
     if len(memory):
-        first = memory.iloc[0]
+        papers = memory[memory["network"] == "the paper's"]
+        first = (papers if len(papers) else memory).iloc[0]
         one, two = first["GiB on one device"], first["GiB on the first of two"]
         if two == two:
-            st.subheader(f"Each of two devices needs {two / one:.0%} of the memory of one")
+            st.subheader(f"For {first['network']} network the first of two devices needs {two / one:.0%} of the memory of one")
         names = ("network", "pictures", "one device", "first of two", "second")
-        st.dataframe(
-            memory.set_axis(list(names), axis=1), hide_index=True, placeholder="–",
-            column_config={name: st.column_config.NumberColumn(name, format="%.2f") for name in names[2:]},
-            alt="GiB at the peak of a step, on one device and on each of two",
-        )  # fmt: skip
+        shown = memory.set_axis(list(names), axis=1)
+        shown[list(names[2:])] = shown[list(names[2:])].map(lambda of: f"{of:.2f}" if of == of else "–")
+        st.table(shown, hide_index=True)  # a phone cuts the last column of a data frame
         st.caption("GiB at the peak of a step, counted without running it.")
+
+
+def _devices(subject: Subject) -> str:
+    """The devices between which communication was measured, in words."""
+    machine = frames.record(subject.study, "cost").get("machine") or {}
+    names = [str(name) for name in machine.get("devices", [])]
+    return "two halves of one processor" if set(names) <= {"cpu"} else f"{' and '.join(names)} of this study"
 
 
 def columns(subject: Subject) -> None:
@@ -358,17 +380,20 @@ def columns(subject: Subject) -> None:
     )
     asked(
         "How does splitting the training into two different GPUs work, and is a single powerful GPU different?",
-        "Each GPU computes its half of every layer at the same time; they wait for each other only where arrows cross. One GPU "
-        "that holds everything computes the same function if groups stay; without groups its kernels read all maps, so it is "
-        "another, larger network. "
+        "Each GPU computes its half of every layer at the same time; they wait for each other only where lines cross in "
+        "the figure below. One GPU that holds everything computes the same function if its kernels stay in two groups, each "
+        "of which reads its own half of the maps; without groups every kernel reads all maps: another, larger network. "
         + effect(subject.study, "two-columns", "One column with half of the kernels errs more than two columns by {0}.") + " "
         + effect(subject.study, "one-large-gpu", "Two columns err more than one large GPU by {0}."),
     )  # fmt: skip
     figure_2(subject)
     rows = counting.networks()
     table = pd.DataFrame(rows, columns=["network", "parameters", "share of the paper's"])
-    figure = px.bar(table, x="parameters", y="network", orientation="h", height=250, color_discrete_sequence=[charts.BLUE])
-    figure.update_yaxes(autorange="reversed", title="")
+    figure = px.bar(
+        table, x="parameters", y="network", orientation="h", text="network", height=250, color_discrete_sequence=[charts.BLUE]
+    )
+    figure.update_traces(textposition="inside", insidetextanchor="start", textfont_color="white")
+    figure.update_yaxes(autorange="reversed", title="", showticklabels=False)  # a phone would give them the whole width
     showing.figure(
         figure, f"Without groups, on one large GPU, the network has {rows[1][1]:,} parameters; in columns {rows[0][1]:,}", table,
         "networks", "Parameters of the paper's network and of its variants", source="Counted from section 3.5.",
@@ -392,9 +417,11 @@ def columns(subject: Subject) -> None:
         )
     memory = frames.step_memory(subject.study)
     paper = memory[memory["network"] == "the paper's"] if len(memory) else memory
+    one = float(paper["GiB on one device"].iloc[0]) if len(paper) else 0.0
+    fits = f"By that count it {'fits' if one < GTX_580 else 'does not fit'} into the {GTX_580} GiB of a GTX 580"
     needs = (
         f"A step of the paper's network at 128 pictures takes {paper['GiB on one device'].iloc[0]:.2f} GiB on one device and "
-        f"{paper['GiB on the first of two'].iloc[0]:.2f} on the first of two, as counted in today's code. A GTX 580 had 3: what "
+        f"{paper['GiB on the first of two'].iloc[0]:.2f} on the first of two, as counted in today's code. {fits}; what "
         "the authors' program kept beside that, the paper does not say."
         if len(paper)
         else "What a step takes was not counted in this study."
@@ -409,8 +436,9 @@ def columns(subject: Subject) -> None:
     crossing = frames.crossing(subject.study)
     asked(
         "Is the ratio of communication over computation acceptable? Did the GPUs wait?",
-        f"Here {crossing['share']:.1%} of a step is communication, {crossing['numbers']:,.0f} numbers, between the devices "
-        "of this study, which are not two GPUs of 2012."
+        f"Here {crossing['share']:.1%} of a step is communication, {crossing['numbers']:,.0f} numbers, between "
+        f"{_devices(subject)}, which says nothing of two GPUs of 2012. By count the paper's network sends "
+        f"{numbers.exchanged():,} numbers a picture each way."
         if crossing
         else "In this study all columns share a device, so nothing crosses and no time was measured; with `devices: [cuda:0, "
         "cuda:1]` the stage `cost` measures it.",

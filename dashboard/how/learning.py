@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.express as px
 import streamlit as st
 
-from dashboard import address, charts, frames, showing
+from dashboard import address, charts, frames, reading, showing
 from dashboard.how import counting
 from dashboard.how.subject import asked, claim_of, effect
 from dashboard.reading import Study
@@ -36,7 +36,7 @@ EQUATIONS = (
             ("N", "maps in the layer, of one column", "`maps = a.shape[1]`", ""),
             ("n", "neighbouring maps that count, 5", "`constants.n`, `reach = n // 2`", "size=5"),
             ("k, β", "2 and 0.75", "`constants.k`, `constants.beta`", "the same"),
-            ("α", "1e-4, on the sum of squares", "`constants.alpha`", "alpha-145"),
+            ("α", "1e-4, times the sum of squares", "`constants.alpha`", "alpha-145"),
         ),
         ("study/network/normalisation.py", "response_normalisation"),
         "3.3",
@@ -46,7 +46,8 @@ EQUATIONS = (
         r"[I^R_{xy}, I^G_{xy}, I^B_{xy}]^T \mathrel{+}= [\mathbf p_1, \mathbf p_2, \mathbf p_3]\,"
         r"[\alpha_1\lambda_1, \alpha_2\lambda_2, \alpha_3\lambda_3]^T",
         (
-            ("I, x, y", "the red, green and blue of the pixel at x, y", "the picture, 0 to 255", ""),
+            ("I, x, y", "the red, green and blue (R, G, B) of the pixel at x, y", "the picture, 0 to 255", ""),
+            ("1, 2, 3", "the three directions of the colours, the one that varies most first", "the columns of `axes`", ""),
             (
                 "p, λ",
                 "eigenvectors and eigenvalues of the colours' covariance",
@@ -64,7 +65,8 @@ EQUATIONS = (
         r"\left\langle \tfrac{\partial L}{\partial w} \big|_{w_i}"
         r"\right\rangle_{D_i} \\ w_{i+1} &= w_i + v_{i+1} \end{aligned}",
         (
-            ("i, D", "the step, and its batch of 128 pictures", "`batch`", "128"),
+            ("i, D", "the step (in the first equation i is a map), and its batch of 128 pictures", "`batch`", "128"),
+            ("L", "the loss: minus the log of the right label's probability", "`cross_entropy`", "cost.logreg"),
             ("w", "a weight", "`weight`", ""),
             ("v", "the velocity (momentum 0.9)", "`velocity`", "momW=0.9"),
             ("ε", "the learning rate, inside the velocity", "`rate`", "epsW=0.01, epsB=0.02"),
@@ -111,9 +113,9 @@ def learning(study: Study | None) -> None:
     asked(
         "Does the rate automatically decrease, or was it adjusted manually, equal for all layers?",
         f"The paper divided it by ten by hand when the validation error stopped improving, {numbers.RATE_DIVISIONS} times; its "
-        f"author recorded the epochs ({first.author_run}). “Equal for all layers” is contradicted by the released code: biases "
-        "learn at twice the rate, and conv1 is slowed and frozen at the end. `rule: validation` divides by rule instead of by "
-        "hand, `rule: epochs` at given ones.",
+        f"author recorded the epochs, by the names of his runs ({first.author_run}). “Equal for all layers” is contradicted by "
+        "the released code: biases learn at twice the rate, and conv1 is slowed and frozen at the end. `rule: validation` "
+        "divides by rule instead of by hand, `rule: epochs` at given ones.",
     )
     if study is not None:
         curves = frames.curves(study)
@@ -121,7 +123,13 @@ def learning(study: Study | None) -> None:
             base = curves[curves["run"] == curves["run"].iloc[0]]
             changes = base.groupby("rate", sort=False)["epoch"].min()
             told = showing.listed(f"{value:g} from epoch {epoch}" for value, epoch in changes.items())
-            st.markdown(f"Here the rate of {showing.plain(curves['run'].iloc[0])} was {told}.")
+            run = str(curves["run"].iloc[0])
+            settings = reading.dictionary(frames.record(study, f"train-{run}").get("run")).get("learning")
+            settings = reading.dictionary(settings)
+            by_rule = reading.dictionary(settings.get("rate")).get("rule") == "validation"
+            how = "by rule, when the validation error stopped improving" if by_rule else "at epochs that were set before"
+            equal = "the same for all layers" if settings.get("bias_rate", 1) == 1 else "twice as high for biases"
+            st.markdown(f"Here the rate of {showing.plain(run)} was {told}: divided {how}, {equal}.")
         showing.leads_to(
             study, "weight-decay", "decay-important", "biases-of-one", "three-divisions", "equal-rates", "weights-of-deviation",
             "ninety-cycles",
@@ -163,7 +171,8 @@ def size(study: Study | None) -> None:
     asked(
         "Is a convolution much smaller than what it replaces?",
         f"conv1 has {numbers.LAYERS[0].parameters:,} shared parameters; locally connected, without sharing, it would have "
-        f"{counting.unshared():,}, and fully connected {numbers.fully_connected_parameters():,}.",
+        f"{counting.unshared():,}, {numbers.LAYERS[0].side ** 2:,} times as many, and fully connected "
+        f"{numbers.fully_connected_parameters():,}.",
     )
     asked(
         "Hand-crafted features: considerably better than the previous state of the art?",
@@ -171,9 +180,11 @@ def size(study: Study | None) -> None:
     )
     asked(
         "Time kept the authors from unsupervised pre-training; would faster GPUs and more data help?",
-        "Unsupervised pre-training is not run here. More pictures are harder to learn by heart, so that what a network learns "
-        "of them holds for others too. " + effect(study, "more-data", "Half of the pictures instead of all cost {0} of error, "
-        "after equally many updates.") + " " + effect(study, "trained-longer", "Twice the epochs at one rate gained {0}."),
+        "Unsupervised pre-training is not run here, as the paper did without it too. More pictures are harder to learn by heart, "
+        "so that what a network learns of them holds for others too. "
+        + effect(study, "more-data", "Half of the pictures instead of all cost {0} of error, after equally many updates.") + " "
+        + effect(study, "trained-longer", "Training longer gained {0}, from the second quarter of the epochs at the first rate "
+        "to the last."),
     )  # fmt: skip
     if study is not None:
         showing.leads_to(
@@ -212,7 +223,7 @@ def equations(study: Study | None) -> None:
         told = [f"{one.what}: the paper {one.paper}, the code {one.code}" for one in DIFFERENCES if one.section == section]
         if told:
             st.caption("Where the released code differs: " + showing.plain("; ".join(told)) + ".")
-    asked("Mathematical equations in the paper are confusing?", "Each symbol stands above beside the line that computes it.")
+    asked("Mathematical equations in the paper are confusing?", "Each symbol stands above, beside what it is called in our code.")
     if study is not None:
         showing.leads_to(study, "response-normalisation", "colour-pca", "weight-decay")
 

@@ -91,13 +91,13 @@ def masks_measured(subject: Subject) -> None:
     halved, geometric = masks[masks["mean"] == "halved"].iloc[0], masks[masks["mean"] == "geometric"].sort_values("masks")
     many = frames.error_of_many(study)
     as_near = geometric[geometric["divergence"] <= halved["divergence"]]["masks"].min()
-    near = f"as a mean of {as_near:.0f} masks does at the latest" if as_near == as_near else "nearer than any mean of few"
+    near = f"as near as a mean of {as_near:.0f} masks" if as_near == as_near else "nearer than any mean of few"
     about = frames.halved(study)
     count = about.get("pictures")
     showing.figure(
         charts.masks(masks),
         f"Halved outputs lie {halved['divergence']:.2g} nats from the mean of many masks, {near}; they err by "
-        f"{halved['top1_error']:.1%}" + (f", that mean by {many:.1%}" if many == many else ""),
+        f"{halved['top1_error']:.1%}" + (f", the mean of many by {many:.1%}" if many == many else ""),
         masks, "masks", "Divergence from the mean of many masks, and error: means of few masks, and halved outputs",
         source=f"{study.address}, {about.get('run')}, seed {about.get('seed')}, {count} test pictures. Nats: Kullback and "
         "Leibler's divergence from the geometric mean of many other masks.",
@@ -167,13 +167,22 @@ def augmentation(subject: Subject) -> None:
         )
     asked(
         "Is augmentation computationally free, or does it cost training time?",
-        effect(subject.study, "augmentation-free", "Here reading a batch and augmenting it take {0} of a training step.")
+        effect(subject.study, "augmentation-free", "Here reading a batch and augmenting it take {0} of a training step")
+        + _reading(subject.study)
         + " In 2012 the CPU prepared the next batch while the GPUs trained.",
     )
     showing.leads_to(
         subject.study, "crops-error", "crops-overfitting", "smaller-networks-needed", "colour-pca", "augmentation-free",
         "factor-2048",
     )  # fmt: skip
+
+
+def _reading(study: Study) -> str:
+    """What reading alone takes of a step, as the end of a sentence."""
+    by_way = frames.step_times(study).pivot_table(index="round", columns="way", values="seconds")
+    if not {"one batch again", "read"} <= set(by_way.columns):
+        return "."
+    return f", reading alone {(1 - by_way['one batch again'] / by_way['read']).mean():.1%}."
 
 
 def _colour_axes(subject: Subject) -> tuple[np.ndarray | None, np.ndarray | None]:
@@ -298,8 +307,8 @@ def sampling(subject: Subject) -> None:
     told = f"{used.get('kind')}, {'antialiased' if used.get('antialias') else 'not antialiased'}" if used else "not recorded"
     asked(
         "Would a better approach for down-sampling improve the performance?",
-        f"This study packed its pictures {told}. `prepare.filter` and `prepare.test_filter` vary it for training and test "
-        "apart; a study that varies them can be laid beside this one under Compare, and `readers` measures what they do to the "
-        "error. No claim of the paper depends on it (assumption A17).",
+        f"Not measured in this study, which packed its pictures {told}. The study `readers` trains with three filters, for "
+        "training and test pictures apart, and two studies can be laid side by side under Compare. No claim of the paper depends "
+        "on it (assumption A17).",
     )
     showing.link("Lay two studies side by side", "compare")

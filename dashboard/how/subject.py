@@ -86,7 +86,12 @@ def choose(study: Study) -> Subject:
         kernels=by_epoch[max(by_epoch)], settings=looking.network_settings(study, run), network=network(study, run, seed),
     )  # fmt: skip
     subject = with_picture(subject, own)
-    left.image(subject.picture, width=150, alt="The picture that all parts look at")
+    left.image(
+        subject.picture,
+        width=150,
+        alt="The picture that all parts look at",
+        caption="your own picture" if own is not None else None,
+    )
     if subject.row is None and own is None:
         st.info(
             "The pictures of this study are not on this machine, so a drawn one stands in; `uv run dvc repro prepare` brings "
@@ -181,4 +186,6 @@ def effect(study: Study | None, name: str, words: str) -> str:
     if claim is None:
         return ""
     found = tables.here(claim)
-    return words.format(found) if found else f"That {claim.title[0].lower()}{claim.title[1:]} was not measured in this study."
+    title = str(claim.title)
+    begun = title if title[1:2].isupper() else title[0].lower() + title[1:]  # ReLUs and GPUs keep their capitals
+    return words.format(found) if found else f"Not measured here: whether {begun[:-1] if begun.endswith('.') else begun}."

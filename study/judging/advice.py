@@ -20,7 +20,10 @@ from study.statistics.power import MOST_SEEDS, Need
 
 OPEN = (verdicts.UNDECIDED, verdicts.TOO_FEW_SEEDS, verdicts.SIZE_OPEN)
 AGAIN = "then `uv run dvc repro`"
-AFRESH = f"all of numbers that were not trained here before, as no seed is added after its result was seen; {AGAIN}"
+AFRESH = (
+    "then give numbers of seeds that were not trained here before, as none is added after its result was seen, and "
+    "`uv run dvc repro`"
+)
 
 
 def advise(

@@ -63,7 +63,8 @@ class Evidence:
             if run not in self.runs:
                 add = add or f"add a run `{run}` to the study"
                 remedy = f"{add}{self._time if add.startswith('add a run ') else ''}; then `uv run dvc repro`"
-                raise MissingResult(f"the study {self.study} has no run `{run}`", remedy)
+                curve = ", only a curve of Figure 1, which is not evaluated" if run in self.curves else ""
+                raise MissingResult(f"the study {self.study} has no run `{run}`{curve}", remedy)
 
     def require_curve(self, *curves: str) -> None:
         for curve in curves:

@@ -29,7 +29,11 @@ DIFFERENCES = (
     _row("3.5", "order in layer 1", "ReLU, normalisation, pooling", "normalisation, pooling, ReLU", "A14"),
     _row("3.5", "224 pixels at stride 4", "no padding is named", "the last window hangs 3 pixels over the edge", "A1"),
     _row(
-        "4.1", "colour: alpha times what?", "the eigenvalues", "their square roots; the patch is then divided by 1.1", "A5, A16"
+        "4.1",
+        "what alpha multiplies in the change of colours",
+        "the eigenvalues",
+        "their square roots; the patch is then divided by 1.1",
+        "A5, A16",
     ),
     _row("4.1", "crops and flips", "a patch a picture", "one crop and flip for 32 pictures in a row", "A16"),
     _row("4.1", "which mean is subtracted", "the mean picture, before patches are cut", "its centre, from every patch", "A11"),
