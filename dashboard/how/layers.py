@@ -163,8 +163,8 @@ def normalisation(subject: Subject) -> None:
             figure,
             f"Map {loud}, the loudest here, is divided by {divisor:.3g}, the one with the quietest neighbours by {least:.3g}",
             table, "normalisation", "Answers of all maps at one place before and after response normalisation",
-            source=f"Divisor: ({k:g} + {10**power:.2g} x the sum of squares over {n} neighbouring maps) ^ {beta:g}. {strong[1]} maps "
-            f"are above a tenth of the largest after it, {strong[0]} before.",
+            source=f"Divisor: ({k:g} + {10**power:.2g} x the sum of squares over {n} neighbouring maps) ^ {beta:g}. {strong[1]} "
+            f"maps are above a tenth of the largest after it, {strong[0]} before.",
         )  # fmt: skip
     asked(
         "What is local response normalisation, intuitively?",
