@@ -268,7 +268,7 @@ def layers_by_curve(frame: pd.DataFrame, quantity: str) -> go.Figure:
         markers=True,
     )  # fmt: skip
     if quantity == "gradient":
-        figure.update_yaxes(type="log", dtick=1)
+        figure.update_yaxes(type="log", dtick="D2")  # at 1, 2, 5, 10
     else:
         figure.update_yaxes(rangemode="tozero")
     return _laid_out(figure, "", f"{words}{f' ({unit})' if unit else ''}", 360)

@@ -23,7 +23,7 @@ for row in going_on.itertuples(index=False):
     done, planned, minutes = row[1:]
     of = f" of {planned:.0f}" if planned == planned else ""
     left = f", about {max(minutes, 1):.0f} minutes left" if minutes == minutes else ""
-    st.info(f"{showing.plain(row.run)} is being trained: {done} epochs{of} done{left}.", icon=":material/timer:")
+    st.info(f"{showing.plain(row.run)} is being trained: {done}{of} epoch{'' if done == 1 and not of else 's'} done{left}.", icon=":material/timer:")
 showing.warn_of_diverged(study)
 
 
@@ -78,12 +78,13 @@ def show_figure1(study: Study) -> None:
         st.subheader(f"Learning rates tried: {len(tried)}")
         st.caption("On one seed that is not judged, so epochs differ from those above; a race ends when a rate has won.")
         st.dataframe(
-            tried.assign(curve=tried["curve"].map(charts.curve_name)),
+            tried.assign(curve=tried["curve"].map(charts.curve_name), rate=[f"{rate:g}" for rate in tried["rate"]]),
             hide_index=True,
+            height="content",
             placeholder="later",
             alt="Learning rates tried, epochs to the threshold, and which was chosen",
             column_config={
-                "rate": st.column_config.NumberColumn("learning rate"),
+                "rate": st.column_config.Column("learning rate"),
                 "epochs_to_threshold": st.column_config.NumberColumn(f"epochs to {threshold:.0%}", format="%.1f"),
             },
         )
