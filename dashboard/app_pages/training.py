@@ -23,7 +23,8 @@ for row in going_on.itertuples(index=False):
     done, planned, minutes = row[1:]
     of = f" of {planned:.0f}" if planned == planned else ""
     left = f", about {max(minutes, 1):.0f} minutes left" if minutes == minutes else ""
-    st.info(f"{showing.plain(row.run)} is being trained: {done}{of} epoch{'' if done == 1 and not of else 's'} done{left}.", icon=":material/timer:")
+    epochs = f"{done}{of} epoch{'' if done == 1 and not of else 's'}"
+    st.info(f"{showing.plain(row.run)} is being trained: {epochs} done{left}.", icon=":material/timer:")
 showing.warn_of_diverged(study)
 
 
