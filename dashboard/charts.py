@@ -288,6 +288,7 @@ def hidden_map(frame: pd.DataFrame, by: str) -> go.Figure:
     figure = px.scatter(
         frame, x="across", y="down", custom_data=["picture", "class", "answer"], **how, color_discrete_sequence=list(PALETTE),
         symbol_sequence=list(MANY_SYMBOLS) if both else [symbol for symbol in MANY_SYMBOLS for _ in PALETTE],
+        render_mode="svg",  # WebGL without a GPU loses the points that a scroll brings into sight
     )  # fmt: skip
     figure.update_traces(
         marker={"size": 7}, hovertemplate="picture %{customdata[0]}: %{customdata[1]}, %{customdata[2]}<extra></extra>"

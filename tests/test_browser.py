@@ -174,6 +174,18 @@ def test_a_confusion_opens_its_pictures(tab: Any, address: str) -> None:
     assert "likeliest labels" in said(tab)
 
 
+def test_a_point_of_the_map_opens_its_picture(tab: Any, address: str) -> None:
+    tab.goto(f"{address}/inside?view=map")
+    measured.settle(tab)
+    box = tab.locator(".scatterlayer path.point").nth(7).bounding_box()
+    tab.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    tab.wait_for_selector("h2:has-text('Test picture')", timeout=1000 * measured.SECONDS)
+    tab.locator(".st-key-of-map a").first.click()
+    tab.wait_for_url("**view=pictures*")
+    measured.settle(tab)
+    assert "likeliest labels" in said(tab)
+
+
 START, HOW = "a[data-key={}]", ("link=How it works", "button={}")
 QUESTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # of shared/paper/readers.md: the clicks, the answer's numbers
     "How does splitting the training into two GPUs work? Is one powerful GPU different?": (

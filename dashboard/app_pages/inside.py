@@ -247,7 +247,7 @@ def show_map(study: Study) -> None:
         st.header(f"Test picture {row}: {frame['class'][row]}, {answers[row]}")
         table = frames.neighbours(study)
         part = table[table["query"] == row].sort_values("rank")
-        shown = [Shown(split="test", row=row, caption="the picture", current=True)]
+        shown = [Shown(split="test", row=row, caption="the picture, with its labels", current=True)]
         shown += [
             Shown(split="train", row=int(near), caption=names[int(of)])
             for near, of in zip(part["neighbour"], part["neighbour_label"], strict=True)

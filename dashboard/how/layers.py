@@ -83,7 +83,7 @@ def activations(subject: Subject, answers: np.ndarray) -> None:
     flat = float((np.abs(np.tanh(answers)) > 0.95).mean())
     figure = px.line(
         table, x="weighted sum", y="value", color="function", facet_col="shown", line_dash="function",
-        color_discrete_sequence=list(charts.PALETTE), height=330,
+        color_discrete_sequence=list(charts.PALETTE), height=330, render_mode="svg",
     )  # fmt: skip
     figure.for_each_annotation(lambda note: note.update(text=note.text.partition("=")[2]))
     off = float((answers <= 0).mean())
