@@ -7,10 +7,14 @@ points have symbols, and every series has its name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+import hashlib
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, wraps
 from html import escape
 from textwrap import wrap
-from typing import Any
+from typing import Any, ParamSpec
 
 import pandas as pd
 import plotly.express as px
@@ -43,6 +47,47 @@ QUANTITIES = {  # columns of outputs.CURVE, with the unit on the axis
     "validation_loss": ("validation loss", "nats"),
     "training_loss": ("training loss", "nats"),
 }
+
+
+MOST_KEPT = 64  # figures
+Given = ParamSpec("Given")
+
+
+class _Given:
+    """What a figure is drawn from, known by its hash, so that the same is not drawn twice."""
+
+    def __init__(self, draw: Callable[..., go.Figure], args: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+        self.draw, self.args, self.named = draw, args, named
+        self.hash = hashlib.sha256(pickle.dumps((draw.__name__, args, named))).digest()
+
+    def __hash__(self) -> int:
+        return hash(self.hash)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Given) and self.hash == other.hash
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _drawn(given: _Given) -> go.Figure:
+    figure = given.draw(*given.args, **given.named)
+    figure._given = given
+    return figure
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _kept_dressed(given: _Given, dark: bool) -> go.Figure:
+    return _dress(copy.deepcopy(_drawn(given)), dark)
+
+
+def kept(draw: Callable[Given, go.Figure]) -> Callable[Given, go.Figure]:
+    """Keep what a function draws: Plotly checks every property in Python, which is most of what a page takes. The figures are
+    shared by all visitors, so nobody changes them."""
+
+    @wraps(draw)
+    def from_these(*args: Given.args, **named: Given.kwargs) -> go.Figure:
+        return _drawn(_Given(draw, args, named))
+
+    return from_these
 
 
 def curve_name(curve: object) -> str:
@@ -88,6 +133,7 @@ def _add_lines(figure: go.Figure, frame: pd.DataFrame, column: str, name: str, c
     figure.add_scatter(x=mean.index, y=mean, line=line, hovertemplate=hover, **group)
 
 
+@kept
 def figure1(
     frame: pd.DataFrame, threshold: float = 0.25, crossings: Mapping[str, float] | None = None, ratio: str = ""
 ) -> go.Figure:
@@ -117,6 +163,7 @@ def figure1(
     return _laid_out(_whole_epochs(figure, frame), "epochs", "training error (%)")
 
 
+@kept
 def sweep(frame: pd.DataFrame, axis: str, logarithmic: bool) -> go.Figure:
     """Errors over a setting: a small dot a seed, a line through the means. `frame`: value, line, error (per cent)."""
     figure = go.Figure()
@@ -133,6 +180,7 @@ def sweep(frame: pd.DataFrame, axis: str, logarithmic: bool) -> go.Figure:
     return _laid_out(figure, axis, "top-1 error (%)", 340)
 
 
+@kept
 def beside(frame: pd.DataFrame) -> go.Figure:
     """A row a study: a dot a seed of its base run, and their mean. `frame`: study, error (per cent)."""
     mean = frame.groupby("study", sort=False)["error"].mean()
@@ -146,6 +194,7 @@ def beside(frame: pd.DataFrame) -> go.Figure:
     return _laid_out(figure, "top-1 error (%)", "", 150 + 40 * len(mean))
 
 
+@kept
 def components(frame: pd.DataFrame) -> go.Figure:
     """A row a run as frames.components gives them: its mean difference from base with its interval, a small dot a seed."""
     figure = go.Figure()
@@ -165,6 +214,7 @@ def components(frame: pd.DataFrame) -> go.Figure:
     return _laid_out(figure, "points of top-1 error more than base", "", 150 + 42 * len(frame))
 
 
+@kept
 def training(frame: pd.DataFrame, quantity: str, runs: Sequence[str]) -> go.Figure:
     """Curves of the runs over epochs. `frame`: run, seed, epoch and the quantity, which is one of QUANTITIES.
 
@@ -190,6 +240,7 @@ def _interval(middle: pd.Series, low: pd.Series, high: pd.Series) -> dict[str, A
     return {"array": high - middle, "arrayminus": middle - low, "thickness": 1.5, "width": 3}
 
 
+@kept
 def claim_effects(frame: pd.DataFrame) -> go.Figure:
     """Our effects with their intervals, a row a claim; the paper's is words beside it, not a point on the same axis.
 
@@ -218,6 +269,7 @@ def _wrapped(title: str, width: int = 34) -> str:
     return "<br>".join(escape(line) for line in wrap(title, width))
 
 
+@kept
 def colourfulness(frame: pd.DataFrame, threshold: float | None) -> go.Figure:
     """A point a first-layer kernel, a row a seed and column. `frame`: place (the row's name), column, share (0..1).
 
@@ -246,6 +298,7 @@ LAYER_QUANTITIES = {  # columns of outputs.LAYERS: words, unit, factor
 }
 
 
+@kept
 def layers(frame: pd.DataFrame, quantity: str) -> go.Figure:
     """A line a layer over epochs, the mean of the seeds. `frame`: epoch, layer and the quantity, one of LAYER_QUANTITIES."""
     words, unit, factor = LAYER_QUANTITIES[quantity]
@@ -259,6 +312,7 @@ def layers(frame: pd.DataFrame, quantity: str) -> go.Figure:
     return _laid_out(_whole_epochs(figure, shown), "epochs", f"{words}{f' ({unit})' if unit else ''}")
 
 
+@kept
 def layers_by_curve(frame: pd.DataFrame, quantity: str) -> go.Figure:
     """A line a curve of Figure 1 over the layers. `frame`: curve (its name), layer, and the quantity, one of LAYER_QUANTITIES."""
     words, unit, factor = LAYER_QUANTITIES[quantity]
@@ -274,6 +328,7 @@ def layers_by_curve(frame: pd.DataFrame, quantity: str) -> go.Figure:
     return _laid_out(figure, "", f"{words}{f' ({unit})' if unit else ''}", 360)
 
 
+@kept
 def hidden_map(frame: pd.DataFrame, by: str) -> go.Figure:
     """A point a test picture. `frame`: picture, across, down, `class`, `answer` (right or wrong); `by` one of the last two.
 
@@ -308,6 +363,7 @@ KIND_COLOURS = {  # of files.KINDS
 KIND_PATTERNS = {"coloured blob": ".", "grey blob": "x", "neither": "/"}
 
 
+@kept
 def kernel_kinds(frame: pd.DataFrame) -> go.Figure:
     """A bar a row of kernels, as long as there are kernels, divided by kind. `frame`: place (the row's name), kind, kernels."""
     figure = px.bar(
@@ -322,6 +378,7 @@ def kernel_kinds(frame: pd.DataFrame) -> go.Figure:
     return _laid_out(figure, "kernels", "", 150 + 34 * frame["place"].nunique())
 
 
+@kept
 def kernel_waves(frame: pd.DataFrame) -> go.Figure:
     """A point a selective kernel: its stripes' orientation and its frequency. `frame`: orientation, frequency, kind, name."""
     figure = px.scatter(
@@ -334,6 +391,7 @@ def kernel_waves(frame: pd.DataFrame) -> go.Figure:
     return _laid_out(figure, "orientation of the stripes (degrees from lying)", "waves a pixel", 380)
 
 
+@kept
 def precision(frame: pd.DataFrame, chance: float) -> go.Figure:
     """Shares of the query's class by what was compared. `frame`: by, measure (in words), mean, low, high."""
     figure = go.Figure()
@@ -353,6 +411,7 @@ def precision(frame: pd.DataFrame, chance: float) -> go.Figure:
     return _laid_out(figure, "", "of the query's class (%)", 360)
 
 
+@kept
 def by_distance(frame: pd.DataFrame) -> go.Figure:
     """Error by the object's distance from the centre, with its interval. `frame`: distance (widths), error, low, high: shares."""
     error, low, high = (100 * frame[name] for name in ("error", "low", "high"))
@@ -366,6 +425,7 @@ def by_distance(frame: pd.DataFrame) -> go.Figure:
     return _laid_out(figure, "object's distance from the centre (widths)", "top-1 error (%)", 340)
 
 
+@kept
 def masks(frame: pd.DataFrame) -> go.Figure:
     """Section 4.2: how near means of few masks come to the mean of many, with halved outputs as a line; both axes are
     logarithmic. `frame`: mean, masks, divergence in nats."""
@@ -392,6 +452,7 @@ def masks(frame: pd.DataFrame) -> go.Figure:
     return _laid_out(figure, "masks averaged", "divergence (nats)")
 
 
+@kept
 def right_by_masks(frame: pd.DataFrame) -> go.Figure:
     """Right or wrong by the number of masks, a row a picture, sorted by how soon it is right. `frame`: picture, mean, right."""
     table = frame.pivot(index="picture", columns="mean", values="right")
@@ -410,6 +471,7 @@ def right_by_masks(frame: pd.DataFrame) -> go.Figure:
     return _laid_out(figure, "", "test pictures", 420)
 
 
+@kept
 def step_times(frame: pd.DataFrame) -> go.Figure:
     """A point a round, a row a way to come by the pictures of a step. `frame`: round, way, seconds."""
     figure = go.Figure()
@@ -435,6 +497,11 @@ def step_times(frame: pd.DataFrame) -> go.Figure:
 def dressed(figure: go.Figure, dark: bool) -> go.Figure:
     """With the legend above, so that a phone keeps the width, and with text and axes in the page's own text colour: the theme's
     grey for ticks has a contrast of less than 4.5 to 1."""
+    given = getattr(figure, "_given", None)
+    return _dress(figure, dark) if given is None else _kept_dressed(given, dark)
+
+
+def _dress(figure: go.Figure, dark: bool) -> go.Figure:
     facets = any(note.yref == "paper" and (note.y or 0) >= 0.99 for note in figure.layout.annotations)  # their titles stand there
     figure.update_layout(legend={"orientation": "h", "yanchor": "bottom", "y": 1.12 if facets else 1.02, "x": 0, "title": None})
     ink, faint = ("#ecebe8", "#4a4845") if dark else ("#111111", "#d8d8d4")

@@ -9,6 +9,7 @@ Its sentences, tables and figures are those of the dashboard.
 from __future__ import annotations
 
 import argparse
+import copy
 import os
 import sys
 from html import escape
@@ -179,7 +180,7 @@ def _misread() -> list[str]:
 
 
 def _figure(figure: go.Figure, finding: str, source: str) -> list[str]:
-    charts.dressed(figure, dark=False).update_layout(template="plotly_white")
+    figure = copy.deepcopy(charts.dressed(figure, dark=False)).update_layout(template="plotly_white")
     return [
         f"<h3>{escape(finding)}</h3>",
         figure.to_html(full_html=False, include_plotlyjs=False, config=charts.settings("figure")),

@@ -187,7 +187,7 @@ def figure(
     else:
         from dashboard import charts  # Plotly takes a second to import, which the first visit should not wait for
 
-        charts.dressed(drawing, st.context.theme.type == "dark")
+        drawing = charts.dressed(drawing, st.context.theme.type == "dark")
         more: dict[str, Any] = {"on_select": "rerun", "selection_mode": "points"} if select else {}
         chosen_points = st.plotly_chart(drawing, key=key or f"chart-{name}", config=charts.settings(name), alt=alt, **more)
     study = chosen()

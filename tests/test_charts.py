@@ -187,3 +187,15 @@ def test_steps_are_in_milliseconds_a_row_a_way() -> None:
     figure = charts.step_times(frame)
     assert [list(box.x) for box in figure.data] == [[30.0, 31.0], [40.0, 41.0]]
     assert figure.data[1].name == "&lt;b&gt;" and "milliseconds" in figure.layout.xaxis.title.text
+
+
+def test_the_same_numbers_are_drawn_once_and_dressed_for_each_theme() -> None:
+    frame = pd.DataFrame({"round": [0, 0, 1, 1], "way": ["read", "augmented"] * 2, "seconds": [0.02, 0.021, 0.022, 0.02]})
+    first = charts.step_times(frame)
+    assert charts.step_times(frame.copy()) is first
+    assert charts.step_times(frame.assign(seconds=0.03)) is not first
+    light, dark = (charts.dressed(first, theme) for theme in (False, True))
+    assert charts.dressed(first, dark=True) is dark is not light is not first
+    assert (light.layout.font.color, dark.layout.font.color, first.layout.font.color) == ("#111111", "#ecebe8", None)
+    assert not [trace for trace in dark.data if getattr(trace.marker, "color", None) == charts.BLUE]
+    assert any(trace.marker.color == charts.BLUE for trace in light.data)
