@@ -17,6 +17,7 @@ from PIL import Image
 from dashboard import clickable, frames, pictures
 from dashboard.reading import Study
 
+KEPT = 4096  # bytes of a kernel or map whose PNG is kept
 SIDE = 128  # pixels of a thumbnail at the most
 MOST_CLASSES = 60  # with more, confusions are a list and not a square
 
@@ -68,6 +69,8 @@ def _thumbnail(place: str, folder: Path, split: str, row: int) -> str:
 
 def encoded(picture: np.ndarray, exact: bool = False, side: int = SIDE) -> str:
     """A picture (h, w, RGB or grey) as a data address; `exact` keeps every value, as kernels and maps need it."""
+    if exact and picture.nbytes <= KEPT:
+        return _encoded_exactly(picture.tobytes(), picture.shape)
     image, buffer = Image.fromarray(picture), io.BytesIO()
     if exact:
         image.save(buffer, "PNG")
@@ -76,6 +79,14 @@ def encoded(picture: np.ndarray, exact: bool = False, side: int = SIDE) -> str:
         image.save(buffer, "JPEG", quality=88)
     kind = "png" if exact else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+@lru_cache(maxsize=4096)
+def _encoded_exactly(content: bytes, shape: tuple[int, ...]) -> str:
+    """A kernel or a map of so many bytes (uint8): hundreds stand on a page, and most are the same on the next."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.frombuffer(content, np.uint8).reshape(shape)).save(buffer, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def labels(names: Sequence[str], shares: Sequence[float] | None, right: str | None) -> str:

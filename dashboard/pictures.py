@@ -21,8 +21,16 @@ def picture_of(study: Study, split: str, row: int) -> np.ndarray | None:
         here = _split(folder, split, str(_packed(study)["sha256"]))
         return here.take(np.array([row]))[0] if 0 <= row < len(here) else None
     if (settings := _maker_settings(study)) is not None:
-        return pictures.picture(settings, pictures.index_of(settings, split, row))[0]
+        return _drawn(settings, pictures.index_of(settings, split, row))
     return None
+
+
+@lru_cache(maxsize=128)
+def _drawn(settings: pictures.PictureSettings, index: int) -> np.ndarray:
+    """A built-in picture, which takes as long to draw as a small chart; shared, so nobody changes it."""
+    picture = pictures.picture(settings, index)[0]
+    picture.flags.writeable = False
+    return picture
 
 
 def label_of(study: Study, split: str, row: int) -> int | None:

@@ -34,6 +34,7 @@ class Study:
     pinned: bool
     notes: list[str] = field(default_factory=list)
     claims: list[pd.DataFrame] = field(default_factory=list, compare=False, repr=False)
+    claims_by_id: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def address(self) -> str:

@@ -217,8 +217,7 @@ def verdict_badge(claim: Any) -> None:
 
 def leads_to(study: Study, *ids: str) -> None:
     """The claims that a part leads to: what was measured here, the verdict, and the way to the claim."""
-    claims = verdicts.claims(study)
-    by_id = {claim.id: claim for claim in claims.itertuples()}
+    by_id = verdicts.by_id(study)
     for number, name in enumerate(ids):
         claim = by_id.get(name)
         if claim is None:

@@ -23,6 +23,13 @@ def claims(study: Study) -> pd.DataFrame:
     return study.claims[0].copy()
 
 
+def by_id(study: Study) -> dict[str, Any]:
+    """The rows of `claims` by the claim's id, in their order: pandas takes long to make rows of so many columns."""
+    if not study.claims_by_id:
+        study.claims_by_id.update({str(row.id): row for row in claims(study).itertuples()})
+    return study.claims_by_id
+
+
 def _claims(study: Study) -> pd.DataFrame:
     content = json_of(study, "judge/claims.json")
     rows = content if isinstance(content, list) else dictionary(content).get("claims", [])

@@ -43,8 +43,10 @@ def item(study: Study, claim: Any, current: bool) -> str:
 def listed(study: Study, shown: pd.DataFrame, chosen: str) -> str:
     """By section, what was measured or counted first; the rest of a section is folded."""
     whole = []
-    for section, part in shown.groupby("section", sort=False):
-        rows = list(part.itertuples())
+    by_id, sections = verdicts.by_id(study), dict[str, list[Any]]()
+    for name in shown["id"]:
+        sections.setdefault(by_id[str(name)].section, []).append(by_id[str(name)])
+    for section, rows in sections.items():
         first = [claim for claim in rows if claim.group != NOT_JUDGED]
         rest = [claim for claim in rows if claim.group == NOT_JUDGED]
         lines = "".join(item(study, claim, claim.id == chosen) for claim in first)
@@ -124,7 +126,7 @@ with left:
     else:
         clickable.draw(listed(study, shown, chosen), key="claim-list", scroll="" if chosen == first else chosen, keeps="claim")
 with right:
-    one_claim(study, next(claims[claims["id"] == chosen].itertuples()))
+    one_claim(study, verdicts.by_id(study)[chosen])
 
 
 def all_effects(effects: pd.DataFrame) -> None:

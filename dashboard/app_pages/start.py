@@ -92,7 +92,7 @@ with right:
         if group := clickable.draw(summary.bar(study, claims), key="bar"):
             showing.go_to("claims", show=group)
         st.markdown(summary.scale(claims))
-        by_id = {claim.id: claim for claim in claims.itertuples()}
+        by_id = verdicts.by_id(study)
         tiles = "".join(tile(study, by_id[name]) for name in TILES if name in by_id)
         if name := clickable.draw(f'<div class="tiles">{tiles}</div>', key="tiles"):
             showing.go_to("claims", claim=name, show="all")

@@ -57,10 +57,9 @@ def show_figure1(study: Study) -> None:
         told.append(f"{name} after {means[str(curve)]:.1f} epochs on average")
     ratio = ""
     if {"relu", "tanh"} <= set(means):
-        claim = next(
-            (one for one in verdicts.claims(study).itertuples() if one.id == "relu-faster" and one.ours == one.ours), None
-        )
-        ratio = amounts.amount(claim.ours if claim is not None else means["tanh"] / means["relu"], "times")
+        claim = verdicts.by_id(study).get("relu-faster")
+        judged = float("nan") if claim is None else claim.ours
+        ratio = amounts.amount(judged if judged == judged else means["tanh"] / means["relu"], "times")
     finding = f"{threshold:.0%} training error: {'; '.join(told)}" + (f": ReLU is {ratio} as fast" if ratio else "")
     if len(told) > 2:  # in words each would take a line
         first = ", ".join(f"{charts.curve_name(curve)} {means[curve]:.1f}" for curve in sorted(means, key=means.__getitem__))

@@ -175,9 +175,7 @@ def claim_of(study: Study | None, name: str) -> Any:
     """A claim's row; None where the study has no verdicts."""
     if study is None:
         return None
-    claims = verdicts.claims(study)
-    found = claims[claims["id"] == name]
-    return next(found.itertuples()) if len(found) else None
+    return verdicts.by_id(study).get(name)
 
 
 def effect(study: Study | None, name: str, words: str) -> str:
