@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def plan(settings: StudySettings) -> list[str]:
         f"{name} ({_counted(len(curve.rates), 'rate')}, {_counted(len(curve.seeds), 'seed')})"
         for name, curve in settings.curves.items()
     ]
-    there = [name for name in settings.runs if (settings.results / "train" / name / "metrics.json").exists()]
+    there = [name for name in settings.runs if _is_trained(settings, name)]
     return [
         "`uv run dvc repro` will run:",
         "  download, prepare",
@@ -60,6 +61,13 @@ def plan(settings: StudySettings) -> list[str]:
         *_how_long(settings),
         *([f"note: {lacking}"] if (lacking := missing(settings)) else []),
     ]
+
+
+def _is_trained(settings: StudySettings, name: str) -> bool:
+    """Whether a run is there with the settings that are chosen now; whether its code and pictures are the same, DVC says."""
+    made = storage.mapping(settings.results / "provenance" / f"train-{name}.json")
+    there = (settings.results / "train" / name / "metrics.json").exists()
+    return there and made.get("run") == json.loads(json.dumps(asdict(settings.runs[name])))
 
 
 def missing(settings: StudySettings) -> str:

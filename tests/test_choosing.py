@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 from typing import get_args
@@ -17,6 +19,7 @@ import pytest
 from dashboard import frames
 from stages import choose
 from stages.composing import choices, composed, differences, parsed
+from stages.plan import plan
 from stages.relative import written_out
 from stages.settings import StudySettings, load, read_params, resolve
 from study import storage
@@ -257,6 +260,17 @@ def test_edits_are_not_overwritten_unless_told_to(study: str) -> None:
     assert Path("params.yaml").read_text() == before
     choose.choose(study, (), discard=True)
     assert load() == resolve(composed(study))
+
+
+def test_what_is_there_with_other_settings_is_not_said_to_be_there(project: Path) -> None:
+    settings = load()
+    for run in ("base", "no_dropout"):
+        storage.write_json(project / f"results/sketch/train/{run}/metrics.json", {})
+        made = json.loads(json.dumps(asdict(settings.runs[run])))
+        if run == "no_dropout":
+            made["learning"]["epochs"] = 6
+        storage.write_json(project / f"results/sketch/provenance/train-{run}.json", {"run": made})
+    assert "there already, and not run again where nothing has changed: base" in plan(settings)
 
 
 def test_what_was_removed_by_hand_is_an_edit_too() -> None:
