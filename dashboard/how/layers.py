@@ -392,8 +392,11 @@ def columns(subject: Subject) -> None:
     figure = px.bar(
         table, x="parameters", y="network", orientation="h", text="network", height=250, color_discrete_sequence=[charts.BLUE]
     )
-    figure.update_traces(textposition="inside", insidetextanchor="start", textfont_color="white")
-    figure.update_yaxes(autorange="reversed", title="", showticklabels=False)  # a phone would give them the whole width
+    figure.update_traces(textposition="auto", insidetextanchor="start", textangle=0)
+    figure.update_layout(margin={"l": 8, "r": 8, "t": 8, "b": 8})
+    figure.update_yaxes(
+        autorange="reversed", title="", showticklabels=False, showgrid=False
+    )  # a phone would give them the whole width
     showing.figure(
         figure, f"Without groups, on one large GPU, the network has {rows[1][1]:,} parameters; in columns {rows[0][1]:,}", table,
         "networks", "Parameters of the paper's network and of its variants", source="Counted from section 3.5.",
