@@ -407,6 +407,14 @@ def step_times(study: Study) -> pd.DataFrame:
     return table_of(study, "cost/rounds.csv", files.COSTS).dropna().reset_index(drop=True)
 
 
+def shares_of_a_step(study: Study) -> dict[str, float]:
+    """By where pictures come from, the share of a step's time that a step on one batch again does not take."""
+    by_way = step_times(study).pivot_table(index="round", columns="way", values="seconds")
+    if "one batch again" not in by_way:
+        return {}
+    return {str(way): float((1 - by_way["one batch again"] / by_way[way]).mean()) for way in by_way.columns}
+
+
 def step_memory(study: Study) -> pd.DataFrame:
     """A row a network: pictures a step, and GiB at its peak on one device and on each of two."""
 

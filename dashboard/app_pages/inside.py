@@ -160,14 +160,11 @@ def colours(study: Study, run: str, columns: int) -> None:
     learned = bool(scores["learned"].all())
     threshold = COLOURED if learned else None
     if learned:
-        coloured = (
-            scores.assign(coloured=scores["share"] >= COLOURED).groupby(["seed", "column"])["coloured"].agg(["sum", "count"])
-        )
-        by_seed = coloured["sum"].unstack("column")
+        by_seed = (scores["share"] >= COLOURED).groupby([scores["seed"], scores["column"]]).sum().unstack("column")
         fuller, every = int(by_seed.max(axis=1).sum()), int(by_seed.to_numpy().sum())
         of = f"{len(by_seed)} seeds" if len(by_seed) > 1 else "one seed"
         finding = (
-            f"Of {every} coloured kernels in {of} {fuller / every:.0%} lie in the column that has more of them"
+            f"Of {every} coloured kernels in {of} {fuller / every:.0%} lie in the column of their seed that has more of them"
             if every
             else f"No kernel is coloured in {of}"
         )

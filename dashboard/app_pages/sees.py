@@ -139,6 +139,7 @@ def otherwise(study: Study, split: str, row: int, label: int | None) -> None:
     for by, words in (("colours", "colour histograms"), ("untrained", "the layer before training")):
         found = more[(more["by"] == by) & (more["query"] == row)].sort_values("rank")
         ways |= {words: found[["neighbour", "neighbour_label"]]} if len(found) and len(part) else {}
+    search = query.features_are_here(study)
     for number, (place, (words, found)) in enumerate(zip(st.columns(3, gap="large"), ways.items(), strict=False)):
         with place:
             st.subheader(f"Nearest in {words}: {int((found.iloc[:, 1] == label).sum())} of {len(found)} of its class")
@@ -146,7 +147,6 @@ def otherwise(study: Study, split: str, row: int, label: int | None) -> None:
                 Shown(split="train", row=int(near), caption=f"{'✓ ' if known == label else ''}{class_of(known)}")
                 for near, known in found.itertuples(index=False)
             ]
-            search = query.features_are_here(study)
             clickable.draw(galleries.gallery(study, shown, six=True, links=search), key=f"neighbours-{number}", keeps="query")
 
 
@@ -242,7 +242,7 @@ def show_pictures(study: Study) -> None:
         which = ""
         if not query.features_are_here(study):  # a click should lead to neighbours
             have = set(frames.neighbours(study)["query"])
-            which = " whose neighbours are here" if have.intersection(of_kind) else ""
+            which = ", those whose neighbours are here before others" if have.intersection(of_kind) else ""
             of_kind.sort(key=lambda number: number not in have)
         asked = [int(number) for number in of_kind[:EACH]]
         st.caption(

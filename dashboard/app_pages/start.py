@@ -71,8 +71,8 @@ st.title("ImageNet Classification with Deep Convolutional Neural Networks")
 st.markdown(
     f"**AlexNet, reproduced claim by claim.** Alex Krizhevsky, Ilya Sutskever and Geoffrey E. Hinton, NIPS 2012 "
     f"([the paper]({PAPER})): five convolutional and three fully connected layers, {parameters():,} parameters, {neurons():,} "
-    "neurons, trained on 1.2 million photographs of 1,000 classes on two GPUs. Here each of its statements that a smaller study "
-    "can test is tested, and told with how sure the answer is."
+    "neurons, trained on 1.2 million photographs of 1,000 classes on two GPUs. Here its statements are tested one by one, "
+    "and told with how sure the answer is, or why there is none."
 )
 if study is None:
     showing.stop(showing.NOTHING)

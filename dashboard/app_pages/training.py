@@ -9,10 +9,10 @@ import streamlit as st
 from dashboard import address, charts, frames, reading, showing, verdicts
 from dashboard.reading import Study
 from study import amounts
+from study.paper import numbers
 
 VIEWS = {"figure1": "Figure 1", "components": "Components", "curves": "Curves", "questions": "One setting in steps",
          "cost": "A step's cost"}  # fmt: skip
-GTX_580 = 3  # GiB
 
 study = showing.begin("Training")
 view = address.segmented("View", list(VIEWS), "view", "figure1", names=VIEWS.__getitem__, label_visibility="collapsed")
@@ -242,11 +242,10 @@ def show_cost(study: Study) -> None:
     if rounds.empty:
         showing.stop("Nothing is measured yet. `uv run dvc repro cost` does.")
     st.header("Augmentation: computationally free?")
-    by_way = rounds.pivot_table(index="round", columns="way", values="seconds")
+    shares = frames.shares_of_a_step(study)
     finding = "A step's time by where its pictures come from"
-    if {"one batch again", "read", "augmented"} <= set(by_way.columns):
-        read, augmented = ((1 - by_way["one batch again"] / by_way[way]).mean() for way in ("read", "augmented"))
-        finding = f"Reading takes {read:.1%} of a step, reading and augmenting {augmented:.1%}"
+    if {"read", "augmented"} <= set(shares):
+        finding = f"Reading takes {shares['read']:.1%} of a step, reading and augmenting {shares['augmented']:.1%}"
     showing.figure(
         charts.step_times(rounds), finding, rounds, "step-times", "Milliseconds a training step, by where its pictures come from",
         source="A point a round of steps: on one batch again and again, on pictures that are only read (from memory), and on "
@@ -261,8 +260,10 @@ def show_cost(study: Study) -> None:
         paper = memory[memory["network"] == "the paper's"]
         if len(paper):
             one = float(paper["GiB on one device"].iloc[0])
-            fits = "less" if one < GTX_580 else "more"
-            st.subheader(f"A step of the paper's network takes {one:.2f} GiB on one device, {fits} than a GTX 580's {GTX_580}")
+            fits = "less" if one < numbers.GPU_MEMORY else "more"
+            st.subheader(
+                f"A step of the paper's network takes {one:.2f} GiB on one device, {fits} than a GTX 580's {numbers.GPU_MEMORY}"
+            )
         st.dataframe(
             memory,
             hide_index=True,

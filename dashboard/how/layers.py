@@ -17,7 +17,6 @@ from dashboard.reading import Study
 from study import in_numpy
 from study.paper import numbers
 
-GTX_580 = 3  # GiB
 CELLS = 24  # positions along a side that can be clicked
 
 
@@ -394,9 +393,8 @@ def columns(subject: Subject) -> None:
     )
     figure.update_traces(textposition="auto", insidetextanchor="start", textangle=0)
     figure.update_layout(margin={"l": 8, "r": 8, "t": 8, "b": 8})
-    figure.update_yaxes(
-        autorange="reversed", title="", showticklabels=False, showgrid=False
-    )  # a phone would give them the whole width
+    # The names stand in their bars: beside them they would take a phone's whole width.
+    figure.update_yaxes(autorange="reversed", title="", showticklabels=False, showgrid=False)
     showing.figure(
         figure, f"Without groups, on one large GPU, the network has {rows[1][1]:,} parameters; in columns {rows[0][1]:,}", table,
         "networks", "Parameters of the paper's network and of its variants", source="Counted from section 3.5.",
@@ -421,10 +419,11 @@ def columns(subject: Subject) -> None:
     memory = frames.step_memory(subject.study)
     paper = memory[memory["network"] == "the paper's"] if len(memory) else memory
     one = float(paper["GiB on one device"].iloc[0]) if len(paper) else 0.0
-    fits = f"By that count it {'fits' if one < GTX_580 else 'does not fit'} into the {GTX_580} GiB of a GTX 580"
+    fits = "fits" if one < numbers.GPU_MEMORY else "does not fit"
     needs = (
         f"A step of the paper's network at 128 pictures takes {paper['GiB on one device'].iloc[0]:.2f} GiB on one device and "
-        f"{paper['GiB on the first of two'].iloc[0]:.2f} on the first of two, as counted in today's code. {fits}; what "
+        f"{paper['GiB on the first of two'].iloc[0]:.2f} on the first of two, as counted in today's code. By that count it "
+        f"{fits} into the {numbers.GPU_MEMORY} GiB of a GTX 580; what "
         "the authors' program kept beside that, the paper does not say."
         if len(paper)
         else "What a step takes was not counted in this study."

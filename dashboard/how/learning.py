@@ -124,11 +124,11 @@ def learning(study: Study | None) -> None:
             changes = base.groupby("rate", sort=False)["epoch"].min()
             told = showing.listed(f"{value:g} from epoch {epoch}" for value, epoch in changes.items())
             run = str(curves["run"].iloc[0])
-            settings = reading.dictionary(frames.record(study, f"train-{run}").get("run")).get("learning")
-            settings = reading.dictionary(settings)
+            settings = reading.dictionary(reading.dictionary(frames.record(study, f"train-{run}").get("run")).get("learning"))
             by_rule = reading.dictionary(settings.get("rate")).get("rule") == "validation"
             how = "by rule, when the validation error stopped improving" if by_rule else "at epochs that were set before"
-            equal = "the same for all layers" if settings.get("bias_rate", 1) == 1 else "twice as high for biases"
+            of_biases = settings.get("bias_rate", 1)
+            equal = "the same for all layers" if of_biases == 1 else f"{of_biases:g} times as high for biases"
             st.markdown(f"Here the rate of {showing.plain(run)} was {told}: divided {how}, {equal}.")
         showing.leads_to(
             study, "weight-decay", "decay-important", "biases-of-one", "three-divisions", "equal-rates", "weights-of-deviation",

@@ -179,10 +179,8 @@ def augmentation(subject: Subject) -> None:
 
 def _reading(study: Study) -> str:
     """What reading alone takes of a step, as the end of a sentence."""
-    by_way = frames.step_times(study).pivot_table(index="round", columns="way", values="seconds")
-    if not {"one batch again", "read"} <= set(by_way.columns):
-        return "."
-    return f", reading alone {(1 - by_way['one batch again'] / by_way['read']).mean():.1%}."
+    share = frames.shares_of_a_step(study).get("read")
+    return "." if share is None else f", reading alone {share:.1%}."
 
 
 def _colour_axes(subject: Subject) -> tuple[np.ndarray | None, np.ndarray | None]:

@@ -13,6 +13,7 @@ TRAINING_PICTURES = 1_200_000  # section 2: "roughly 1.2 million"
 CROP = 224  # section 4.1
 STRIDE = 4  # section 3.5, conv1
 COLUMNS = 2  # Figure 2
+GPU_MEMORY = 3  # section 3.2: GiB of a GTX 580
 KERNELS = (96, 256, 384, 384, 256)
 NEURONS = (4096, 4096)
 CLASSES = 1000
