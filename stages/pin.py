@@ -3,15 +3,15 @@
     uv run python -m stages.pin sketch
 
 What is stale, not committed, diverged or withheld is not pinned, and a sentence says which. Weights and features go with
-`uv run dvc push` (docs/sharing.md). README.md's tables are renewed if they show this name,
-and the line `# Result:` of conf/study/<name>.yaml if it has one.
+`uv run dvc push` (docs/sharing.md). README.md's tables are renewed, and the line `# Result:` of
+conf/study/<name>.yaml if it has one.
 """
 
 import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,13 @@ from study import files, pinning, provenance, storage
 from study.data.packed import read_index
 from study.judging import report, staleness
 from study.judging.chain import Chain, Conditions
+from study.judging.registration import EXPLORATORY
+from study.judging.row import NO_NUMBER
 from study.judging.verdicts import CONFIRMED, CONSISTENT, DIVERGED, NOT_JUDGED, REFUTED, WITHHELD
 
 README, CONF, PIPELINE = Path("README.md"), Path("conf"), Path("dvc.yaml")
 ANEW = "run: uv run dvc repro"
-COMPUTED = tuple(f"| {word} |" for word in (CONFIRMED, REFUTED, CONSISTENT))
+COMPUTED = (CONFIRMED, CONSISTENT, REFUTED)
 
 
 def require_fit(settings: StudySettings, params: Mapping[str, Any]) -> Judged:
@@ -158,29 +160,48 @@ def pin(name: str) -> list[str]:
     return remarks
 
 
-def with_table(readme: str, name: str, table: str) -> str:
-    """README's text with what was measured between `<!-- measured: name -->` and `<!-- end -->`, and what was computed from the
-    paper's numbers alone, the same for every study, between `<!-- computed: name -->` and `<!-- end -->`."""
-    summary, *titles_and_tables = table.strip().split("\n\n")
-    parts, computed = (
-        [summary],
-        ["| § | claim | in the paper | by arithmetic | rests on | verdict |", "|---|---|---|---|---|---|"],
-    )
-    for title, lines in zip(titles_and_tables[::2], titles_and_tables[1::2], strict=True):
-        if title == f"**{report.TITLES[NOT_JUDGED]}**":
-            continue
-        measured = [line for line in lines.splitlines() if not line.endswith(COMPUTED)]
-        computed += [line for line in lines.splitlines() if line.endswith(COMPUTED)]
-        if len(measured) > len(("names", "rule")):
-            parts += [title, "\n".join(measured)]
-    parts[0] += " What was measured here follows; what is computed from the paper's own numbers counts too and stands below."
-    parts.append(f"All claims, those not judged too: `pinned/{name}/judge/claims.md`.")
-    texts = {"measured": "\n\n".join(parts), "computed": "\n".join(computed)}
-    for block, text in texts.items():
-        before, mark, rest = readme.partition(f"<!-- {block}: {name} -->\n")
+def with_tables(readme: str, pins: Iterable[Path]) -> str:
+    """README's text with its two generated tables renewed from the pinned studies' folders: between `<!-- measured -->` and
+    `<!-- end -->` a line a study and a row a claim that one of them measured, between `<!-- computed -->` and `<!-- end -->` what
+    follows from the paper's own numbers. Studies of drawn pictures stand last; before them stands first which measured most."""
+    claims = {study: storage.mapping(study / "judge/claims.json").get("claims", []) for study in pins}
+    by_id = {study: {row["id"]: row for row in rows if _is_measured(row)} for study, rows in claims.items()}
+
+    def place(study: Path) -> tuple[bool, int, str]:
+        return storage.mapping(study / "download/source.json").get("source") == "sketch", -len(by_id[study]), study.name
+
+    studies = sorted(claims, key=place)
+    measured = [
+        f"- {(study / 'judge/claims.md').read_text(encoding='utf-8').splitlines()[0].removeprefix('Study ')} "
+        f"[All claims](pinned/{study.name}/judge/claims.md), [report](pinned/{study.name}/judge/report.md)."
+        for study in studies
+    ]
+    measured += ["", f"| § | claim | in the paper |{''.join(f' `{study.name}` |' for study in studies)}"]
+    measured += [f"|---|---|---|{'---|' * len(studies)}"]
+    computed = ["| § | claim | in the paper | by arithmetic | verdict |", "|---|---|---|---|---|"]
+    for row in claims[studies[0]]:
+        told = f"| {row['section']} | {row['title']} | {row['in_paper']} |"
+        if row["verdict"] in COMPUTED:
+            computed.append(f"{told} {row['here']} | {row['verdict']} |")
+        elif any(row["id"] in of_study for of_study in by_id.values()):
+            measured.append(told + "".join(f" {_found(by_id[study].get(row['id']))} |" for study in studies))
+    for block, lines in {"measured": measured, "computed": computed}.items():
+        before, mark, rest = readme.partition(f"<!-- {block} -->\n")
         if mark:
-            readme = f"{before}{mark}{text}\n<!-- end -->{rest.partition('<!-- end -->')[2]}"
+            readme = before + mark + "\n".join([*lines, "<!-- end -->"]) + rest.partition("<!-- end -->")[2]
     return readme
+
+
+def _is_measured(row: Mapping[str, Any]) -> bool:
+    return row["group"] != NOT_JUDGED and row["verdict"] not in COMPUTED
+
+
+def _found(row: Mapping[str, Any] | None) -> str:
+    """What a study found of a claim, in a cell of README's table."""
+    if row is None:
+        return NO_NUMBER
+    exploratory = f", {EXPLORATORY}" if str(row["registered"]).startswith(EXPLORATORY) else ""
+    return f"{row['here']}: {row['verdict'].removesuffix(' (reduced scale)')}{exploratory}"
 
 
 def with_result(settings: str, folder: Path) -> str:
@@ -196,9 +217,8 @@ def main() -> None:
         remarks = pin(folder.name)
     except (ValueError, OSError) as problem:
         sys.exit(f"pin: {problem}")
-    readme, table = README.read_text(encoding="utf-8"), (folder / "judge" / "claims.md").read_text(encoding="utf-8")
-    if (renewed := with_table(readme, folder.name, table)) != readme:
-        README.write_text(renewed, encoding="utf-8")
+    pins = [manifest.parent for manifest in files.PINNED.glob(f"*/{pinning.MANIFEST}")]
+    README.write_text(with_tables(README.read_text(encoding="utf-8"), pins), encoding="utf-8")
     chosen_by = CONF / "study" / f"{folder.name}.yaml"
     if chosen_by.exists():
         chosen_by.write_text(with_result(chosen_by.read_text(encoding="utf-8"), folder), encoding="utf-8")
