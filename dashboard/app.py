@@ -26,6 +26,13 @@ STYLE = """<style>
 .js-plotly-plot .modebar-container { top: auto !important; bottom: 0 !important; height: 26px; }
 .st-key-report-body table { display: block; overflow-x: auto; }
 @media (min-width: 1800px) { html { font-size: 20px; } .block-container { max-width: 1650px !important; } }
+[data-testid=stMain] [data-testid=stPageLink-NavLink] { padding-left: 0; }
+[data-testid=stMain] [data-testid=stPageLink-NavLink] p { text-decoration: underline; text-underline-offset: 3px; }
+[data-testid=stButtonGroup] button[aria-checked=false] { border-color: rgba(128, 128, 128, 0.4) !important; }
+[data-testid=stButtonGroup] button[aria-checked=true] { position: relative; z-index: 1; }
+@media (min-width: 641px) {
+  .st-key-claims-layout > div > [data-testid=stHorizontalBlock] > div:first-child > div { position: sticky; top: 4.5rem; }
+}
 @media (max-width: 640px) { .st-key-claims-layout > div > [data-testid=stHorizontalBlock] > div:first-child { order: 2; } }
 </style>"""
 

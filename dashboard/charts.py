@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import math
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, wraps
@@ -322,7 +323,10 @@ def layers_by_curve(frame: pd.DataFrame, quantity: str) -> go.Figure:
         markers=True,
     )  # fmt: skip
     if quantity == "gradient":
-        figure.update_yaxes(type="log", dtick="D2")  # at 1, 2, 5, 10
+        seen = shown["value"][shown["value"] > 0]  # a threshold's gradient is 0
+        low, high = (math.floor(math.log10(end)) for end in ((seen.min(), seen.max()) if len(seen) else (1, 1)))
+        ticks = [digit * 10.0**power for power in range(low, high + 1) for digit in (1, 2, 5)]
+        figure.update_yaxes(type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
     else:
         figure.update_yaxes(rangemode="tozero")
     return _laid_out(figure, "", f"{words}{f' ({unit})' if unit else ''}", 360)

@@ -81,7 +81,7 @@ svg a:hover text.name { text-decoration: underline; }
   display: flex; flex-direction: column; gap: 0.4rem; }
 .tiles a:hover { border-color: var(--st-primary-color); }
 .tiles .title { font-weight: 600; } .tiles p { margin: 0; font-size: 0.9rem; }
-.scroll { max-height: 62rem; overflow-y: auto; padding-right: 0.3rem; position: relative; }
+.scroll { max-height: min(62rem, calc(100vh - 7rem)); overflow-y: auto; padding-right: 0.3rem; position: relative; }
 .list h2 { font-size: 1rem; margin: 0.9rem 0 0.3rem 0; font-weight: 600; } .list h2:first-child { margin-top: 0; }
 .list a { display: grid; grid-template-columns: 1.2rem 1fr 92px; gap: 0.1rem 0.4rem; padding: 0.3rem 0.4rem; border-radius: 5px;
   align-items: center; }

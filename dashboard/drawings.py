@@ -46,19 +46,18 @@ def lines(series: Mapping[str, Sequence[tuple[float, float]]], level: float | No
         return ""
     far, high = max(x for x, _ in points) or 1, max(y for _, y in points) or 1
     parts = []
-    taken: list[float] = []
+    at = None if level is None else low - (low - 8) * level / high
+    taken: list[float] = [] if at is None else [at]  # the names' places, and the dotted line's, which would strike one through
     for number, (name, one) in enumerate(series.items()):
         colour, dash = ((ACCENT, ""), (SECOND, "5 3"))[number % 2]
         placed = [((width - right) * x / far, low - (low - 8) * y / high) for x, y in one]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
-        end = placed[-1][1]
-        while any(abs(end - other) < 13 for other in taken):
-            end += 13 if end < 50 else -13
+        free = (y for y in range(8, height) if all(abs(y - other) >= 12 for other in taken))
+        end = min(free, key=lambda y: abs(y - placed[-1][1]), default=placed[-1][1])
         taken.append(end)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2.5" stroke-dasharray="{dash}"/>')
         parts.append(f'<text x="{placed[-1][0] + 4:.1f}" y="{end + 4:.1f}" font-size="12">{escape(name)}</text>')
-    if level is not None:
-        at = low - (low - 8) * level / high
+    if at is not None:
         parts.append(f'<line x1="0" x2="{width - right}" y1="{at:.1f}" y2="{at:.1f}" stroke="{INK}" stroke-dasharray="2 3"/>')
     parts.append(f'<line x1="0" x2="{width - right}" y1="{low}" y2="{low}" stroke="{INK}" stroke-opacity="0.4"/>')
     return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label, quote=True)}">{"".join(parts)}</svg>'

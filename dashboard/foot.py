@@ -60,7 +60,7 @@ def provenance(study: Study) -> None:
 def differences(study: Study) -> None:
     """Where the paper's text and the released code differ."""
     rows = [(one.section, one.what, one.paper, one.code, one.assumption) for one in DIFFERENCES]
-    st.caption("The recipe `code145` does what the released code does; assumptions are numbered as in LOG.md.")
+    st.caption("The recipe `code145` does what the released code does; assumptions are numbered as in ASSUMPTIONS.md.")
     st.table(pd.DataFrame(rows, columns=["§", "what", "paper", "released code", "assumption"]), hide_index=True)
 
 

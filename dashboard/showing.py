@@ -66,7 +66,9 @@ def taken(study: Study) -> str:
     """Of a pinned study: which repository it was taken from, and that its protocol is another; empty where there is neither."""
     source, other = reading.origin(study) if study.pinned else "", verdicts.another_protocol(study)
     told = [f"Taken from {source}."] if source else []
-    told += ["Its verdicts were given by another protocol than the one here."] if other else []
+    told += (
+        ["Its claims were tested by another protocol.yaml than the one here; Compare says how they differ."] if other else []
+    )
     return " ".join(told)
 
 
@@ -222,8 +224,10 @@ def leads_to(study: Study, *ids: str) -> None:
         claim = by_id.get(name)
         if claim is None:
             continue
-        with st.container(horizontal=True, vertical_alignment="center", border=True, key=f"leads-{name}-{number}"):
-            st.markdown(f"**{plain(claim.title)}.** {_measured_here(claim)}", width="stretch")
+        with st.container(border=True, key=f"leads-{name}-{number}"):
+            st.markdown(f"**{plain(claim.title)}.** {_measured_here(claim)}")
+            row = st.container(horizontal=True, vertical_alignment="center")
+        with row:
             verdict_badge(claim)
             link("Claim", "claims", icon=":material/arrow_forward:", claim=name)
 
@@ -238,6 +242,8 @@ def _measured_here(claim: Any) -> str:
         return (why if claim.kind != "arithmetic" else "") + paper + (others if claim.others else "")
     if claim.said and claim.unit != "times":  # a difference says little without its two sides
         found = f"{claim.said}; {found}"
+    if claim.unit in ("share", "nats"):  # and a share nothing without what it is of
+        found = f"{claim.metric}: {found}"
     sample = f", {plain(claim.sample)}" if claim.sample and claim.sample != "–" else ""
     return f"Here: {plain(found)}{sample}." + paper
 
@@ -250,7 +256,7 @@ def foot(study: Study) -> None:
     notes(study)
     st.divider()
     choices = ("nothing", *FOOT)
-    words = {"nothing": "–"} | {name: name.capitalize() for name in FOOT}
+    words = {"nothing": "Hidden"} | {name: name.capitalize() for name in FOOT}
     part = address.segmented("About this study", choices, "foot", "nothing", names=words.__getitem__)
     if part != "nothing":
         from dashboard import foot as shown
@@ -281,6 +287,12 @@ def plain(text: Any) -> str:
 def with_code(text: str) -> str:
     """A sentence from a file as it stands, but for commands between backticks, which become code."""
     return "".join(f"`{part}`" if place % 2 else plain(part) for place, part in enumerate(str(text).split("`")))
+
+
+def sentence(text: str) -> str:
+    """What a file says of a claim as a sentence: with a capital, unless it begins with a name or number, and a full stop."""
+    shown = with_code(str(text))
+    return f"{shown[:1].upper()}{shown[1:].rstrip('.')}." if shown else ""
 
 
 def listed(words: Iterable[str]) -> str:

@@ -13,7 +13,18 @@ from dashboard.frames import MEASURES, wilson
 from study import amounts
 from study.files import AVERAGED
 from study.judging.row import NO_NUMBER
-from study.judging.verdicts import GROUPS, HELD, NOT_HELD, NOT_JUDGED, NOT_SEEN, SMALL, WITHHELD
+from study.judging.verdicts import (
+    GROUPS,
+    HELD,
+    NOT_HELD,
+    NOT_JUDGED,
+    NOT_SEEN,
+    REPRODUCED,
+    SIZE_DIFFERS,
+    SIZE_OPEN,
+    SMALL,
+    WITHHELD,
+)
 from study.paper.claim import Claim
 
 Colour = Literal["green", "red", "orange", "blue", "violet", "gray"]
@@ -86,7 +97,8 @@ def _said_by_paper(claim: Any) -> str:
 
 def reason(claim: Any) -> str:
     """Why nothing was measured of a claim, without the list of all in which this study is smaller than the paper's."""
-    return str(claim.why or "nothing says why").split(": data of ")[0].rstrip(".")
+    why = str(claim.why or "nothing says why").split(": data of ")[0].rstrip(".")
+    return why.removeprefix("not measured: ")
 
 
 def words_of(claim: Any) -> str:
@@ -113,9 +125,9 @@ def paper_facts(claim: Any) -> dict[str, str]:
             "pictures": claim.paper_data,
             "how": claim.paper_protocol,
             "author's notes": claim.author_run,
-            "known problems": _joined(claim.problems),
+            "known problems": "" if str(claim.why) == _joined(claim.problems) else _joined(claim.problems),
             "others found": _joined(claim.others),
-            "would need": claim.needs,
+            "would need": "" if claim.needs and str(claim.needs) in str(claim.decide) else claim.needs,
         }
     )
 
@@ -125,18 +137,48 @@ def our_facts(claim: Any) -> dict[str, str]:
     return _said(
         {
             "number": here(claim),
-            "in top-5 error": measured(claim, "_top5"),
+            "in top-5 error, not tested": measured(claim, "_top5"),
             "by run": claim.said,
             "rests on": "" if claim.sample == NO_NUMBER else claim.sample,
-            "would have been seen": "" if pd.isna(claim.visible) else f"from {amounts.amount(claim.visible, claim.unit)} on",
-            "would matter": "" if pd.isna(claim.matters) else f"from {amounts.amount(claim.matters, claim.unit)} on",
-            "p in its family": "" if pd.isna(claim.p) else f"{claim.p:.2g}",
+            "would have been seen": ""
+            if pd.isna(claim.visible)
+            else f"effects from {amounts.amount(claim.visible, claim.unit)} on",
+            "would matter": "" if pd.isna(claim.matters) else f"effects from {amounts.amount(claim.matters, claim.unit)} on",
+            "p, for all of its family": "" if pd.isna(claim.p) else f"{claim.p:.2g}",
             "test": claim.test,
             "protocol": claim.registered,
             "scale": claim.scale,
             "remarks": _joined(claim.remarks),
         }
     )
+
+
+def rule(claim: Any, family: Mapping[str, Any]) -> str:
+    """By which rule the interval of a claim became its word, and how sure that is; empty where there is no interval or limit.
+
+    `family`: what judge/protocol.json says of the comparisons with which the claim shares its chance of a wrong word.
+    """
+    if pd.isna(claim.low) or pd.isna(claim.high) or pd.isna(claim.matters) or claim.kind not in ("effect", "absence", "figure"):
+        return ""
+    limit, nothing = amounts.amount(claim.matters, claim.unit), "1" if claim.unit == "times" else "0"
+    if claim.kind == "absence":
+        told = (
+            f"The paper says that there is no difference. That holds where the whole interval lies below {limit}, is "
+            "contradicted where it lies above, and is undecided where it reaches over"
+        )
+    else:
+        told = (
+            f"The paper's direction is reproduced where the whole interval lies above {nothing}; where it lies within {limit} of "
+            f"{nothing} on either side, it is smaller than what matters; below {nothing} the paper is contradicted; else it is "
+            "undecided"
+        )
+    if claim.verdict in (REPRODUCED, SIZE_DIFFERS, SIZE_OPEN) and not pd.isna(claim.paper):
+        told += ". Here, at the paper's scale, its number is compared too: could a new pair of trainings give it"
+    alpha, comparisons = family.get("alpha"), family.get("comparisons")
+    if not isinstance(alpha, float) or not isinstance(comparisons, int):
+        return f"{told}."
+    these = f"all {comparisons} intervals of its family together miss" if comparisons > 1 else "the interval misses"
+    return f"{told}. The interval is as wide as it must be for a chance of {100 * alpha:g}% that {these} a true value."
 
 
 def _said(facts: dict[str, str | None]) -> dict[str, str]:

@@ -55,9 +55,10 @@ def outdated(study: Study) -> str:
 
 
 def another_protocol(study: Study) -> bool:
-    """Whether a pinned study was judged by another protocol.yaml than the one that is here; False where that is not known."""
-    then = str(dictionary(dictionary_of(study, "judge/provenance.json").get("made_by")).get("protocol.yaml", ""))
-    here = staleness.md5(Path(), "protocol.yaml")
+    """Whether a pinned study was judged by another protocol.yaml than the one that is here, comments aside; False where that is
+    not known."""
+    then = str(dictionary(dictionary_of(study, "judge/provenance.json").get("made_by")).get(staleness.PROTOCOL, ""))
+    here = staleness.made(Path(), staleness.PROTOCOL)
     return study.pinned and len(then) == len(here) and then != here
 
 
@@ -105,7 +106,7 @@ def made_by(study: Study, claim: Any) -> list[dict[str, Any]]:
     """The records of the stages whose files a claim rests on, each with its stage's name as `stage`."""
     stages = dict.fromkeys(_stage_of(name) for name in dictionary(claim.artifacts))
     records = [(stage, dictionary_of(study, f"provenance/{stage}.json")) for stage in stages]
-    return [{"stage": stage, **record} for stage, record in records if record]
+    return [{**record, "stage": stage} for stage, record in records if record]
 
 
 def _stage_of(name: str) -> str:

@@ -295,7 +295,7 @@ def test_anothers_pin_stands_beside_ours_and_a_revision_beside_today(kept: Path,
         assert not (verdicts.claims(theirs)["verdict"] == WITHHELD).any() and verdicts.another_protocol(theirs)
         page = opened("compare", a="pinned/theirs", b="pinned/before")
         said = told(page).replace("\\", "")
-    assert f"Taken from {kept} at {commit}. Its verdicts were given by another protocol than the one here." in said
+    assert f"Taken from {kept} at {commit}. Its claims were tested by another protocol.yaml than the one here" in said
     assert "Of 81 claims 0 have another verdict" in said
 
 

@@ -137,6 +137,11 @@ class TestMakers:
         storage.write_bytes(root / name, content)
         assert changed_makers(root, "sketch", then) == []
 
+    def test_a_comment_in_the_protocol_is_no_other_protocol(self, root: Path, then: dict[str, str]) -> None:
+        before = (root / "protocol.yaml").read_text()
+        storage.write_bytes(root / "protocol.yaml", f"# said otherwise\n{before}\n\n# and more\n".encode())
+        assert changed_makers(root, "sketch", then) == []
+
     def test_another_study_being_chosen_says_nothing_of_this_one(self, root: Path, then: dict[str, str]) -> None:
         storage.write_bytes(root / "params.yaml", b"study: cifar10\n")
         assert changed_makers(root, "sketch", then) == [] and changed_makers(root, "cifar10", then) == ["params.yaml"]

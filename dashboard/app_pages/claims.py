@@ -62,7 +62,7 @@ def one_claim(study: Study, claim: Any) -> None:
     """The claim that is chosen: what was said, what was found, how sure it is, what made it, what would settle it."""
     st.header(claim.title, anchor="claim")
     showing.verdict_badge(claim)
-    st.markdown(showing.with_code(claim.why or ""))
+    st.markdown(showing.sentence(claim.why or ""))
     if (
         claim.group == SMALL
         and claim.paper == claim.paper
@@ -73,6 +73,11 @@ def one_claim(study: Study, claim: Any) -> None:
             f"The paper's own {tables.printed_number(claim)} are smaller than that, so this says nothing of them; here effects "
             f"are seen from {amounts.amount(claim.visible, claim.unit)} on."
         )
+    family = reading.dictionary(
+        reading.dictionary(reading.dictionary_of(study, "judge/protocol.json").get(claim.id)).get("family")
+    )
+    if rule := tables.rule(claim, family):
+        st.caption(f"**The rule.** {showing.plain(rule)}")
     if rows := frames.arms(study, reading.dictionary(claim.artifacts)):
         errors = any(name.startswith("evaluate/") for name in reading.dictionary(claim.artifacts))
         unit, what = ("%", "top-1 error") if errors else (" epochs", "epochs to the threshold")
@@ -86,12 +91,14 @@ def one_claim(study: Study, claim: Any) -> None:
                 table,
                 f"seeds-{claim.id}",
                 alt,
+                source=f"{study.address}: {frames.description(study)}. A dot a seed, the bar their mean.",
             )
     if ways := tables.ways_to_settle(claim.decide):
         st.markdown("**What would settle it**" + (", the cheapest first" if len(ways) > 1 else ""))
-        st.markdown("\n".join(f"1. {showing.with_code(way)}" for way in ways))
+        st.markdown("\n".join(f"1. {showing.sentence(way)}" for way in ways))
     paper, ours = st.columns(2, border=True)
-    for place, title, facts in ((paper, "In the paper", tables.paper_facts(claim)), (ours, "Here", tables.our_facts(claim))):
+    theirs = "In the paper" if claim.source in (None, "paper") else "Beside the paper"
+    for place, title, facts in ((paper, theirs, tables.paper_facts(claim)), (ours, "Here", tables.our_facts(claim))):
         with place:
             st.markdown(f"**{title}**")
             st.table(pd.DataFrame(facts.items()), hide_index=True, hide_header=True, border="horizontal")

@@ -118,7 +118,10 @@ def neighbours(study: Study, split: str, row: int, label: int | None) -> None:
             for near, far in query.nearest_to_stored(study, split, row, NEIGHBOURS)
         ]
     if not by_features:
-        st.caption(f"The stored features are not here, so only the queries of the stage have neighbours; {query.BRING}")
+        st.info(
+            "Only pictures that the stage `retrieve` looked up have neighbours here, since the stored features are not; "
+            + query.BRING
+        )
         return
     own = sum(known == label for _, known, _ in by_features)
     st.subheader(f"Nearest in the last hidden layer: {own} of {len(by_features)} of its class")
@@ -242,7 +245,7 @@ def show_pictures(study: Study) -> None:
         which = ""
         if not query.features_are_here(study):  # a click should lead to neighbours
             have = set(frames.neighbours(study)["query"])
-            which = ", those whose neighbours are here before others" if have.intersection(of_kind) else ""
+            which = ", beginning with those that have neighbours here" if have.intersection(of_kind) else ""
             of_kind.sort(key=lambda number: number not in have)
         asked = [int(number) for number in of_kind[:EACH]]
         st.caption(
@@ -349,7 +352,7 @@ def show_tables(study: Study) -> None:
             placeholder="",
             column_order=("row", "top-1", "top-5", *[name for name in whole.columns if name not in ("row", "top-1", "top-5")]),
             column_config={name: st.column_config.NumberColumn(name, format="%.1f%%", width=64) for name in ("top-1", "top-5")}
-            | {"row": st.column_config.Column("row", width=210), "from": st.column_config.Column("from", width=80)},
+            | {"row": st.column_config.Column("row", width=250), "from": st.column_config.Column("from", width=80)},
             alt=f"{title}: both errors, seeds, interval and pictures",
         )
         showing.download(whole, "table-1" if title.startswith("Table 1") else "table-2")

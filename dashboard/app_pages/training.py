@@ -60,7 +60,9 @@ def show_figure1(study: Study) -> None:
         claim = verdicts.by_id(study).get("relu-faster")
         judged = float("nan") if claim is None else claim.ours
         ratio = amounts.amount(judged if judged == judged else means["tanh"] / means["relu"], "times")
-    finding = f"{threshold:.0%} training error: {'; '.join(told)}" + (f": ReLU is {ratio} as fast" if ratio else "")
+    finding = f"{threshold:.0%} training error: {'; '.join(told)}" + (
+        f": ReLU is {ratio} as fast (by geometric means)" if ratio else ""
+    )
     if len(told) > 2:  # in words each would take a line
         first = ", ".join(f"{charts.curve_name(curve)} {means[curve]:.1f}" for curve in sorted(means, key=means.__getitem__))
         never = showing.listed(charts.curve_name(curve) for curve in reached["curve"].unique() if curve not in means)

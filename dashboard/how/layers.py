@@ -14,7 +14,7 @@ from dashboard import address, charts, clickable, drawings, frames, galleries, l
 from dashboard.how import counting
 from dashboard.how.subject import Subject, asked, effect
 from dashboard.reading import Study
-from study import in_numpy
+from study import amounts, in_numpy
 from study.paper import numbers
 
 CELLS = 24  # positions along a side that can be clicked
@@ -91,19 +91,19 @@ def activations(subject: Subject, answers: np.ndarray) -> None:
         figure,
         f"tanh would be flat at {flat:.0%} of conv1's answers to this picture; ReLU is off at {off:.0%} of them",
         table, "activations", "ReLU, tanh, sigmoid and threshold: values and slopes",
-        source="Flat: tanh beyond ±0.95, where its slope is below a tenth.",
+        source="tanh counts as flat where its value is beyond ±0.95: there its slope is below a tenth.",
     )  # fmt: skip
     asked(
         "What is ReLU and why does it perform better?",
         "f(x) = max(0, x): what is positive passes unchanged, the rest becomes 0. Where it passes its slope is 1 however large "
         "x is, so learning does not slow down as tanh's does where it is flat. "
-        + effect(subject.study, "relu-faster", "Here tanh needed so many times ReLU's epochs to 25% training error: {0}."),
+        + effect(subject.study, "relu-faster", "Here tanh took {0} ReLU's epochs to 25% training error."),
     )
     asked(
         "Why ReLU over a threshold function?",
         "A threshold's slope is 0 everywhere: no gradient reaches the layers below it, and they learn nothing. "
-        "Straight-through training pretends a slope of 1. This follows from the slopes above; the study `activations` trains "
-        "both.",
+        "Straight-through training sends the threshold's 0 or 1 forward and pretends a slope of 1 on the way back. This follows "
+        "from the slopes above; the study `activations` trains both (`uv run python -m stages.choose activations`).",
     )
     asked(
         "Can be evaluated quickly?",
@@ -112,13 +112,24 @@ def activations(subject: Subject, answers: np.ndarray) -> None:
     asked(
         "ReLUs do not require input normalization: why?",
         f"ReLU(c x) = c ReLU(x) for every c above 0: a scaled picture gives scaled answers, and {(answers > 0).mean():.0%} of "
-        "conv1's units here receive something positive at every scale. The same pictures drive tanh into its flat part, as the "
-        "figure says.",
+        "conv1's units here receive something positive at every scale. A unit that does so for some pictures learns from them, "
+        "however large they are. The same pictures drive tanh into its flat part, as the figure says.",
     )
 
 
 def normalisation(subject: Subject) -> None:
     st.header("Local response normalisation: a loud neighbour turns you down")
+    asked(
+        "What is local response normalisation, intuitively?",
+        "Each answer is divided by how loud its neighbouring maps are at the same place, itself included. A map that is alone is "
+        "divided by little, one beside a loud map by much: maps compete, and none can shout. No answer grows by it, "
+        "so that no map becomes more sensitive. "
+        + effect(
+            subject.study,
+            "response-normalisation",
+            "Here the error without it, minus the error with it, is {0}. It helps if that interval lies wholly above 0.",
+        ),
+    )
     a = np.maximum(subject.answers, 0)
     own = subject.settings.get("response") or numbers.RESPONSE
     columns = st.columns(4)
@@ -162,19 +173,19 @@ def normalisation(subject: Subject) -> None:
             figure,
             f"Map {loud}, the loudest here, is divided by {divisor:.3g}, the one with the quietest neighbours by {least:.3g}",
             table, "normalisation", "Answers of all maps at one place before and after response normalisation",
-            source=f"Divisor: ({k:g} + {10**power:.2g} x the sum of squares over {n} neighbouring maps) ^ {beta:g}. {strong[1]} "
-            f"maps are above a tenth of the largest after it, {strong[0]} before.",
+            source=f"Divisor: ({k:g} + {10**power:.2g} x the sum of squares over {n} neighbouring maps) ^ {beta:g}. Before it "
+            f"{strong[0]} maps answer with more than a tenth of the loudest one, after it {strong[1]}.",
         )  # fmt: skip
+    swept = set(frames.sweeps(subject.study)["sweep"])
     asked(
-        "What is local response normalisation, intuitively?",
-        "Each answer is divided by how loud its neighbouring maps are at the same place, itself included. A map that is alone is "
-        "divided by little, one beside a loud map by much: maps compete, and none can shout. It makes nobody more sensitive. "
-        + effect(
-            subject.study,
-            "response-normalisation",
-            "Here the error without it, minus the error with it, is {0}. It helps if that interval lies wholly above 0.",
-        ),
-    )
+        "What do k, n, alpha and beta do?",
+        "n is how many neighbouring maps are summed, alpha how much their squares weigh, beta how steeply the divisor grows "
+        f"with them. k is added to the sum: where nothing answers the divisor is k^beta = {k**beta:.3g}, and never 0. "
+        "The paper chose 2, 5, 1e-4 and 0.75 on a validation set and reports no other values. What the error does when they "
+        "change "
+        + ("is drawn under Training, One setting in steps." if swept & {"k", "n", "alpha", "beta"} else
+           "is not measured here; the study `readers` changes each of them (`uv run python -m stages.choose readers`)."),
+    )  # fmt: skip
     layers = frames.layers(subject.study)
     if len(layers):
         of_run = layers[(layers["run"] == subject.run) & layers["divisor"].notna()]
@@ -192,7 +203,7 @@ def normalisation(subject: Subject) -> None:
         "It divides by the spread of each map over the batch instead of over neighbouring maps, and learns its scale. "
         + effect(subject.study, "batch-normalisation", "Here, response minus batch normalisation: {0} of error.")
         + " Robustness to the learning rate "
-        + ("is drawn under Training, One setting in steps." if (frames.sweeps(subject.study)["sweep"] == "rate").any()
+        + ("is drawn under Training, One setting in steps." if "rate" in swept
            else "is not measured here; the study `readers` trains both at four rates."),
     )  # fmt: skip
     showing.leads_to(
@@ -238,10 +249,14 @@ def pooling(subject: Subject) -> None:
         )  # fmt: skip
         st.subheader(f"{part} {made.shape[0]} x {made.shape[1]}")
         st.image(looking.grown(looking.map_tile(made, float(one.max())), 330), width=330, alt="The map after pooling")
-    st.caption(f"Map {number}; choose another under Convolution, ReLU. A square is a window, its circle the largest value in it.")
+    st.caption(
+        f"Map {number}; choose another under Convolution, ReLU. A square is a window, four of them in colour; "
+        "its circle marks the largest value in it."
+    )
     asked(
         "Local or overlapping pooling?",
-        "Both halve the maps. With windows of 3 at stride 2 each edge row is seen by two windows, with 2 at stride 2 by one. "
+        "Both halve the maps. Local pooling has windows as wide as they are apart, 2 at stride 2: each value is seen by one "
+        "window. Overlapping windows, 3 at stride 2, share their edges: an edge is seen by two. "
         + effect(subject.study, "overlapping-pooling", "Here overlapping windows changed the error by {0}."),
     )
     counted = counting.pooled_parameters()
@@ -271,18 +286,20 @@ def _windows(part: np.ndarray, size: int) -> str:
                 f'<rect x="{cell * x}" y="{cell * y}" width="{cell}" height="{cell}" fill="rgb({shade},{shade},{shade})"/>'
             )
     colours = ("#56B4E9", "#E69F00", "#F0E442", "#CC79A7")
+    middle = max(0, (len(part) - size) // 4)
     for number, y in enumerate(range(0, len(part) - size + 1, 2)):
         for other, x in enumerate(range(0, part.shape[1] - size + 1, 2)):
-            colour, inset = colours[2 * (number % 2) + other % 2], 2 + 2 * ((number + other) % 2)
+            bold = number in (middle, middle + 1) and other in (middle, middle + 1)  # all at once are a tangle
+            colour, inset = colours[2 * (number % 2) + other % 2] if bold else "#BBBBBB", 3 if bold else 1
             window = part[y : y + size, x : x + size]
             top, left = np.unravel_index(int(window.argmax()), window.shape)
             parts.append(
                 f'<rect x="{cell * x + inset}" y="{cell * y + inset}" width="{cell * size - 2 * inset}" '
-                f'height="{cell * size - 2 * inset}" fill="none" stroke="{colour}" stroke-width="1.6"/>'
+                f'height="{cell * size - 2 * inset}" fill="none" stroke="{colour}" stroke-width="{3.5 if bold else 0.8}"/>'
             )
             if window.max() > 0:
-                cx, cy = cell * (x + int(left) + 0.5), cell * (y + int(top) + 0.5)
-                parts.append(f'<circle cx="{cx}" cy="{cy}" r="5" fill="none" stroke="{colour}" stroke-width="2"/>')
+                cx, cy, r = cell * (x + int(left) + 0.5), cell * (y + int(top) + 0.5), 7 if bold else 3
+                parts.append(f'<circle cx="{cx}" cy="{cy}" r="{r}" fill="none" stroke="{colour}" stroke-width="2"/>')
     whole = cell * len(part)
     label = escape(f"Windows of {size} over the map; a ring marks what each takes", quote=True)
     frame = f'viewBox="-2 -2 {whole + 4} {whole + 4}" style="max-width:340px" role="img" aria-label="{label}"'
@@ -343,7 +360,7 @@ def two_devices(study: Study, layers: list[dict[str, Any]], columns: int) -> Non
     batch = frames.pictures_a_step(study)
     size = 4 * 2 * columns * crosses * batch
     crossing = frames.crossing(study)
-    share = f", {crossing['share']:.1%} of its time" if crossing else ""
+    share = f", {amounts.amount(crossing['share'], 'share')} of its time" if crossing else ""
     st.subheader(f"{size / 1e6:.3g} MB cross in a step of {batch} pictures{share}")
     st.caption(
         f"{crosses:,} numbers of a picture from each column to the other, and as many gradients back, 4 bytes each."
@@ -373,7 +390,7 @@ def _devices(subject: Subject) -> str:
 def columns(subject: Subject) -> None:
     st.header("Two GPUs: two columns of kernels that talk in a few places")
     st.markdown(
-        "Half of the kernels and neurons of every layer live on either GPU. conv2, conv4 and conv5 read the maps of their own "
+        "Each GPU holds half of the kernels and neurons of every layer. conv2, conv4 and conv5 read the maps of their own "
         "GPU; conv3 and the fully connected layers read both. Forward, one GPU of the paper sends the other "
         f"{numbers.exchanged():,} numbers a picture."
     )
@@ -397,7 +414,9 @@ def columns(subject: Subject) -> None:
     figure.update_yaxes(autorange="reversed", title="", showticklabels=False, showgrid=False)
     showing.figure(
         figure, f"Without groups, on one large GPU, the network has {rows[1][1]:,} parameters; in columns {rows[0][1]:,}", table,
-        "networks", "Parameters of the paper's network and of its variants", source="Counted from section 3.5.",
+        "networks", "Parameters of the paper's network and of its variants",
+        source="Counted from section 3.5. One column with half of the kernels has nearly as many parameters as two, since conv5 "
+        "and the fully connected layers are not halved (footnote 2).",
     )  # fmt: skip
     if subject.columns == 2 and subject.network is not None and subject.settings.get("communication", True):
         whole = subject.network.probabilities(subject.patch)
@@ -422,24 +441,25 @@ def columns(subject: Subject) -> None:
     fits = "fits" if one < numbers.GPU_MEMORY else "does not fit"
     needs = (
         f"A step of the paper's network at 128 pictures takes {paper['GiB on one device'].iloc[0]:.2f} GiB on one device and "
-        f"{paper['GiB on the first of two'].iloc[0]:.2f} on the first of two, as counted in today's code. By that count it "
-        f"{fits} into the {numbers.GPU_MEMORY} GiB of a GTX 580; what "
-        "the authors' program kept beside that, the paper does not say."
+        f"{paper['GiB on the first of two'].iloc[0]:.2f} on the first of two, as counted in today's code. That {fits} into the "
+        f"{numbers.GPU_MEMORY} GiB of a GTX 580: what the authors' program kept beside it, and why one GPU was too small for it, "
+        "the paper does not say."
         if len(paper)
         else "What a step takes was not counted in this study."
     )
     weights = numbers.weight_memory() / 2**30
     asked(
         "1.2 million training examples are too big to fit in one GPU?",
-        f"Not the pictures, which pass in batches of {numbers.BATCH}: the network with all that a step must remember of them. "
+        "The paper calls the network too big for one GPU, not the pictures: "
+        f"these pass in batches of {numbers.BATCH}, and a step must remember what every layer answered to them. "
         f"Weights, velocities and gradients are {weights:.2f} GiB; the answers of all layers and their gradients are most of the "
         f"rest. {needs}",
     )
     crossing = frames.crossing(subject.study)
     asked(
         "Is the ratio of communication over computation acceptable? Did the GPUs wait?",
-        f"Here {crossing['share']:.1%} of a step is communication, {crossing['numbers']:,.0f} numbers, between "
-        f"{_devices(subject)}, which says nothing of two GPUs of 2012. By count the paper's network sends "
+        f"Here {amounts.amount(crossing['share'], 'share')} of a step is communication, {crossing['numbers']:,.0f} numbers, "
+        f"between {_devices(subject)}, which says nothing of two GPUs of 2012. By count the paper's network sends "
         f"{numbers.exchanged():,} numbers a picture each way."
         if crossing
         else "In this study all columns share a device, so nothing crosses and no time was measured; with `devices: [cuda:0, "

@@ -34,9 +34,10 @@ EQUATIONS = (
             ("a, i, x, y", "a kernel map's answer after ReLU: map i, place x, y", "`a[:, i]`", ""),
             ("j", "runs over the maps beside i, and i itself", "`neighbours`", ""),
             ("N", "maps in the layer, of one column", "`maps = a.shape[1]`", ""),
-            ("n", "neighbouring maps that count, 5", "`constants.n`, `reach = n // 2`", "size=5"),
-            ("k, β", "2 and 0.75", "`constants.k`, `constants.beta`", "the same"),
-            ("α", "1e-4, times the sum of squares", "`constants.alpha`", "alpha-145"),
+            ("n", "how many neighbouring maps are summed: 5", "`constants.n`, `reach = n // 2`", "size=5"),
+            ("k", "added to the sum, so that nothing is divided by 0: 2", "`constants.k`", "the same"),
+            ("α", "how much the neighbours' squares weigh: 1e-4", "`constants.alpha`", "alpha-145"),
+            ("β", "how steeply the divisor grows with them: 0.75", "`constants.beta`", "the same"),
         ),
         ("study/network/normalisation.py", "response_normalisation"),
         "3.3",
@@ -50,11 +51,18 @@ EQUATIONS = (
             ("1, 2, 3", "the three directions of the colours, the one that varies most first", "the columns of `axes`", ""),
             (
                 "p, λ",
-                "eigenvectors and eigenvalues of the colours' covariance",
+                "p: a direction in which the training set's colours vary; λ: how much, as a variance (eigenvectors and "
+                "eigenvalues of the covariance of red, green and blue)",
                 "prepare/packed.json",
                 "square roots of λ",
             ),
-            ("α", "drawn once for each use of a picture, deviation 0.1", "`colour_deviation`", "the same"),
+            (
+                "α",
+                "how far along each direction: drawn anew for each use of a picture, deviation 0.1 (not the α above)",
+                "`colour_deviation`",
+                "the same",
+            ),
+            ("T, +=", "T: a row written as a column; +=: is added to the pixel", "", ""),
         ),
         ("study/data/feeding.py", "colour_axes"),
         "4.1",
@@ -71,7 +79,7 @@ EQUATIONS = (
             ("v", "the velocity (momentum 0.9)", "`velocity`", "momW=0.9"),
             ("ε", "the learning rate, inside the velocity", "`rate`", "epsW=0.01, epsB=0.02"),
             ("0.0005", "weight decay", "`decay`", "wc=0.0005, none for biases"),
-            ("⟨∂L/∂w⟩", "the loss's gradient, the mean over the batch", "`slope`", ""),
+            ("⟨∂L/∂w | w⟩", "the loss's gradient at the weight w as it is now, the mean over the batch D", "`slope`", ""),
         ),
         ("study/training/update.py", "printed_update"),
         "5",
@@ -103,8 +111,8 @@ def learning(study: Study | None) -> None:
     overshoots = int((np.diff(np.sign(table["weight"] - 0)) != 0).sum())
     showing.figure(
         figure,
-        f"From 1 towards the minimum at 0 the weight passes it {overshoots} times; {fades} steps after the rate is divided the "
-        "velocity is below a tenth of what it was",
+        f"Started at 1, the weight swings past the minimum at 0 {overshoots} times; once the rate is divided, the velocity falls "
+        f"to a tenth within {fades} steps",
         table, "update", "Weight and velocity over steps on a parabola; the rate is divided by ten at the dotted line",
         source=f"On L(w) = w² / 2, from w = 1; the rate is divided by ten at step {DIVIDED_AT}. The rate stands inside the "
         "velocity, as printed (assumption A6).",
@@ -113,9 +121,9 @@ def learning(study: Study | None) -> None:
     asked(
         "Does the rate automatically decrease, or was it adjusted manually, equal for all layers?",
         f"The paper divided it by ten by hand when the validation error stopped improving, {numbers.RATE_DIVISIONS} times; its "
-        f"author recorded the epochs, by the names of his runs ({first.author_run}). “Equal for all layers” is contradicted by "
-        "the released code: biases learn at twice the rate, and conv1 is slowed and frozen at the end. `rule: validation` "
-        "divides by rule instead of by hand, `rule: epochs` at given ones.",
+        f"author's notes give the epochs of each of his runs ({first.author_run}). “Equal for all layers” is contradicted by "
+        "the released code: biases learn at twice the rate, and conv1 is slowed and frozen at the end. Here a run's setting "
+        "`rule: validation` divides when the validation error stops improving, without a hand; `rule: epochs` at given epochs.",
     )
     if study is not None:
         curves = frames.curves(study)
@@ -170,9 +178,9 @@ def size(study: Study | None) -> None:
     )  # fmt: skip
     asked(
         "Is a convolution much smaller than what it replaces?",
-        f"conv1 has {numbers.LAYERS[0].parameters:,} shared parameters; locally connected, without sharing, it would have "
-        f"{counting.unshared():,}, {numbers.LAYERS[0].side ** 2:,} times as many, and fully connected "
-        f"{numbers.fully_connected_parameters():,}.",
+        f"conv1 has {counting.unshared():,} connections and {numbers.LAYERS[0].parameters:,} parameters, since all places share "
+        f"a kernel; with a kernel of its own at each place it would have as many parameters as connections, "
+        f"{numbers.LAYERS[0].side ** 2:,} times as many, and fully connected {numbers.fully_connected_parameters():,}.",
     )
     asked(
         "Hand-crafted features: considerably better than the previous state of the art?",
@@ -180,11 +188,12 @@ def size(study: Study | None) -> None:
     )
     asked(
         "Time kept the authors from unsupervised pre-training; would faster GPUs and more data help?",
-        "Unsupervised pre-training is not run here, as the paper did without it too. More pictures are harder to learn by heart, "
-        "so that what a network learns of them holds for others too. "
+        "Unsupervised pre-training is not run here, as the paper did without it too; its pre-training on Fall 2011's "
+        "pictures had their labels, and is another claim. More pictures are harder to learn by heart, so that what a "
+        "network learns of them holds for others too. "
         + effect(study, "more-data", "Half of the pictures instead of all cost {0} of error, after equally many updates.") + " "
-        + effect(study, "trained-longer", "Training longer gained {0}, from the second quarter of the epochs at the first rate "
-        "to the last."),
+        + effect(study, "trained-longer", "Training longer gained {0}, the last quarter of the epochs at the first rate "
+        "against the second."),
     )  # fmt: skip
     if study is not None:
         showing.leads_to(
@@ -243,6 +252,9 @@ def misread(study: Study | None) -> None:
     st.header("Often misread")
     rows = [(row.said, row.right, row.section) for row in misreadings()]
     st.table(pd.DataFrame(rows, columns=["said", "right", "section"]), hide_index=True)
-    st.caption("The right numbers come from the paper, its released code, or a count of its own sizes.")
+    st.caption(
+        "Said in published reviews and summaries of the paper. The right numbers come from the paper, its released code, or a "
+        "count of its own sizes."
+    )
     if study is not None and claim_of(study, "neurons") is not None:
         showing.leads_to(study, "neurons", "factor-2048", "validation-equals-test", "winning-margin")

@@ -12,7 +12,7 @@ import streamlit as st
 from dashboard import address, charts, clickable, frames, galleries, looking, reading, showing
 from dashboard.how.subject import Subject, asked, centre, effect
 from dashboard.reading import Study
-from study import in_numpy
+from study import amounts, in_numpy
 from study.data.rescaling import FilterSettings, rescale
 from study.paper import numbers
 
@@ -27,6 +27,13 @@ def dropout(subject: Subject) -> None:
         "In the test all are there and their outputs are halved, which the paper calls a reasonable approximation to the "
         "geometric mean of what all those networks predict."
     )
+    asked(
+        "How is multiplying the output of the neurons in the test by 0.5 analogous to dropping out?",
+        "A neuron that is there half of the time sends on average half of its output; halving sends that average always. For "
+        "one layer before a softmax the halved network is exactly the geometric mean of all masks; with two layers and ReLUs "
+        "it is near. torch doubles what is kept in training instead (inverted dropout): the same function, with weights of "
+        "half the size.",
+    )
     network = subject.network
     if network is None or not float(subject.settings.get("dropout", 0.5)):
         st.info(
@@ -37,13 +44,6 @@ def dropout(subject: Subject) -> None:
     else:
         masks_live(subject, network)
     masks_measured(subject)
-    asked(
-        "How is multiplying the output of the neurons in the test by 0.5 analogous to dropping out?",
-        "A neuron that is there half of the time sends on average half of its output; halving sends that average always. For "
-        "one layer before a softmax the halved network is exactly the geometric mean of all masks; with two layers and ReLUs "
-        "it is near. torch doubles what is kept in training instead (inverted dropout): the same function, with weights of "
-        "half the size.",
-    )
     showing.leads_to(
         subject.study, "dropout-halving", "dropout-error", "dropout-overfitting", "dropout-iterations", "dropout-time"
     )
@@ -118,7 +118,8 @@ def by_picture(study: Study) -> None:
         f"Halved outputs and the mean of many masks are both right or both wrong on {agree:.0%} of the pictures; a single mask "
         f"and that mean on {one:.0%}",
         table, "masks-by-picture", "Right or wrong by the number of masks averaged, a row a picture",
-        source="A row a test picture; geometric means of 1 to 100 masks, of all, and halved outputs.",
+        source="A row for each test picture. A mask is one draw of the neurons that are dropped; the columns are the geometric "
+        "mean of the outputs under 1 to 100 masks, under all that were drawn, and the halved outputs.",
     )  # fmt: skip
 
 
@@ -180,7 +181,7 @@ def augmentation(subject: Subject) -> None:
 def _reading(study: Study) -> str:
     """What reading alone takes of a step, as the end of a sentence."""
     share = frames.shares_of_a_step(study).get("read")
-    return "." if share is None else f", reading alone {share:.1%}."
+    return "." if share is None else f", reading alone {amounts.amount(share, 'share')} of it; the rest is augmentation's."
 
 
 def _colour_axes(subject: Subject) -> tuple[np.ndarray | None, np.ndarray | None]:
@@ -297,16 +298,21 @@ def sampling(subject: Subject) -> None:
         captions.append(f"what is left of the finest rings: {spread[name]:.0f} grey levels")
     smooth = spread["bilinear, antialiased (this study's default)"]
     st.subheader(
-        f"Rings too fine for the small picture come back as false ones of {spread['nearest']:.0f} grey levels without "
-        f"antialiasing; with it {smooth:.0f} are left"
+        f"Rings too fine for the small picture come back as false ones: {spread['nearest']:.0f} grey levels with nearest, "
+        f"{spread['bilinear']:.0f} with bilinear, {smooth:.0f} where it is antialiased"
     )
     clickable.draw(_ten(cells, captions, wide=True), key="sampling")
     used = reading.dictionary(frames.packed(subject.study).get("filter"))
     told = f"{used.get('kind')}, {'antialiased' if used.get('antialias') else 'not antialiased'}" if used else "not recorded"
+    st.markdown(
+        "Nearest takes one pixel of those that a small pixel stands for; bilinear mixes the 2 x 2 around its middle, bicubic the "
+        "4 x 4, and Lanczos 6 x 6, with weights that sharpen edges. Antialiased, a filter widens with the small pixel, so that "
+        "all pixels of the large picture count: what is finer than a small pixel becomes grey instead of a false pattern."
+    )
     asked(
         "Would a better approach for down-sampling improve the performance?",
-        f"Not measured in this study, which packed its pictures {told}. The study `readers` trains with three filters, for "
-        "training and test pictures apart, and two studies can be laid side by side under Compare. No claim of the paper depends "
-        "on it (assumption A17).",
+        f"Not measured in this study, which packed its pictures {told}. The study `readers` and its sisters train "
+        "with three filters, for training and test pictures apart (`uv run python -m stages.choose readers`, `readers-nearest`, "
+        "`readers-lanczos`); Compare lays two studies side by side. The paper does not name its filter, and none of its claims "
+        "depends on it (assumption A17 in `ASSUMPTIONS.md`).",
     )
-    showing.link("Lay two studies side by side", "compare")

@@ -16,7 +16,7 @@ from typing import Any
 
 from study import storage
 
-PARAMS, PROJECT = "params.yaml", "pyproject.toml"
+PARAMS, PROJECT, PROTOCOL = "params.yaml", "pyproject.toml", "protocol.yaml"
 CODE = ("study/", "stages/", "protocol.yaml")
 
 
@@ -118,8 +118,8 @@ def makers(
     stages = [stage for name, stage in _stages_of(lock, study).items() if name.partition("@")[2] in here]
     found = {dep["path"]: str(dep.get("md5")) for stage in stages for dep in stage.get("deps", ())}
     found |= {str(dep): md5(root, str(dep)) for dep in judge.get("deps", ())}
-    code = {path: made for path, made in sorted(found.items()) if path.startswith(CODE)}
-    return code | {name: _made(root, name) for name in (PARAMS, PROJECT)}
+    code = {path: known for path, known in sorted(found.items()) if path.startswith(CODE)}
+    return code | {name: made(root, name) for name in (PARAMS, PROJECT, PROTOCOL)}
 
 
 def changed_makers(root: Path, study: str, then: Mapping[str, str]) -> list[str]:
@@ -129,12 +129,13 @@ def changed_makers(root: Path, study: str, then: Mapping[str, str]) -> list[str]
     """
     chosen = re.search(r"^study:\s*(\S+)", _text(root / PARAMS), re.MULTILINE)
     skipped = {PARAMS} if chosen and chosen[1] != study else set()
-    return [name for name, made in then.items() if name not in skipped and _made(root, name) != made]
+    return [name for name, known in then.items() if name not in skipped and made(root, name) != known]
 
 
-def _made(root: Path, name: str) -> str:
-    if name == PARAMS:
-        return _of_lines(root / PARAMS)
+def made(root: Path, name: str) -> str:
+    """The hash of what a file says: of settings and protocol without comments, of the project its pinned packages alone."""
+    if name in (PARAMS, PROTOCOL):
+        return _of_lines(root / name)
     return _of_text(dependencies(root)) if name == PROJECT else md5(root, name)
 
 

@@ -37,18 +37,18 @@ def misreadings() -> tuple[Misreading, ...]:
             "6",
         ),
         (
-            "five networks: the same number twice is a slip of the pen",
+            "five networks: 16.4% printed twice must be a mistake",
             f"validation {five.top5:.1%} and test {five_test.value:.1%}: both right, and within 0.1%",
             "6",
         ),
         ("three fully connected layers besides the output layer", "three with the output layer", "3.5"),
         (
-            "max-pooling gained against pooling that keeps the size",
+            "overlapping pooling was compared with pooling that keeps the maps' size",
             f"both halve the maps: size {numbers.POOLING_SIZE} against size 2, at stride {numbers.POOLING_STRIDE}, "
             f"for {100 * (pooling.value or 0):.1f} and {100 * (pooling.top5 or 0):.1f} points",
             "3.4",
         ),
-        ("smaller pictures brought the 1%", "colour augmentation did", "4.1"),
+        ("the gain of 1% came from smaller pictures", "colour augmentation did", "4.1"),
         (
             "a ReLU on the output of every layer",
             "the text says so, but the last layer feeds the softmax directly",
