@@ -196,7 +196,8 @@ QUESTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # of shared/p
     ),
     "Did the GPUs run in parallel; how much crosses?": ((START.format("columns"),), (f"{numbers.exchanged():,}",)),
     "What is local response normalisation, intuitively?": (
-        (START.format("normalisation"),), ("claim response-normalisation", "above a tenth of the largest"),
+        (START.format("normalisation"),),
+        ("claim response-normalisation", "more than a tenth of the loudest one", "the divisor is k^beta = 1.68"),
     ),
     "Is batch normalisation better?": ((START.format("normalisation"),), ("claim batch-normalisation",)),
     "What is ReLU, and why not a threshold?": ((START.format("convolution"),), ("claim relu-faster", "slope is 0 everywhere")),
@@ -208,7 +209,7 @@ QUESTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # of shared/p
         (START.format("dropout"),), ("claim dropout-halving", "they err by 30.0%"),
     ),
     "Would a better approach for down-sampling help?": (
-        (HOW[0], HOW[1].format("Down-sampling")), ("false ones of 93 grey levels",),
+        (HOW[0], HOW[1].format("Down-sampling")), ("false ones: 93 grey levels with nearest",),
     ),
     "Is augmentation computationally free?": ((START.format("augmentation"),), ("2,178", "claim colour-pca")),
     "What do depth, breadth and sharing do?": (
