@@ -180,7 +180,8 @@ def with_tables(readme: str, pins: Iterable[Path]) -> str:
     measured += [f"|---|---|---|{'---|' * len(studies)}"]
     computed = ["| § | claim | in the paper | by arithmetic | verdict |", "|---|---|---|---|---|"]
     for row in claims[studies[0]]:
-        told = f"| {row['section']} | {row['title']} | {row['in_paper']} |"
+        of_what = f" ({row['metric']})" if row["kind"] in ("figure", "absence") and row["verdict"] not in COMPUTED else ""
+        told = f"| {row['section']} | {row['title']}{of_what} | {row['in_paper']} |"
         if row["verdict"] in COMPUTED:
             computed.append(f"{told} {row['here']} | {row['verdict']} |")
         elif any(row["id"] in of_study for of_study in by_id.values()):
