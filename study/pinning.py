@@ -149,16 +149,19 @@ def model_card(name: str, results: Path, network: str) -> str:
 
 
 def result(folder: Path) -> str:
-    """What came out of a study in one line, with its spread over seeds: for the file of settings that the study is chosen by."""
+    """What came out of a study in one line, with its spread over seeds: of `base`, or of all runs where a study has no `base`.
+    For the file of settings that the study is chosen by."""
     found = []
-    evaluated = storage.mapping(folder / "evaluate/base/metrics.json")
-    wrong = [
-        one["ten_patches"]["top1_wrong"] / evaluated["pictures"]
-        for name, one in evaluated.get("models", {}).items()
-        if "seed" in name
-    ]
-    if wrong:
-        found.append(f"base errs by {100 * fmean(wrong):.1f}% from ten patches{_spread([100 * one for one in wrong])}")
+    base = folder / "evaluate/base/metrics.json"
+    for path in [base] if base.is_file() else sorted((folder / "evaluate").glob("*/metrics.json")):
+        evaluated = storage.mapping(path)
+        wrong = [
+            100 * one["ten_patches"]["top1_wrong"] / evaluated["pictures"]
+            for name, one in evaluated.get("models", {}).items()
+            if "seed" in name
+        ]
+        if wrong:
+            found.append(f"{path.parent.name} errs by {fmean(wrong):.1f}% from ten patches{_spread(wrong)}")
     for curve in sorted((folder / "converge").glob("*/metrics.json")):
         epochs = [one["epochs_to_threshold"] for one in storage.mapping(curve).get("seeds", {}).values()]
         if epochs and None not in epochs:
