@@ -26,6 +26,7 @@ STYLE = """<style>
 .js-plotly-plot .modebar-container { top: auto !important; bottom: 0 !important; height: 26px; }
 .st-key-report-body table { display: block; overflow-x: auto; }
 @media (min-width: 1800px) { html { font-size: 20px; } .block-container { max-width: 1650px !important; } }
+[data-testid=stTable] td * { max-width: none !important; }
 [data-testid=stMain] [data-testid=stPageLink-NavLink] { padding-left: 0; }
 [data-testid=stMain] [data-testid=stPageLink-NavLink] p { text-decoration: underline; text-underline-offset: 3px; }
 [data-testid=stButtonGroup] button[aria-checked=false] { border-color: rgba(128, 128, 128, 0.4) !important; }

@@ -30,6 +30,48 @@ def report(study: Study) -> None:
         st.markdown(body, width=900)
 
 
+WORDS = (
+    ("base", "the paper's network and recipe at this study's scale; other runs differ from it by a line or two of settings"),
+    ("seed", "a whole training from a random beginning of its own; several show how much chance moves a number"),
+    ("kept, pinned", "a finished study in Git, in `pinned/`, with hashes of its files; its words are those of its own commit"),
+    ("error, top-5 error", "the share of test pictures whose right class is not the likeliest, or not among the five likeliest"),
+    ("points", "a difference of two percentages: 20% less 17% is 3 points"),
+    ("nats", "a difference of logarithms to the base e: of probabilities, 0.1 nats is a factor of about 1.1"),
+    ("interval", "where the true value lies, so wide that all of a family seldom miss it; each claim's rule says how seldom"),
+    ("family", "comparisons that share one chance of a wrong word, so that who asks much is not wrong by luck"),
+    ("p", "how often chance would show as much if there were no effect, counted over the whole family"),
+    ("Dunnett's test", "compares several runs with one control, here base, whose seeds all comparisons share"),
+    ("Wilson's interval", "of a share, from so many test pictures; it says nothing of other seeds"),
+    ("would have been seen", "the smallest effect that this many seeds and pictures show with a chance of 80%"),
+    ("would matter", "the smallest effect that the protocol asks for; what is surely smaller does not matter here"),
+    ("ten patches", "four corners and the centre of a picture, and their reflections; the ten answers are averaged"),
+    ("torch", "PyTorch, the library that trains; these pages compute without it"),
+)  # fmt: skip
+
+
+def words(study: Study) -> None:
+    """The words and the runs' names that these pages use."""
+    st.table(pd.DataFrame(WORDS, columns=["word", "means here"]), hide_index=True)
+    st.caption("What each verdict says, and the rules that give them: docs/verdicts.md.")
+    settings = frames.settings_of_runs(study)
+    base = settings.get("base", {})
+    rows = [
+        (
+            run,
+            "; ".join(
+                f"{key}: {own.get(key)} in place of {base.get(key)}"
+                for key in sorted({*base, *own} - {"seeds"})
+                if own.get(key) != base.get(key)
+            ),
+        )
+        for run, own in settings.items()
+        if own and run != "base"
+    ]
+    if base and rows:
+        st.subheader("In what its runs differ from base")
+        st.table(pd.DataFrame(rows, columns=["run", "settings"]), hide_index=True)
+
+
 def provenance(study: Study) -> None:
     """By stage: when it ran, for how long, on what, from which commit; by claim: on which stages and files it rests."""
     made = frames.provenance(study)

@@ -452,8 +452,7 @@ SWEEPS = {  # what readers ask for: which settings may differ from base, and whi
 def sweeps(study: Study) -> pd.DataFrame:
     """A row a sweep, run and seed: `sweep` (one of SWEEPS), `run`, `value` of the number that is changed (a width as a share of
     base's), `line` (which normalisation), `seed`, `error` in per cent. Sweeps of one value alone are left out."""
-    settings = {run: _flat(made_of(study, f"provenance/train-{run}.json", lambda made: dict(made["run"]), {}))
-                for run in runs(study, "evaluate")}  # fmt: skip
+    settings = settings_of_runs(study)
     base, rows = settings.get("base") or next(iter(settings.values()), {}), []
     for run, own in settings.items():
         apart = {name for name in {*base, *own} if base.get(name) != own.get(name)} - {"seeds", "recipe"}
@@ -469,11 +468,19 @@ def sweeps(study: Study) -> pd.DataFrame:
     return table[several].sort_values(["sweep", "line", "value"], ignore_index=True)
 
 
-def _flat(settings: dict[str, Any], before: str = "") -> dict[str, Any]:
+def settings_of_runs(study: Study) -> dict[str, dict[str, Any]]:
+    """By run that was evaluated, its settings as its record says, by names with dots between their parts."""
+    return {
+        run: made_of(study, f"provenance/train-{run}.json", lambda made: flat(dict(made["run"])), {})
+        for run in runs(study, "evaluate")
+    }
+
+
+def flat(settings: dict[str, Any], before: str = "") -> dict[str, Any]:
     """Nested settings by names with dots between their parts."""
     found: dict[str, Any] = {}
     for name, value in settings.items():
-        found |= _flat(value, f"{before}{name}.") if isinstance(value, dict) else {f"{before}{name}": value}
+        found |= flat(value, f"{before}{name}.") if isinstance(value, dict) else {f"{before}{name}": value}
     return found
 
 

@@ -66,9 +66,7 @@ def taken(study: Study) -> str:
     """Of a pinned study: which repository it was taken from, and that its protocol is another; empty where there is neither."""
     source, other = reading.origin(study) if study.pinned else "", verdicts.another_protocol(study)
     told = [f"Taken from {source}."] if source else []
-    told += (
-        ["Its claims were tested by another protocol.yaml than the one here; Compare says how they differ."] if other else []
-    )
+    told += ["Its claims were tested by another protocol.yaml than the one here; Compare says how they differ."] if other else []
     return " ".join(told)
 
 
@@ -248,7 +246,7 @@ def _measured_here(claim: Any) -> str:
     return f"Here: {plain(found)}{sample}." + paper
 
 
-FOOT = ("report", "provenance", "paper against code", "downloads")
+FOOT = ("report", "words", "provenance", "paper against code", "downloads")
 
 
 def foot(study: Study) -> None:
@@ -263,6 +261,7 @@ def foot(study: Study) -> None:
 
         {
             "report": shown.report,
+            "words": shown.words,
             "provenance": shown.provenance,
             "paper against code": shown.differences,
             "downloads": shown.downloads,

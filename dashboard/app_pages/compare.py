@@ -195,7 +195,10 @@ def _first(predictions: Any) -> np.ndarray:
 
 def settings() -> None:
     """The settings in which the two trainings differ, as their records say."""
-    one, other = (_flat(frames.record(study, f"train-{run}").get("run", {})) for study, run in ((a, run_a), (b, run_b)))
+    one, other = (
+        frames.flat(reading.dictionary(frames.record(study, f"train-{run}").get("run")))
+        for study, run in ((a, run_a), (b, run_b))
+    )
     if not one or not other:
         return
     differing = [key for key in dict.fromkeys([*one, *other]) if one.get(key) != other.get(key)]
@@ -205,14 +208,6 @@ def settings() -> None:
         return
     rows = [(key, str(one.get(key, "")), str(other.get(key, ""))) for key in differing]
     st.table(pd.DataFrame(rows, columns=["setting", *titles]), hide_index=True)
-
-
-def _flat(content: Any, above: str = "") -> dict[str, Any]:
-    if not isinstance(content, dict):
-        return {above: content} if above else {}
-    return {
-        line: value for key, inner in content.items() for line, value in _flat(inner, f"{above}.{key}" if above else key).items()
-    }
 
 
 def claims() -> None:
