@@ -289,7 +289,7 @@ def with_code(text: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """What a file says of a claim as a sentence: with a capital, unless it begins with a name or number, and a full stop."""
+    """What a file says of a claim as a sentence, with a capital and a full stop."""
     shown = with_code(str(text))
     return f"{shown[:1].upper()}{shown[1:].rstrip('.')}." if shown else ""
 

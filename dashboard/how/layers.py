@@ -122,7 +122,7 @@ def normalisation(subject: Subject) -> None:
     asked(
         "What is local response normalisation, intuitively?",
         "Each answer is divided by how loud its neighbouring maps are at the same place, itself included. A map that is alone is "
-        "divided by little, one beside a loud map by much: maps compete, and none can shout. No answer grows by it, "
+        "divided by little, one beside a loud map by much: maps compete, and none can shout. With the paper's k no answer grows, "
         "so that no map becomes more sensitive. "
         + effect(
             subject.study,
