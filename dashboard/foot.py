@@ -42,7 +42,7 @@ WORDS = (
     ("p", "how often chance would show as much if there were no effect, counted over the whole family"),
     ("Dunnett's test", "compares several runs with one control, here base, whose seeds all comparisons share"),
     ("Wilson's interval", "of a share, from so many test pictures; it says nothing of other seeds"),
-    ("would have been seen", "the smallest effect that this many seeds and pictures show with a chance of 80%"),
+    ("would have been seen", "the smallest effect that these seeds and pictures show with the chance that the protocol asks for"),
     ("would matter", "the smallest effect that the protocol asks for; what is surely smaller does not matter here"),
     ("ten patches", "four corners and the centre of a picture, and their reflections; the ten answers are averaged"),
     ("torch", "PyTorch, the library that trains; these pages compute without it"),

@@ -66,7 +66,10 @@ def taken(study: Study) -> str:
     """Of a pinned study: which repository it was taken from, and that its protocol is another; empty where there is neither."""
     source, other = reading.origin(study) if study.pinned else "", verdicts.another_protocol(study)
     told = [f"Taken from {source}."] if source else []
-    told += ["Its claims were tested by another protocol.yaml than the one here; Compare says how they differ."] if other else []
+    if other:
+        told.append(
+            "Its claims were tested by another protocol.yaml than the one here; beside a study judged here, Compare says how."
+        )
     return " ".join(told)
 
 

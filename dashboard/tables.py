@@ -140,10 +140,8 @@ def our_facts(claim: Any) -> dict[str, str]:
             "in top-5 error, not tested": measured(claim, "_top5"),
             "by run": claim.said,
             "rests on": "" if claim.sample == NO_NUMBER else claim.sample,
-            "would have been seen": ""
-            if pd.isna(claim.visible)
-            else f"effects from {amounts.amount(claim.visible, claim.unit)} on",
-            "would matter": "" if pd.isna(claim.matters) else f"effects from {amounts.amount(claim.matters, claim.unit)} on",
+            "would have been seen": _from(claim.visible, claim.unit),
+            "would matter": _from(claim.matters, claim.unit),
             "p, for all of its family": "" if pd.isna(claim.p) else f"{claim.p:.2g}",
             "test": claim.test,
             "protocol": claim.registered,
@@ -151,6 +149,10 @@ def our_facts(claim: Any) -> dict[str, str]:
             "remarks": _joined(claim.remarks),
         }
     )
+
+
+def _from(smallest: float, unit: str) -> str:
+    return "" if pd.isna(smallest) else f"effects from {amounts.amount(smallest, unit)} on"
 
 
 def rule(claim: Any, family: Mapping[str, Any]) -> str:
@@ -163,22 +165,22 @@ def rule(claim: Any, family: Mapping[str, Any]) -> str:
     limit, nothing = amounts.amount(claim.matters, claim.unit), "1" if claim.unit == "times" else "0"
     if claim.kind == "absence":
         told = (
-            f"The paper says that there is no difference. That holds where the whole interval lies below {limit}, is "
-            "contradicted where it lies above, and is undecided where it reaches over"
+            "The paper says that there is no difference. Where seeds are enough and runs have learned, that holds where the "
+            f"whole interval lies below {limit}, is contradicted where it lies above, and is undecided where it reaches over"
         )
     else:
         told = (
-            f"The paper's direction is reproduced where the whole interval lies above {nothing}; where it lies within {limit} of "
-            f"{nothing} on either side, it is smaller than what matters; below {nothing} the paper is contradicted; else it is "
-            "undecided"
+            "Where seeds are enough and runs have learned, the paper's direction is reproduced where the whole interval lies "
+            f"above {nothing}; where it lies within {limit} of {nothing} on either side, it is smaller than what matters; below "
+            f"{nothing} the paper is contradicted; else it is undecided"
         )
     if claim.verdict in (REPRODUCED, SIZE_DIFFERS, SIZE_OPEN) and not pd.isna(claim.paper):
         told += ". Here, at the paper's scale, its number is compared too: could a new pair of trainings give it"
     alpha, comparisons = family.get("alpha"), family.get("comparisons")
     if not isinstance(alpha, float) or not isinstance(comparisons, int):
         return f"{told}."
-    these = f"all {comparisons} intervals of its family together miss" if comparisons > 1 else "the interval misses"
-    return f"{told}. The interval is as wide as it must be for a chance of {100 * alpha:g}% that {these} a true value."
+    these = f"any of the {comparisons} intervals of its family" if comparisons > 1 else "it"
+    return f"{told}. The interval is so wide that {these} misses the true value with a chance of {100 * alpha:g}%."
 
 
 def _said(facts: dict[str, str | None]) -> dict[str, str]:

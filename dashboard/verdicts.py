@@ -62,6 +62,12 @@ def another_protocol(study: Study) -> bool:
     return study.pinned and len(then) == len(here) and then != here
 
 
+def family(study: Study, name: str) -> dict[str, Any]:
+    """The comparisons with which a claim shares its chance of a wrong word, as they were when it was judged; empty where a study
+    does not say."""
+    return dictionary(dictionary(dictionary_of(study, "judge/protocol.json").get(name)).get("family"))
+
+
 def tested_otherwise(a: Study, b: Study) -> dict[str, str] | None:
     """By claim, in what its tests in two studies differ; claims that were tested alike are left out. None where one of the two
     does not say how its claims were tested, as studies did not at first."""

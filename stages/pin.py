@@ -19,13 +19,13 @@ from stages import judgements, versions
 from stages.judgements import LOCK, Judged
 from stages.rejudging import pinned_words
 from stages.settings import PARAMS, StudySettings, is_study_name, load, read_params
-from study import files, pinning, provenance, storage
+from study import amounts, files, pinning, provenance, storage
 from study.data.packed import read_index
 from study.judging import report, staleness
 from study.judging.chain import Chain, Conditions
 from study.judging.registration import EXPLORATORY
 from study.judging.row import NO_NUMBER
-from study.judging.verdicts import CONFIRMED, CONSISTENT, DIVERGED, NOT_JUDGED, REFUTED, WITHHELD
+from study.judging.verdicts import CONFIRMED, CONSISTENT, DIVERGED, NOT_JUDGED, NOT_SEEN, REFUTED, SMALL, WITHHELD
 
 README, CONF, PIPELINE = Path("README.md"), Path("conf"), Path("dvc.yaml")
 ANEW = "run: uv run dvc repro"
@@ -198,11 +198,16 @@ def _is_measured(row: Mapping[str, Any]) -> bool:
 
 
 def _found(row: Mapping[str, Any] | None) -> str:
-    """What a study found of a claim, in a cell of README's table."""
+    """What a study found of a claim, in a cell of README's table: number, interval, what it rests on, verdict."""
     if row is None:
         return NO_NUMBER
+    word = row["verdict"].removesuffix(" (reduced scale)")
+    if row["group"] == SMALL:  # more may matter here than the paper's own effect is
+        word += f" ({amounts.amount(row['matters'], row['unit'])})"
+    elif row["kind"] == "absence" and row["group"] == NOT_SEEN and row["matters"] is not None:
+        word += f" whether it is over {amounts.amount(row['matters'], row['unit'])}"
     exploratory = f", {EXPLORATORY}" if str(row["registered"]).startswith(EXPLORATORY) else ""
-    return f"{row['here']}: {row['verdict'].removesuffix(' (reduced scale)')}{exploratory}"
+    return f"{row['here']}, {row['sample']}: {word}{exploratory}"
 
 
 def with_result(settings: str, folder: Path) -> str:
@@ -220,12 +225,13 @@ def main() -> None:
         sys.exit(f"pin: {problem}")
     pins = [manifest.parent for manifest in files.PINNED.glob(f"*/{pinning.MANIFEST}")]
     README.write_text(with_tables(README.read_text(encoding="utf-8"), pins), encoding="utf-8")
-    chosen_by = CONF / "study" / f"{folder.name}.yaml"
+    chosen_by, changed = CONF / "study" / f"{folder.name}.yaml", [folder, LOCK, README]
     if chosen_by.exists():
+        changed.append(chosen_by)
         chosen_by.write_text(with_result(chosen_by.read_text(encoding="utf-8"), folder), encoding="utf-8")
     sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
     print(*(f"note: {remark}" for remark in remarks), sep="\n", end="\n" * bool(remarks))
-    print(f"{folder} holds {len(sizes)} files, {sum(sizes) / 1e6:.1f} MB; keep it with: git add {folder} {LOCK} && git commit")
+    print(f"{folder} holds {len(sizes)} files, {sum(sizes) / 1e6:.1f} MB; keep it with: git add", *changed, "&& git commit")
     print("weights and features of all its networks go to a DVC remote with: uv run dvc push (docs/sharing.md)")
 
 

@@ -657,3 +657,16 @@ def test_what_is_lacking_is_said_before_a_picture_is_dropped(root: Path) -> None
     app = opened("sees")
     assert "weights that made the features are not here" in told(app)
     assert len(app.file_uploader) == 0
+
+
+def test_the_rule_beside_a_verdict_has_its_limit_and_its_familys_chance(root: Path) -> None:
+    claim = verdicts.by_id(here(root))["two-columns"]._replace(
+        kind="effect", unit="error difference", low=0.01, high=0.2, matters=0.05
+    )
+    told = tables.rule(claim, {"alpha": 0.03, "comparisons": 20})
+    assert (
+        "within 5.00 points of 0" in told
+        and "any of the 20 intervals of its family misses the true value with a chance of 3%" in told
+    )
+    assert "lies below 5.00 points" in tables.rule(claim._replace(kind="absence"), {})
+    assert tables.rule(claim._replace(low=float("nan")), {}) == "" == tables.rule(claim._replace(kind="value"), {})

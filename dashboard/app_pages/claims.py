@@ -73,10 +73,7 @@ def one_claim(study: Study, claim: Any) -> None:
             f"The paper's own {tables.printed_number(claim)} are smaller than that, so this says nothing of them; here effects "
             f"are seen from {amounts.amount(claim.visible, claim.unit)} on."
         )
-    family = reading.dictionary(
-        reading.dictionary(reading.dictionary_of(study, "judge/protocol.json").get(claim.id)).get("family")
-    )
-    if rule := tables.rule(claim, family):
+    if rule := tables.rule(claim, verdicts.family(study, claim.id)):
         st.caption(f"**The rule.** {showing.plain(rule)}")
     if rows := frames.arms(study, reading.dictionary(claim.artifacts)):
         errors = any(name.startswith("evaluate/") for name in reading.dictionary(claim.artifacts))

@@ -55,14 +55,13 @@ def show_figure1(study: Study) -> None:
             continue
         means[str(curve)] = float(part["epochs_to_threshold"].mean())
         told.append(f"{name} after {means[str(curve)]:.1f} epochs on average")
-    ratio = ""
+    ratio = by = ""
     if {"relu", "tanh"} <= set(means):
         claim = verdicts.by_id(study).get("relu-faster")
         judged = float("nan") if claim is None else claim.ours
         ratio = amounts.amount(judged if judged == judged else means["tanh"] / means["relu"], "times")
-    finding = f"{threshold:.0%} training error: {'; '.join(told)}" + (
-        f": ReLU is {ratio} as fast (by geometric means)" if ratio else ""
-    )
+        by = " (by geometric means)" if judged == judged else ""
+    finding = f"{threshold:.0%} training error: {'; '.join(told)}" + (f": ReLU is {ratio} as fast{by}" if ratio else "")
     if len(told) > 2:  # in words each would take a line
         first = ", ".join(f"{charts.curve_name(curve)} {means[curve]:.1f}" for curve in sorted(means, key=means.__getitem__))
         never = showing.listed(charts.curve_name(curve) for curve in reached["curve"].unique() if curve not in means)

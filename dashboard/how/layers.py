@@ -181,8 +181,8 @@ def normalisation(subject: Subject) -> None:
         "What do k, n, alpha and beta do?",
         "n is how many neighbouring maps are summed, alpha how much their squares weigh, beta how steeply the divisor grows "
         f"with them. k is added to the sum: where nothing answers the divisor is k^beta = {k**beta:.3g}, and never 0. "
-        "The paper chose 2, 5, 1e-4 and 0.75 on a validation set and reports no other values. What the error does when they "
-        "change "
+        f"The paper chose {', '.join(f'{name} = {value:g}' for name, value in numbers.RESPONSE.items())} on a validation set and "
+        "reports no other values. What the error does when they change "
         + ("is drawn under Training, One setting in steps." if swept & {"k", "n", "alpha", "beta"} else
            "is not measured here; the study `readers` changes each of them (`uv run python -m stages.choose readers`)."),
     )  # fmt: skip

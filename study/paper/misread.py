@@ -37,7 +37,7 @@ def misreadings() -> tuple[Misreading, ...]:
             "6",
         ),
         (
-            "five networks: 16.4% printed twice must be a mistake",
+            f"five networks: {five.top5:.1%} printed twice must be a mistake",
             f"validation {five.top5:.1%} and test {five_test.value:.1%}: both right, and within 0.1%",
             "6",
         ),
