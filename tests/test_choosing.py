@@ -160,7 +160,7 @@ def test_the_tables_have_the_protocol_s_runs() -> None:
 def test_the_readers_study_changes_one_thing_at_a_time() -> None:
     """Each run differs from base in what one question asks for, as the page's figures sort them (frames.SWEEPS)."""
     settings = resolve(composed("readers"))
-    flat = {name: frames._flat(plain(run)) for name, run in settings.runs.items()}
+    flat = {name: frames.flat(plain(run)) for name, run in settings.runs.items()}
     sorted_into = {}
     for name, own in flat.items():
         apart = {key for key in own if own[key] != flat["base"].get(key)}
