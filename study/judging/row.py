@@ -96,6 +96,8 @@ class Row:
             return NO_NUMBER
         if numbers.bound == "unknown":
             return "not known: too many times were not reached"
+        if self.claim.kind == "arithmetic" and unit == "times":  # counted, so that no limit of what can be measured holds
+            return f"{numbers.ours:,.0f} times"
         ours = amounts.amount(numbers.ours, unit)
         if numbers.bound:
             return f"{numbers.bound} {amounts.amount(_bound(numbers), unit)}"
