@@ -341,6 +341,7 @@ def test_it_says_what_will_run_and_how_long(project: Path) -> None:
     assert "converge: relu (4 rates, 5 seeds), tanh (4 rates, 5 seeds)" in said
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     assert f"on the {cores} core" in said and "640 training and 3,000 test pictures" in said
+    assert ", and at most " in said and "for the curves, which end at their threshold" in said
     assert "  `uv run dvc repro evaluate@base` alone: about " in said
     for name in ("train/cat", "train/dog", "val/cat", "val/dog"):
         folder = project / "pets" / name
