@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from study import files, storage
+from study import files, pinning, storage
 
 Made = TypeVar("Made")
 
@@ -52,11 +52,11 @@ def origin(study: Study) -> str:
 
 
 def studies(root: Path) -> list[Study]:
-    """Working areas, then pinned studies; what has verdicts comes before what is still being made."""
+    """Working areas, then pinned studies, real pictures first; what has verdicts comes before what is still being made."""
     found = [
         Study(folder=folder, pinned=pinned)
         for pinned, place in ((False, files.RESULTS), (True, files.PINNED))
-        for folder in sorted((root / place).glob("*/"))
+        for folder in sorted((root / place).glob("*/"), key=pinning.place)
         if any(child.is_dir() and any(child.iterdir()) for child in folder.iterdir())
     ]
     return sorted(found, key=lambda study: not (study.folder / "judge" / "claims.json").exists())

@@ -25,11 +25,10 @@ from study.judging import report, staleness
 from study.judging.chain import Chain, Conditions
 from study.judging.registration import EXPLORATORY
 from study.judging.row import NO_NUMBER
-from study.judging.verdicts import CONFIRMED, CONSISTENT, DIVERGED, NOT_JUDGED, NOT_SEEN, REFUTED, SMALL, WITHHELD
+from study.judging.verdicts import DIVERGED, NOT_SEEN, SMALL, WITHHELD
 
 README, CONF, PIPELINE = Path("README.md"), Path("conf"), Path("dvc.yaml")
 ANEW = "run: uv run dvc repro"
-COMPUTED = (CONFIRMED, CONSISTENT, REFUTED)
 
 
 def require_fit(settings: StudySettings, params: Mapping[str, Any]) -> Judged:
@@ -165,12 +164,8 @@ def with_tables(readme: str, pins: Iterable[Path]) -> str:
     `<!-- end -->` a line a study and a row a claim that one of them measured, between `<!-- computed -->` and `<!-- end -->` what
     follows from the paper's own numbers. Studies of drawn pictures stand last; before them stands first which measured most."""
     claims = {study: storage.mapping(study / "judge/claims.json").get("claims", []) for study in pins}
-    by_id = {study: {row["id"]: row for row in rows if _is_measured(row)} for study, rows in claims.items()}
-
-    def place(study: Path) -> tuple[bool, int, str]:
-        return storage.mapping(study / "download/source.json").get("source") == "sketch", -len(by_id[study]), study.name
-
-    studies = sorted(claims, key=place)
+    by_id = {study: {row["id"]: row for row in rows if pinning.is_measured(row)} for study, rows in claims.items()}
+    studies = sorted(claims, key=pinning.place)
     measured = [
         f"- {(study / 'judge/claims.md').read_text(encoding='utf-8').splitlines()[0].removeprefix('Study ')} "
         f"[All claims](pinned/{study.name}/judge/claims.md), [report](pinned/{study.name}/judge/report.md)."
@@ -180,9 +175,9 @@ def with_tables(readme: str, pins: Iterable[Path]) -> str:
     measured += [f"|---|---|---|{'---|' * len(studies)}"]
     computed = ["| § | claim | in the paper | by arithmetic | verdict |", "|---|---|---|---|---|"]
     for row in claims[studies[0]]:
-        of_what = f" ({row['metric']})" if row["kind"] in ("figure", "absence") and row["verdict"] not in COMPUTED else ""
+        of_what = f" ({row['metric']})" if row["kind"] in ("figure", "absence") and row["verdict"] not in pinning.COMPUTED else ""
         told = f"| {row['section']} | {row['title']}{of_what} | {row['in_paper']} |"
-        if row["verdict"] in COMPUTED:
+        if row["verdict"] in pinning.COMPUTED:
             computed.append(f"{told} {row['here']} | {row['verdict']} |")
         elif any(row["id"] in of_study for of_study in by_id.values()):
             measured.append(told + "".join(f" {_found(by_id[study].get(row['id']))} |" for study in studies))
@@ -191,10 +186,6 @@ def with_tables(readme: str, pins: Iterable[Path]) -> str:
         if mark:
             readme = before + mark + "\n".join([*lines, "<!-- end -->"]) + rest.partition("<!-- end -->")[2]
     return readme
-
-
-def _is_measured(row: Mapping[str, Any]) -> bool:
-    return row["group"] != NOT_JUDGED and row["verdict"] not in COMPUTED
 
 
 def _found(row: Mapping[str, Any] | None) -> str:

@@ -21,11 +21,13 @@ from statistics import fmean, stdev
 from typing import Any
 
 from study import predictions, storage
+from study.judging.verdicts import CONFIRMED, CONSISTENT, NOT_JUDGED, REFUTED
 from study.training import outputs
 
 MANIFEST, CARD, MODEL_CARD, MEAN = "manifest.json", "README.md", "MODEL_CARD.md", "mean.npy"
 MOST = 25_000_000  # bytes of a pin: more than that does not belong into Git
 WEIGHTS = "weights.safetensors"
+COMPUTED = (CONFIRMED, CONSISTENT, REFUTED)  # words for what follows from the paper's own numbers
 TABLES = (".json", ".csv", ".md", ".tex")
 OF_EVERY_RUN = ("kernels.npy", predictions.file_of("ten_patches"))
 OF_ONE_RUN = ("kernels.png", "kernels-by-epoch.npz", *map(predictions.file_of, ("centre_patch", predictions.PROBABILITIES)))
@@ -59,6 +61,19 @@ def is_kept(name: str, network: str, rests_on: Collection[str]) -> bool:
         return True
     of_the_run = path.parts[1:2] == PurePosixPath(network).parts[1:2]
     return (of_the_run and path.name in OF_ONE_RUN) or name == f"{network}/{WEIGHTS}"
+
+
+def is_measured(row: Mapping[str, Any]) -> bool:
+    """Whether a study measured a claim, of which claims.json has `row`."""
+    return row.get("group", NOT_JUDGED) != NOT_JUDGED and row.get("verdict") not in COMPUTED
+
+
+def place(study: Path) -> tuple[bool, int, str]:
+    """Where a study stands among others, wherever they are listed: drawn pictures last, before them first which measured most."""
+    claims = storage.mapping(study / "judge/claims.json").get("claims")
+    rows = [row for row in claims if isinstance(row, dict)] if isinstance(claims, list) else []  # damaged ones are listed too
+    drawn = storage.mapping(study / "download/source.json").get("source") == "sketch"
+    return drawn, -sum(map(is_measured, rows)), study.name
 
 
 def sha256_of_all(paths: Iterable[Path], tell: Callable[[int], None] = lambda read: None) -> dict[Path, str]:

@@ -73,6 +73,20 @@ def test_pictures_of_every_source_have_their_terms(name: str) -> None:
     assert (pinning.licence(source) == pinning.UNKNOWN) == (name == "folder")
 
 
+def test_real_pictures_stand_before_drawn_ones_and_much_before_little(tmp_path: Path) -> None:
+    judged, open_ = {"group": "held", "verdict": "direction reproduced"}, {"group": "were not judged", "verdict": "not run"}
+    computed = {"group": "held", "verdict": "confirmed by arithmetic"}
+    for name, source, claims in (
+        ("a", "folder", [judged, open_, computed, computed]),
+        ("b", "cifar10", [judged, judged]),
+        ("c", "sketch", [judged] * 5),
+        ("damaged", "folder", "not a list"),
+    ):
+        storage.write_json(tmp_path / name / "download/source.json", {"source": source})
+        storage.write_json(tmp_path / name / "judge/claims.json", {"claims": claims})
+    assert [path.name for path in sorted(tmp_path.iterdir(), key=pinning.place)] == ["b", "a", "damaged", "c"]
+
+
 @pytest.mark.slow
 def test_a_pin_is_small_whole_and_says_what_it_is(kept: Path) -> None:
     pinned = kept / "pinned/kept"
