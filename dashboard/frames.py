@@ -73,11 +73,25 @@ def is_synthetic(study: Study) -> bool:
     return bool(packed(study).get("synthetic", source(study).get("synthetic", False)))
 
 
+IMAGEWOOF = {  # whose folders have no list of words
+    "n02086240": "Shih-Tzu",
+    "n02087394": "Rhodesian ridgeback",
+    "n02088364": "beagle",
+    "n02089973": "English foxhound",
+    "n02093754": "Border terrier",
+    "n02096294": "Australian terrier",
+    "n02099601": "golden retriever",
+    "n02105641": "Old English sheepdog",
+    "n02111889": "Samoyed",
+    "n02115641": "dingo",
+}
+
+
 def class_names(study: Study, labels: int = 0) -> list[str]:
     """The names of the classes by label; where fewer than `labels` are known, the others are called `class 17`."""
 
     def named(packed: dict[str, Any]) -> list[str]:
-        return [str(name) for name in packed.get("class_names", packed["classes"])]
+        return [IMAGEWOOF.get(str(name), str(name)) for name in packed.get("class_names", packed["classes"])]
 
     none: list[str] = []
     known = made_of(study, "prepare/packed.json", named, none)
@@ -127,7 +141,8 @@ def diverged_in(study: Study, place: str) -> list[int]:
 
 def class_errors(study: Study, run: str) -> pd.DataFrame:
     """A row a class (files.CLASSES); errors are missing where a class has no test picture."""
-    return table_of(study, f"evaluate/{run}/classes.csv", files.CLASSES).dropna(subset=["class", "name", "pictures"])
+    table = table_of(study, f"evaluate/{run}/classes.csv", files.CLASSES).dropna(subset=["class", "name", "pictures"])
+    return table.assign(name=table["name"].map(lambda name: IMAGEWOOF.get(name, name)))
 
 
 def curves(study: Study) -> pd.DataFrame:

@@ -66,7 +66,7 @@ def remark(study: Study) -> str:
     if packed_folder(study) is not None:
         return ""
     if _maker_settings(study) is None:
-        return "The pictures of this study are not on this machine; `uv run dvc repro prepare` fetches and packs them."
+        return f"The pictures of this study are not on this machine; {study.by('dvc repro prepare')} packs them."
     if _source(study).get("maker") != storage.sha256(Path(pictures.__file__)):
         return "The pictures are drawn again by another study/sources/pictures.py than the study's; they may differ."
     return ""

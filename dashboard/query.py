@@ -31,7 +31,6 @@ PIXELS = 25_000_000
 SHORTEST, LONGEST, ASPECT = 16, 10_000, 20
 STORED = "retrieve/features-train.npy"
 SUFFIXES = ("jpg", "jpeg", "png", "webp")
-BRING = "`uv run dvc pull` or `uv run dvc repro` brings them."
 LIMITS = f"JPEG, PNG or WebP, at most {MEGABYTES} MB and {PIXELS // 1_000_000} million pixels; the first frame counts"
 
 
@@ -80,12 +79,17 @@ def features_are_here(study: Study) -> bool:
     return (study.folder / STORED).is_file()
 
 
+def bring(study: Study) -> str:
+    """The end of a sentence on what is missing: how it comes here."""
+    return f"{study.by('dvc pull')} brings them where a remote has them, `uv run dvc repro` makes them again."
+
+
 def lacking(study: Study) -> str:
     """What is missing here for naming a picture of one's own, in one sentence; empty where nothing is."""
     if _mean(study) is None:
-        return "Your own picture needs this study's mean picture; `uv run dvc repro prepare` makes it."
+        return f"Your own picture needs this study's mean picture; {study.by('dvc repro prepare')} makes it."
     if not _weights(study)[0].is_file():
-        return f"The weights that made the features are not here; {BRING}"
+        return f"The weights that made the features are not here; {bring(study)}"
     return ""
 
 

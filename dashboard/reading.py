@@ -40,6 +40,11 @@ class Study:
     def address(self) -> str:
         return f"{'pinned' if self.pinned else 'results'}/{self.folder.name}"
 
+    def by(self, command: str) -> str:
+        """What is to be typed for `uv run` to do something for this study: a kept one becomes the chosen one first."""
+        choosing = f"cp {self.address}/params.yaml {self.address}/dvc.lock . && " if self.pinned else ""
+        return f"`{choosing}uv run {command}`"
+
 
 def origin(study: Study) -> str:
     """Of a pinned study that `dvc import` took from another repository: its address and commit; empty for one of ours."""

@@ -61,7 +61,7 @@ def own_picture(study: Study) -> None:
     with right:
         st.subheader("The most similar training pictures")
         if not len(found.rows):
-            st.caption(f"The features of the training pictures are not here; {query.BRING}")
+            st.caption(f"The features of the training pictures are not here; {query.bring(study)}")
         known = [pictures.label_of(study, "train", int(row)) for row in found.rows]
         shown = [
             Shown(split="train", row=int(row), caption=f"{class_of(label)} ({distance:.3g})")
@@ -120,7 +120,7 @@ def neighbours(study: Study, split: str, row: int, label: int | None) -> None:
     if not by_features:
         st.info(
             "Only pictures that the stage `retrieve` looked up have neighbours here, since the stored features are not; "
-            + query.BRING
+            + query.bring(study)
         )
         return
     own = sum(known == label for _, known, _ in by_features)

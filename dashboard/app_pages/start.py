@@ -14,13 +14,18 @@ from study.judging.verdicts import NOT_SEEN, SMALL
 from study.paper.numbers import neurons, parameters
 
 PAPER = "https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks"
-TILES = (  # claim, part of "How it works" behind it
+DRAWN = 6  # claims, of these the first that the study measured, then the first that it did not
+TILES = (
     "relu-faster",
     "two-columns",
     "response-normalisation",
     "dropout-error",
     "ten-patches",
     "neighbours",
+    "margin-over-hand-made",
+    "neighbours-far-in-pixels",
+    "dropout-halving",
+    "trained-longer",
 )
 
 
@@ -94,7 +99,9 @@ with right:
             showing.go_to("claims", show=group)
         st.markdown(summary.scale(claims))
         by_id = verdicts.by_id(study)
-        tiles = "".join(tile(study, by_id[name]) for name in TILES if name in by_id)
+        known = [by_id[name] for name in TILES if name in by_id]
+        drawn = sorted(known, key=lambda claim: claim.ours != claim.ours)[:DRAWN]  # NaN where nothing was measured
+        tiles = "".join(tile(study, claim) for claim in drawn)
         if name := clickable.draw(f'<div class="tiles">{tiles}</div>', key="tiles"):
             showing.go_to("claims", claim=name, show="all")
 with st.container(horizontal=True):

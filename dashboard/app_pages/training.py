@@ -15,7 +15,8 @@ VIEWS = {"figure1": "Figure 1", "components": "Components", "curves": "Curves", 
          "cost": "A step's cost"}  # fmt: skip
 
 study = showing.begin("Training")
-view = address.segmented("View", list(VIEWS), "view", "figure1", names=VIEWS.__getitem__, label_visibility="collapsed")
+first = "curves" if study.pinned and frames.convergence(study).empty else "figure1"
+view = address.segmented("View", list(VIEWS), "view", first, names=VIEWS.__getitem__, label_visibility="collapsed")
 if not study.pinned and address.switch("Draw anew while runs go on", "live"):
     showing.refresh_when_changed()
 going_on = frames.going_on(study)
@@ -44,7 +45,11 @@ def about_rates(study: Study) -> str:
 def show_figure1(study: Study) -> None:
     curves = frames.convergence(study)
     if curves.empty:
-        showing.stop("No curve yet. `uv run dvc repro converge` makes them.")
+        showing.stop(
+            "This study draws no curve of Figure 1; others do, and are chosen above."
+            if study.pinned
+            else "No curve yet. `uv run dvc repro converge` makes them."
+        )
     threshold = frames.threshold(study)
     reached = frames.epochs_to_threshold(study)
     told, means = [], {}

@@ -38,8 +38,8 @@ def dropout(subject: Subject) -> None:
     if network is None or not float(subject.settings.get("dropout", 0.5)):
         st.info(
             "This run has no dropout; choose another." if network is not None else
-            "The weights of this run are not here, so its masks cannot be drawn; `uv run dvc pull` or `uv run dvc repro` "
-            "brings them. What was measured of all pictures stands below."
+            f"The weights of this run are not here, so its masks cannot be drawn; {subject.study.by('dvc pull')} brings them "
+            "where a remote has them. What was measured of all pictures stands below."
         )  # fmt: skip
     else:
         masks_live(subject, network)

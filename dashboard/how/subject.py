@@ -94,8 +94,8 @@ def choose(study: Study) -> Subject:
     )
     if subject.row is None and own is None:
         st.info(
-            "The pictures of this study are not on this machine, so a drawn one stands in; `uv run dvc repro prepare` brings "
-            "them."
+            f"The pictures of this study are not on this machine, so a drawn one stands in; {study.by('dvc repro prepare')} "
+            "brings them."
         )
     return subject
 
