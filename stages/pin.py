@@ -134,8 +134,9 @@ def add_cards(settings: StudySettings, params: Mapping[str, Any], made: Judged, 
     shutil.copyfile(settings.packed / pinning.MEAN, folder / pinning.MEAN)
     name, network, summary = folder.name, pinning.network_of(params), report.summary(made.rows)
     to_go_on = f"cp {files.PINNED / name / PARAMS} {files.PINNED / name / LOCK} . && uv run dvc pull"
-    storage.write_bytes(folder / pinning.CARD, pinning.card(name, settings.results, summary, to_go_on).encode())
-    if (folder / network / pinning.WEIGHTS).exists():
+    weights = (folder / network / pinning.WEIGHTS).exists()
+    storage.write_bytes(folder / pinning.CARD, pinning.card(name, settings.results, summary, to_go_on, weights).encode())
+    if weights:
         storage.write_bytes(folder / pinning.MODEL_CARD, pinning.model_card(name, settings.results, network).encode())
 
 

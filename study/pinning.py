@@ -100,12 +100,12 @@ def licence(source: Mapping[str, Any]) -> str:
     return next((said for known, said in LICENCES.items() if kind.startswith(known) or title == known), UNKNOWN)
 
 
-def card(name: str, results: Path, summary: str, to_go_on: str) -> str:
+def card(name: str, results: Path, summary: str, to_go_on: str, weights: bool) -> str:
     """The card of a pin, in Markdown: what, how, on what, the licence of its pictures, its limits. `summary` is what came out,
-    `to_go_on` a command."""
+    `to_go_on` a command, `weights` whether the pin holds those of one network."""
     judged = storage.mapping(results / "judge/provenance.json")
     source, packed = (storage.mapping(results / name) for name in ("download/source.json", "prepare/packed.json"))
-    runs, machines, commits = _trained(results)
+    runs, machines, commits, seeds = _trained(results)
     opening = (
         f"The study `{results.name}` of *ImageNet Classification with Deep Convolutional Neural Networks* (Krizhevsky, Sutskever "
         f"and Hinton, NIPS 2012), run to its end and kept. {summary}"
@@ -119,13 +119,12 @@ def card(name: str, results: Path, summary: str, to_go_on: str) -> str:
         "On what": f"{_pictures(source, packed)}. Machine: {machines}.",
         "Licence": f"of the pictures: {licence(source)} No picture is kept here; neighbours are numbers of pictures. Everything "
         "else is under the project's licence, MIT.",
-        "Limits": _limits(source, packed),
+        "Limits": _limits(source, packed, seeds, weights),
     }
     end = (
         "To look at it: `uv run --only-group dashboard python -m streamlit run dashboard/app.py`, study "
         f"`pinned/{name}`. To check it: "
-        f"`uv run python -m stages.verify {name}`. To go on with it, with the weights of all seeds from a DVC remote "
-        "(`docs/sharing.md`):"
+        f"`uv run python -m stages.verify {name}`. To go on with it, with all weights from a DVC remote (`docs/sharing.md`):"
     )
     return _written(name, opening, points, end, to_go_on)
 
@@ -196,18 +195,19 @@ def _written(title: str, opening: str, points: Mapping[str, str], end: str = "",
     return "\n".join([*lines, *(["", fill(end), "", f"    {command}"] if end else [])]) + "\n"
 
 
-def _trained(results: Path) -> tuple[str, str, str]:
-    """In words: the runs and curves with their seeds, the machines, the commits."""
-    runs, machines, commits = [], dict[str, None](), dict[str, None]()
+def _trained(results: Path) -> tuple[str, str, str, int]:
+    """In words: the runs and curves with their seeds, the machines, the commits; and the most seeds that one of them has."""
+    runs, machines, commits, most = [], dict[str, None](), dict[str, None](), 0
     for path in sorted((results / "provenance").glob("*.json")):
         record = storage.mapping(path)
         kind, _, run = path.stem.partition("-")
         if kind in ("train", "converge"):
             seeds = (record.get("run") or record.get("curve") or {}).get("seeds", [])
+            most = max(most, len(seeds))
             runs.append(f"`{run}`{' (Figure 1)' * (kind == 'converge')} from {len(seeds)} seed{'s' * (len(seeds) != 1)}")
             machines[f"{record.get('processor')}, torch {record.get('versions', {}).get('torch')}"] = None
             commits[str(record.get("commit"))[:10]] = None
-    return ", ".join(runs), "; ".join(machines), ", ".join(commits)
+    return ", ".join(runs), "; ".join(machines), ", ".join(commits), most
 
 
 def _pictures(source: Mapping[str, Any], packed: Mapping[str, Any]) -> str:
@@ -218,10 +218,12 @@ def _pictures(source: Mapping[str, Any], packed: Mapping[str, Any]) -> str:
     return f"{source.get('title', 'pictures')}{kind}: {classes} classes, {packed.get('size')} pixels; {several}"
 
 
-def _limits(source: Mapping[str, Any], packed: Mapping[str, Any]) -> str:
+def _limits(source: Mapping[str, Any], packed: Mapping[str, Any], seeds: int, weights: bool) -> str:
     drawn = "Drawn pictures say nothing of photographs. " if source.get("synthetic") else ""
+    new_seeds = "Intervals speak of new seeds on these test pictures."
+    one_seed = "Each run has one seed, so intervals speak of other test pictures for the same network, not of other seeds."
     return (
         f"{drawn}The paper's network saw 1.2 million photographs of 1,000 classes at 224 pixels; where this study has fewer or "
         f"smaller ones ({packed.get('size')} pixels here), it can show a direction and no size, and each verdict says so. "
-        "Intervals speak of new seeds on these test pictures. Weights of other seeds and features are not in Git."
+        f"{new_seeds if seeds > 1 else one_seed} {'Other weights' if weights else 'Weights'} and features are not in Git."
     )

@@ -87,7 +87,8 @@ class Row:
             return {"positive": "a difference", "zero": "no difference"}.get(claim.direction, NO_NUMBER)
         said = f"{f'{claim.bound} ' if claim.bound else ''}{amounts.amount(claim.value, claim.unit)}"
         said += f"; top-5 {amounts.amount(claim.top5, claim.unit)}" if claim.top5 is not None else ""
-        return said + (f" ({claim.data.split(' (')[0]})" if claim.data else "")
+        data = "on what pictures is not said" if claim.data == "not said" else claim.data.split(" (")[0]
+        return said + (f" ({data})" if data else "")
 
     def here(self) -> str:
         """What was measured here, with its interval; a bound says so."""

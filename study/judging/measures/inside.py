@@ -146,7 +146,7 @@ def _of_matches(evidence: Evidence, block: Block, trained: str, untrained: str, 
         raise evidence.cut_off("retrieve/matches.csv", "retrieve")
     return Measurement(
         sample=Paired(effects=one - other),
-        said=f"{said} {one.mean():.2f} by features, {other.mean():.2f} by those of the untrained network",
+        said=f"{said} {one.mean():.1%} by features, {other.mean():.1%} by those of the untrained network",
         files=("retrieve/matches.csv",),
         stages=(f"train-{block.run}", f"evaluate-{block.run}", "retrieve"),
         learned=evidence.learned(block.run),
