@@ -287,7 +287,7 @@ def colourfulness(frame: pd.DataFrame, threshold: float | None) -> go.Figure:
     figure.update_xaxes(rangemode="tozero")
     if threshold is not None:
         figure.add_vline(x=100 * threshold, line={"color": GREY, "width": 1, "dash": "dot"})
-    return _laid_out(figure, "colour in a kernel's energy (%)", "", 120 + 44 * len(places))
+    return _laid_out(figure, "share of colour (%)", "", 120 + 44 * len(places))
 
 
 LAYER_QUANTITIES = {  # columns of outputs.LAYERS: words, unit, factor
@@ -392,7 +392,7 @@ def kernel_waves(frame: pd.DataFrame) -> go.Figure:
     figure.update_traces(marker={"size": 9}, hovertemplate="%{customdata[0]}: %{x:.0f} degrees, %{y:.2f}<extra></extra>")
     figure.update_xaxes(range=[-4, 184], dtick=45)
     figure.update_yaxes(rangemode="tozero")
-    return _laid_out(figure, "orientation of the stripes (degrees from lying)", "waves a pixel", 380)
+    return _laid_out(figure, "orientation (degrees)", "waves a pixel", 380)
 
 
 @kept

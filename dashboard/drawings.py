@@ -30,6 +30,8 @@ def interval(ours: float, low: float, high: float, word: str, width: int = 92, h
         return width / 2 * (1 + max(-1.0, min(1.0, shown / most)))
 
     left, right, middle = at(low, -most), at(high, most), height / 2
+    if not math.isfinite(low) and not math.isfinite(high):  # one seed has no interval
+        left = right = at(ours, 0)
     return (
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(word, quote=True)}" style="width:{width}px">'
         f'<line x1="{width / 2}" x2="{width / 2}" y1="1" y2="{height - 1}" stroke="{INK}" stroke-opacity="0.55"/>'

@@ -14,7 +14,7 @@ import streamlit as st
 
 from dashboard import address, clickable, drawings, frames, reading, tables, verdicts
 from dashboard.reading import Study
-from study.judging.verdicts import HELD, NOT_HELD, NOT_SEEN, SMALL
+from study.judging.verdicts import HELD, NOT_HELD, NOT_JUDGED, NOT_SEEN, SMALL
 
 NOTHING = "There are no results yet. Make them with `uv run dvc repro`."
 REFRESH_EVERY = 5  # seconds
@@ -49,6 +49,7 @@ def choose() -> Study | None:
     """The line under the navigation: which study, what its pictures are, how fresh its results."""
     found = {study.address: study for study in reading.studies(Path())}
     st.session_state["shown-study"] = None
+    st.session_state["kept-studies"] = [study for study in found.values() if study.pinned]
     if not found:
         return None
     with st.container(horizontal=True, vertical_alignment="center", key="study-line"):
@@ -231,6 +232,22 @@ def leads_to(study: Study, *ids: str) -> None:
         with row:
             verdict_badge(claim)
             link("Claim", "claims", icon=":material/arrow_forward:", claim=name)
+            for other, _ in measured_elsewhere(claim):
+                link(other.address, "claims", icon=":material/arrow_forward:", claim=name, study=other.address)
+
+
+def measured_elsewhere(claim: Any) -> list[tuple[Study, Any]]:
+    """Of a claim that is not judged in the study shown: the kept studies that measured it, each with its row there."""
+    if claim.group != NOT_JUDGED or claim.kind in ("arithmetic", "untestable"):
+        return []
+    rows = [(other, verdicts.by_id(other).get(claim.id)) for other in st.session_state.get("kept-studies", ())]
+    return [(other, row) for other, row in rows if row is not None and row.group != NOT_JUDGED and tables.here(row)]
+
+
+def told_of_others(claim: Any) -> str:
+    """What the kept studies measured of a claim that is not judged in the one shown; empty where none did."""
+    found = [f" In {other.address}: {tables.here(row)}, {row.verdict}." for other, row in measured_elsewhere(claim)]
+    return plain("".join(found))
 
 
 def _measured_here(claim: Any) -> str:
@@ -240,7 +257,7 @@ def _measured_here(claim: Any) -> str:
     if not found:
         why = f"Not {'tested' if claim.kind == 'untestable' else 'measured'} here: {with_code(tables.reason(claim))}."
         others = f" Others found: {plain('; '.join(map(str, claim.others)))}." if isinstance(claim.others, list) else ""
-        return (why if claim.kind != "arithmetic" else "") + paper + (others if claim.others else "")
+        return (why if claim.kind != "arithmetic" else "") + paper + told_of_others(claim) + (others if claim.others else "")
     if claim.said and claim.unit != "times":  # a difference says little without its two sides
         found = f"{claim.said}; {found}"
     if claim.unit in ("share", "nats"):  # and a share nothing without what it is of

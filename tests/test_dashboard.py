@@ -219,6 +219,24 @@ def test_a_working_study_that_is_stale_says_so_and_a_pinned_one_is_judged_at_its
     assert not measured[measured["artifacts"].map(bool)]["why"].str.startswith("stale").any()
 
 
+def test_what_was_not_run_here_is_told_of_from_the_kept_study_that_measured_it(root: Path) -> None:
+    """The reader who comes for an effect finds it, whichever study the page began with."""
+    written = root / "results/invented/judge/claims.json"
+    shutil.copytree(root / "results/invented", root / "pinned/kept")
+    measured = next(claim for claim in verdicts.by_id(here(root)).values() if claim.kind == "effect" and tables.here(claim))
+    content = json.loads(written.read_text())
+    not_run = {"verdict": "not run", "ours": None, "low": None, "high": None, "here": "–", "artifacts": {}}
+    for row in content["claims"] if isinstance(content, dict) else content:
+        if row["id"] == measured.id:
+            row.update(not_run)
+    storage.write_json(written, content)
+    said = showing.plain(f"In pinned/kept: {tables.here(measured)}, {measured.verdict}.")
+    assert said in told(opened("claims", claim=measured.id))
+    assert said not in told(opened("claims", claim=measured.id, study="pinned/kept"))
+    shutil.rmtree(root / "pinned/kept")
+    assert "In pinned/kept" not in told(opened("claims", claim=measured.id))
+
+
 def test_claims_are_counted_and_the_groups_hold_every_verdict(root: Path) -> None:
     claims = verdicts.claims(here(root))
     assert len(claims) == len(CLAIMS)

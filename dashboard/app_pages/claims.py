@@ -62,7 +62,9 @@ def one_claim(study: Study, claim: Any) -> None:
     """The claim that is chosen: what was said, what was found, how sure it is, what made it, what would settle it."""
     st.header(claim.title, anchor="claim")
     showing.verdict_badge(claim)
-    st.markdown(showing.sentence(claim.why or ""))
+    st.markdown(showing.sentence(claim.why or "") + showing.told_of_others(claim))
+    for other, _ in showing.measured_elsewhere(claim):
+        showing.link(other.address, "claims", icon=":material/arrow_forward:", claim=claim.id, study=other.address)
     if (
         claim.group == SMALL
         and claim.paper == claim.paper
@@ -115,7 +117,7 @@ wanted = address.segmented(
     label_visibility="collapsed",
 )  # fmt: skip
 shown = claims if wanted == "all" else claims[claims["group"] == wanted]
-measured = shown[shown["ours"].notna() & (shown["kind"] != "arithmetic")]
+measured = shown[shown["ours"].notna() & (shown["kind"] != "arithmetic") & (shown["group"] != NOT_JUDGED)]
 first = str((measured if len(measured) else shown if len(shown) else claims)["id"].iloc[0])
 chosen = address.chosen("claim", list(claims["id"]), first, "claim")
 if chosen not in set(shown["id"]) and len(shown):

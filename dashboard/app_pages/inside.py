@@ -57,7 +57,7 @@ def show_kernels(study: Study) -> None:
                     st.caption(f"column {column}: {len(half)} kernels")
                 shown = {f"{seed}-{at}": looking.kernel_tile(kernels[at], full if scale == "shared" else None) for at in half}
                 key = f"kernels-{seed}-{column}"
-                clickable.draw(galleries.tiles(shown, chosen, columns=8), key=key, keeps="kernel")
+                clickable.draw(galleries.tiles(shown, chosen, columns=16 if abreast == 1 else 8), key=key, keeps="kernel")
     one_kernel(study, run, by_seed, epoch, chosen)
     variety(study, run)
     colours(study, run, columns)

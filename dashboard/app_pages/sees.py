@@ -39,6 +39,10 @@ def own_picture(study: Study) -> None:
     st.header("Your own picture")
     if lacking := query.lacking(study):
         st.info(lacking)
+        for other in st.session_state["kept-studies"]:
+            if not query.lacking(other):
+                showing.link(f"Try it on the network of {other.address}, which is here", "sees", study=other.address)
+                break
         return
     dropped = st.file_uploader(f"Drop a picture: {query.LIMITS}.", type=list(query.SUFFIXES), key="dropped")
     if dropped is None:
@@ -88,9 +92,11 @@ def one_picture(study: Study, run: str, model: str, options: list[str]) -> None:
     row = int(text)
     label = frames.label_of(study, split, row)
     st.header(f"{split.capitalize()} picture {row}" + (f": {class_of(label)}" if label is not None else ""), anchor="picture")
-    left, middle, right = st.columns([2, 5, 7])
     picture = pictures.picture_of(study, split, row)
-    if picture is not None:
+    if picture is None:
+        middle, right = st.columns([5, 7])
+    else:
+        left, middle, right = st.columns([2, 5, 7])
         left.image(picture, width="stretch", alt=f"{split} picture {row}")
     with middle:
         if split == "test" and found is not None and model in found.best and row < len(found.labels):
