@@ -186,4 +186,5 @@ def effect(study: Study | None, name: str, words: str) -> str:
     found = tables.here(claim)
     title = str(claim.title)
     begun = title if title[1:2].isupper() else title[0].lower() + title[1:]  # ReLUs and GPUs keep their capitals
-    return words.format(found) if found else f"Not measured here: whether {begun[:-1] if begun.endswith('.') else begun}."
+    not_measured = f"Not measured here: whether {begun[:-1] if begun.endswith('.') else begun}."
+    return words.format(found) if found else not_measured + showing.told_of_others(claim)
