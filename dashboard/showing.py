@@ -125,8 +125,11 @@ class PageEnds(Exception):
     """There is nothing more to show on a page; the foot follows."""
 
 
-def stop(sentence: str) -> NoReturn:
+def stop(sentence: str, *ids: str) -> NoReturn:
+    """One sentence, the claims that this part of a page leads to, so that what another study found is told, and the end."""
     st.info(sentence)
+    if ids and (study := chosen()):
+        leads_to(study, *ids)
     raise PageEnds
 
 
@@ -245,9 +248,11 @@ def measured_elsewhere(claim: Any) -> list[tuple[Study, Any]]:
 
 
 def told_of_others(claim: Any) -> str:
-    """What the kept studies measured of a claim that is not judged in the one shown; empty where none did."""
-    found = [f" In {other.address}: {tables.here(row)}, {row.verdict}." for other, row in measured_elsewhere(claim)]
-    return plain("".join(found))
+    """What the kept studies measured of a claim that is not judged in the one shown, or that none did; empty of others."""
+    if claim.group != NOT_JUDGED or claim.kind in ("arithmetic", "untestable"):
+        return ""
+    found = [f" In {other.address}: {tables.both_sides(row)}; {tables.judged(row)}." for other, row in measured_elsewhere(claim)]
+    return with_code("".join(found) or " No kept study measured it.")
 
 
 def _measured_here(claim: Any) -> str:
@@ -258,12 +263,8 @@ def _measured_here(claim: Any) -> str:
         why = f"Not {'tested' if claim.kind == 'untestable' else 'measured'} here: {with_code(tables.reason(claim))}."
         others = f" Others found: {plain('; '.join(map(str, claim.others)))}." if isinstance(claim.others, list) else ""
         return (why if claim.kind != "arithmetic" else "") + paper + told_of_others(claim) + (others if claim.others else "")
-    if claim.said and claim.unit != "times":  # a difference says little without its two sides
-        found = f"{claim.said}; {found}"
-    if claim.unit in ("share", "nats"):  # and a share nothing without what it is of
-        found = f"{claim.metric}: {found}"
-    sample = f", {plain(claim.sample)}" if claim.sample and claim.sample != "–" else ""
-    return f"Here: {plain(found)}{sample}." + paper
+    left_open = tables.left_open(claim) if claim.group == SMALL else ""
+    return f"Here: {with_code(tables.both_sides(claim))}{plain(left_open)}." + paper
 
 
 FOOT = ("report", "words", "provenance", "paper against code", "downloads")

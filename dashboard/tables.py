@@ -95,6 +95,31 @@ def _said_by_paper(claim: Any) -> str:
     return "" if pd.isna(claim.paper) else printed_number(claim)
 
 
+def judged(claim: Any) -> str:
+    """The verdict's word; of what is smaller than what matters also how much would matter, and what that leaves open."""
+    if claim.group != SMALL or claim.matters != claim.matters:
+        return str(claim.verdict)
+    return f"{claim.verdict} ({amounts.amount(claim.matters, claim.unit)}){left_open(claim)}"
+
+
+def left_open(claim: Any) -> str:
+    """Of what is smaller than what matters: that the paper's own effect may be smaller too; empty where it is not."""
+    if claim.paper != claim.paper or abs(claim.paper) >= claim.matters:
+        return ""
+    seen = f"; here effects are seen from {amounts.amount(claim.visible, claim.unit)} on" * (claim.visible == claim.visible)
+    return f". The paper's own {printed_number(claim)} are smaller than that, so this says nothing of them{seen}"
+
+
+def both_sides(claim: Any) -> str:
+    """What was measured, with both sides of a difference, and a share or nats with what they are of."""
+    found = here(claim)
+    if claim.said and claim.unit != "times":  # a difference says little without its two sides
+        found = f"{claim.said}; {found}"
+    if claim.unit in ("share", "nats"):  # and a share nothing without what it is of
+        found = f"{claim.metric}: {found}"
+    return found + (f", {claim.sample}" if claim.sample and claim.sample != "–" else "")
+
+
 def reason(claim: Any) -> str:
     """Why nothing was measured of a claim, without the list of all in which this study is smaller than the paper's."""
     why = str(claim.why or "nothing says why").split(": data of ")[0].rstrip(".")

@@ -230,7 +230,7 @@ def test_what_was_not_run_here_is_told_of_from_the_kept_study_that_measured_it(r
         if row["id"] == measured.id:
             row.update(not_run)
     storage.write_json(written, content)
-    said = showing.plain(f"In pinned/kept: {tables.here(measured)}, {measured.verdict}.")
+    said = showing.with_code(f"In pinned/kept: {tables.both_sides(measured)}; {tables.judged(measured)}.")
     assert said in told(opened("claims", claim=measured.id))
     assert said not in told(opened("claims", claim=measured.id, study="pinned/kept"))
     shutil.rmtree(root / "pinned/kept")

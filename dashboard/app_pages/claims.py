@@ -10,8 +10,7 @@ import streamlit as st
 
 from dashboard import address, clickable, drawings, frames, reading, showing, summary, tables, verdicts
 from dashboard.reading import Study
-from study import amounts
-from study.judging.verdicts import NOT_JUDGED, SMALL
+from study.judging.verdicts import HELD, NOT_HELD, NOT_JUDGED, SMALL
 from study.paper.claim import SECTIONS
 
 study = showing.begin("Claims")
@@ -62,19 +61,10 @@ def one_claim(study: Study, claim: Any) -> None:
     """The claim that is chosen: what was said, what was found, how sure it is, what made it, what would settle it."""
     st.header(claim.title, anchor="claim")
     showing.verdict_badge(claim)
-    st.markdown(showing.sentence(claim.why or "") + showing.told_of_others(claim))
+    left_open = tables.left_open(claim).removeprefix(". ") if claim.group == SMALL else ""
+    st.markdown(f"{showing.sentence(claim.why or '')} {showing.sentence(left_open)}{showing.told_of_others(claim)}")
     for other, _ in showing.measured_elsewhere(claim):
         showing.link(other.address, "claims", icon=":material/arrow_forward:", claim=claim.id, study=other.address)
-    if (
-        claim.group == SMALL
-        and claim.paper == claim.paper
-        and abs(claim.paper) < claim.matters
-        and claim.visible == claim.visible
-    ):
-        st.markdown(
-            f"The paper's own {tables.printed_number(claim)} are smaller than that, so this says nothing of them; here effects "
-            f"are seen from {amounts.amount(claim.visible, claim.unit)} on."
-        )
     if rule := tables.rule(claim, verdicts.family(study, claim.id)):
         st.caption(f"**The rule.** {showing.plain(rule)}")
     if rows := frames.arms(study, reading.dictionary(claim.artifacts)):
@@ -118,7 +108,8 @@ wanted = address.segmented(
 )  # fmt: skip
 shown = claims if wanted == "all" else claims[claims["group"] == wanted]
 measured = shown[shown["ours"].notna() & (shown["kind"] != "arithmetic") & (shown["group"] != NOT_JUDGED)]
-first = str((measured if len(measured) else shown if len(shown) else claims)["id"].iloc[0])
+decided = measured[measured["group"].isin((HELD, NOT_HELD))]
+first = str(next(rows for rows in (decided, measured, shown, claims) if len(rows))["id"].iloc[0])
 chosen = address.chosen("claim", list(claims["id"]), first, "claim")
 if chosen not in set(shown["id"]) and len(shown):
     chosen = first

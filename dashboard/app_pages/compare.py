@@ -76,14 +76,17 @@ def errors() -> None:
     top1 = rows[0]
     size = amounts.amount(abs(top1[3]) / 100, "error difference")
     explained = top1[4] <= 0 <= top1[5]  # false where nothing is known of the interval
-    st.subheader(
-        "A and B err alike"
-        if top1[3] == 0
-        else f"B errs {size} {'more' if top1[3] > 0 else 'less'} than A"
-        + (", which the choice of test pictures alone could explain" if explained else "")
-    )
-    number = st.column_config.NumberColumn(format="%.2f")
-    st.dataframe(table, hide_index=True, column_config=dict.fromkeys(table.columns[1:6], number), alt="Errors of A and B")
+    if not _same_pictures():
+        st.subheader(f"A errs by {top1[1]:.1f}%, B by {top1[2]:.1f}%, on other pictures, so this compares no networks")
+    elif top1[3] == 0:
+        st.subheader("A and B err alike")
+    else:
+        more = "more" if top1[3] > 0 else "less"
+        by_chance = ", which the choice of test pictures alone could explain" if explained else ""
+        st.subheader(f"B errs {size} {more} than A{by_chance}")
+    percent, number = st.column_config.NumberColumn(format="%.2f%%"), st.column_config.NumberColumn(format="%.2f")
+    formats = dict.fromkeys(table.columns[1:3], percent) | dict.fromkeys(table.columns[3:6], number)
+    st.dataframe(table, hide_index=True, column_config=formats, alt="Errors of A and B")
     st.caption(
         "Means over seeds, ten patches. The interval holds at 95% for these trained networks on new pictures of the kind; what "
         "other seeds would do is for the claims to say, which compare runs of one study."
@@ -203,10 +206,11 @@ def settings() -> None:
         return
     differing = [key for key in dict.fromkeys([*one, *other]) if one.get(key) != other.get(key)]
     st.header("Settings that differ")
-    if not differing:
+    if not differing and _same_pictures():
         st.info("The two were trained with the same settings.")
         return
-    rows = [(key, str(one.get(key, "")), str(other.get(key, ""))) for key in differing]
+    rows = [] if _same_pictures() else [("pictures", frames.description(a), frames.description(b))]
+    rows += [(key, str(one.get(key, "")), str(other.get(key, ""))) for key in differing]
     st.table(pd.DataFrame(rows, columns=["setting", *titles]), hide_index=True)
 
 
@@ -251,7 +255,12 @@ def claims() -> None:
                 )
             )
     table = pd.DataFrame(rows, columns=["claim", "study", "verdict", "here", "rests on", "tested otherwise (A and B)"])
-    st.dataframe(table, hide_index=True, alt="A claim's verdicts in both studies under one another, opposite ones first")
+    st.dataframe(
+        table if otherwise else table.drop(columns="tested otherwise (A and B)"),
+        hide_index=True,
+        column_config={"claim": st.column_config.Column(width=230), "study": st.column_config.Column(width=115)},
+        alt="A claim's verdicts in both studies under one another, opposite ones first",
+    )
     showing.download(table, "compare-claims")
 
 

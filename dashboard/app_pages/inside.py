@@ -169,8 +169,9 @@ def colours(study: Study, run: str, columns: int) -> None:
             else f"No kernel is coloured in {of}"
         )
         source = (
-            "What was learned: a kernel's start is taken out, so that noise has no colour here. Dotted: from here on a kernel "
-            "counts as coloured. The columns are numbered by where they stand: which of them becomes the coloured one is chance."
+            "What was learned: a kernel's start is taken out, so that noise has no colour here, and the number is not that "
+            "of the coloured kinds above. Dotted: from here on a kernel counts as coloured. The columns are numbered by where "
+            "they stand: which of them becomes the coloured one is chance."
         )
     else:
         means = scores.groupby("column")["share"].mean()

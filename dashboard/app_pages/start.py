@@ -68,7 +68,9 @@ def first_kernels(study: Study) -> None:
                 st.header("What its first layer learned here")
                 if kernel := clickable.draw(galleries.tiles(shown, columns=min(12, len(shown) // 2)), key="kernels"):
                     showing.go_to("inside", run=run, kernel=kernel)
-                st.caption(f"{len(kernels)} kernels of {run}, seed {seed}, after {max(by_epoch)} epochs")
+                errors = frames.seed_errors(study, run, "top1").values()
+                errs = f"; {run} errs by {100 * sum(errors) / len(errors):.1f}% on test pictures" if errors else ""
+                st.caption(f"{len(kernels)} kernels of {run}, seed {seed}, after {max(by_epoch)} epochs{errs}")
                 return
 
 
@@ -108,3 +110,4 @@ with st.container(horizontal=True):
     showing.link("The error tables: the paper's Tables 1 and 2, and ours", "sees", icon=":material/table:", view="tables")
     showing.link("Try your own picture", "sees", icon=":material/image_search:", view="pictures")
     showing.link("What is often misread", "how", icon=":material/menu_book:", part="misread")
+    showing.link("Two studies side by side", "compare", icon=":material/compare_arrows:")

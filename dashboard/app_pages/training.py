@@ -46,10 +46,9 @@ def show_figure1(study: Study) -> None:
     curves = frames.convergence(study)
     if curves.empty:
         showing.stop(
-            "This study draws no curve of Figure 1; others do, and are chosen above."
-            if study.pinned
-            else "No curve yet. `uv run dvc repro converge` makes them."
-        )
+            "This study draws no curve of Figure 1." if study.pinned else "No curve yet. `uv run dvc repro converge` makes them.",
+            "relu-faster", "relu-six-times",
+        )  # fmt: skip
     threshold = frames.threshold(study)
     reached = frames.epochs_to_threshold(study)
     told, means = [], {}
@@ -139,7 +138,12 @@ def show_components(study: Study) -> None:
     claims = verdicts.claims(study)
     table = frames.components(study, claims)
     if table.empty:
-        showing.stop("No run besides base is evaluated yet. `uv run dvc repro` evaluates each run after its training.")
+        showing.stop(
+            "This study trained `base` alone, so nothing is compared with it."
+            if study.pinned
+            else "No run besides base is evaluated yet. `uv run dvc repro` evaluates each run after its training.",
+            "two-columns", "response-normalisation", "overlapping-pooling", "crops-error", "dropout-error",
+        )  # fmt: skip
     largest = table.loc[table["difference"].abs().idxmax()]
     more = "more" if largest["difference"] > 0 else "less"
     size = amounts.amount(abs(largest["difference"]) / 100, "error difference")
@@ -251,11 +255,14 @@ def show_cost(study: Study) -> None:
     shares = frames.shares_of_a_step(study)
     finding = "A step's time by where its pictures come from"
     if {"read", "augmented"} <= set(shares):
-        finding = f"Reading takes {shares['read']:.1%} of a step, reading and augmenting {shares['augmented']:.1%}"
+        finding = (
+            f"Reading takes {amounts.amount(shares['read'], 'share')} of a step, reading and augmenting "
+            f"{amounts.amount(shares['augmented'], 'share')}"
+        )
     showing.figure(
         charts.step_times(rounds), finding, rounds, "step-times", "Milliseconds a training step, by where its pictures come from",
         source="A point a round of steps: on one batch again and again, on pictures that are only read (from memory), and on "
-        "pictures that are cropped, reflected and recoloured.",
+        "pictures that are cropped, reflected and recoloured. The shares are means over rounds, each of its own.",
     )  # fmt: skip
     showing.leads_to(study, "augmentation-free")
     st.header("Memory: did the network need two GPUs?")

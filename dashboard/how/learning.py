@@ -137,6 +137,8 @@ def learning(study: Study | None) -> None:
             how = "by rule, when the validation error stopped improving" if by_rule else "at epochs that were set before"
             of_biases = settings.get("bias_rate", 1)
             equal = "the same for all layers" if of_biases == 1 else f"{of_biases:g} times as high for biases"
+            if len(changes) == 1:
+                told, how = f"{changes.index[0]:g} in all of its {base['epoch'].max()} epochs", "never"
             st.markdown(f"Here the rate of {showing.plain(run)} was {told}: divided {how}, {equal}.")
         showing.leads_to(
             study, "weight-decay", "decay-important", "biases-of-one", "three-divisions", "equal-rates", "weights-of-deviation",

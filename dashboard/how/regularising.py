@@ -90,8 +90,10 @@ def masks_measured(subject: Subject) -> None:
         return
     halved, geometric = masks[masks["mean"] == "halved"].iloc[0], masks[masks["mean"] == "geometric"].sort_values("masks")
     many = frames.error_of_many(study)
-    as_near = geometric[geometric["divergence"] <= halved["divergence"]]["masks"].min()
-    near = f"as near as a mean of {as_near:.0f} masks" if as_near == as_near else "nearer than any mean of few"
+    nearest = (np.log(geometric["divergence"]) - np.log(halved["divergence"])).abs().idxmin()
+    near = f"about as near as a mean of {geometric['masks'][nearest]:.0f} masks"
+    if halved["divergence"] < geometric["divergence"].min():
+        near = f"nearer than a mean of {geometric['masks'].max():.0f} masks"
     about = frames.halved(study)
     count = about.get("pictures")
     showing.figure(
@@ -240,9 +242,8 @@ def patches(subject: Subject) -> None:
         )
     clickable.draw(_ten(cells, captions), key="ten-patches")
     if network is None:
-        st.info(
-            "The weights of this run are not here, so what each patch says is not known; what was recorded of this picture is:"
-        )
+        lacking = "The weights of this run are not here, so what each patch says is not known"
+        st.info(f"{lacking}; what was recorded of this picture is:" if subject.row is not None else f"{lacking}.")
     recorded(subject)
     showing.leads_to(subject.study, "ten-patches", "table1-one-patch", "ensemble", "off-centre")
 

@@ -22,7 +22,7 @@ def augmentation_share(evidence: Evidence, block: Block) -> Measurement:
     milliseconds = {way: f"{1000 * seconds:.4g}" for way, seconds in cost["seconds"].items()}
     return Measurement(
         sample=Paired(effects=shares[None], step=1e-4),
-        said=f"{milliseconds['augmented']} ms a step of {cost['batch']} pictures of `{cost['run']}`, "
+        said=f"medians {milliseconds['augmented']} ms a step of {cost['batch']} pictures of `{cost['run']}`, "
         f"{milliseconds['one batch again']} on one batch again, {milliseconds['read']} on pictures that are only read",
         files=("cost/rounds.csv", "cost/metrics.json"),
         stages=("cost",),
