@@ -212,7 +212,7 @@ def components(frame: pd.DataFrame) -> go.Figure:
     )  # fmt: skip
     figure.update_xaxes(zeroline=True, zerolinewidth=2, zerolinecolor=GREY, rangemode="tozero")
     figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=list(frame["run"]))
-    return _laid_out(figure, "points of top-1 error more than base", "", 150 + 42 * len(frame))
+    return _laid_out(figure, "points more than base", "", 150 + 42 * len(frame))
 
 
 @kept
@@ -364,6 +364,7 @@ KIND_COLOURS = {  # of files.KINDS
     "grey blob": OCHRE,
     "neither": "#B0B0B0",
 }
+DARK_KINDS = ("grey, selective", "coloured, selective")  # on which white is read
 KIND_PATTERNS = {"coloured blob": ".", "grey blob": "x", "neither": "/"}
 
 
@@ -377,8 +378,9 @@ def kernel_kinds(frame: pd.DataFrame) -> go.Figure:
     )  # fmt: skip
     figure.update_traces(
         textangle=0, insidetextanchor="middle", hovertemplate="%{y}: %{x}<extra></extra>", marker_pattern_fillmode="overlay",
-        marker_pattern_solidity=0.12, insidetextfont_color="#111111",
+        marker_pattern_solidity=0.12, insidetextfont_size=14,
     )  # fmt: skip
+    figure.for_each_trace(lambda one: one.update(insidetextfont_color="white" if one.name in DARK_KINDS else "#111111"))
     return _laid_out(figure, "kernels", "", 150 + 34 * frame["place"].nunique())
 
 

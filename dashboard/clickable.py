@@ -97,7 +97,7 @@ svg a:hover text.name { text-decoration: underline; }
 .grid.six { grid-template-columns: repeat(3, 1fr); }
 @container (min-width: 430px) { .grid.six { grid-template-columns: repeat(6, 1fr); } }
 .grid.wide { grid-template-columns: repeat(auto-fill, minmax(165px, 1fr)); }
-.grid.kernels { grid-template-columns: repeat(auto-fill, minmax(max(27px, 100% / var(--columns) - 4px), 1fr)); gap: 4px; }
+.grid.kernels { grid-template-columns: repeat(auto-fill, minmax(max(25px, 100% / var(--columns) - 4px), 1fr)); gap: 4px; }
 .grid.kernels img { image-rendering: pixelated; border-radius: 2px; }
 .labels { display: flex; flex-direction: column; gap: 0.25rem; max-width: 30rem; }
 .label { display: grid; grid-template-columns: minmax(7rem, 11rem) 1fr 3.4rem; gap: 0.5rem; align-items: center;

@@ -151,6 +151,11 @@ def most_confused(study: Study, pairs: pd.DataFrame, names: Sequence[str], chose
     return f'<div class="scroll list" tabindex="0" role="region" aria-label="Confusions">{"".join(rows)}</div>'
 
 
+def in_a_row(count: int, most: int) -> int:
+    """How many of `count` tiles stand in a row, up to `most`, so that all rows are full; `most` where that would be few."""
+    return next((number for number in range(most, most // 2, -1) if count % number == 0), most)
+
+
 def tiles(arrays: Mapping[str, str], chosen: str = "", label: str = "kernel", columns: int = 12) -> str:
     """Small exact pictures (kernels, maps) by key, as data addresses, each of which can be clicked."""
     cells = []

@@ -251,8 +251,11 @@ def told_of_others(claim: Any) -> str:
     """What the kept studies measured of a claim that is not judged in the one shown, or that none did; empty of others."""
     if claim.group != NOT_JUDGED or claim.kind in ("arithmetic", "untestable"):
         return ""
-    found = [f" In {other.address}: {tables.both_sides(row)}; {tables.judged(row)}." for other, row in measured_elsewhere(claim)]
-    return with_code("".join(found) or " No kept study measured it.")
+    found = [
+        f" **In {plain(other.address)}**: {with_code(f'{tables.both_sides(row)}; {tables.judged(row)}.')}"
+        for other, row in measured_elsewhere(claim)
+    ]
+    return "".join(found) or " No kept study measured it."
 
 
 def _measured_here(claim: Any) -> str:
@@ -264,7 +267,8 @@ def _measured_here(claim: Any) -> str:
         others = f" Others found: {plain('; '.join(map(str, claim.others)))}." if isinstance(claim.others, list) else ""
         return (why if claim.kind != "arithmetic" else "") + paper + told_of_others(claim) + (others if claim.others else "")
     left_open = tables.left_open(claim) if claim.group == SMALL else ""
-    return f"Here: {with_code(tables.both_sides(claim))}{plain(left_open)}." + paper
+    by = "By arithmetic" if claim.kind == "arithmetic" else "Here"
+    return f"{by}: {with_code(tables.both_sides(claim))}{plain(left_open)}." + paper
 
 
 FOOT = ("report", "words", "provenance", "paper against code", "downloads")

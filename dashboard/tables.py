@@ -113,7 +113,9 @@ def left_open(claim: Any) -> str:
 def both_sides(claim: Any) -> str:
     """What was measured, with both sides of a difference, and a share or nats with what they are of."""
     found = here(claim)
-    if claim.said and claim.unit != "times":  # a difference says little without its two sides
+    if claim.said and claim.unit == "GiB":
+        found = f"{found} {claim.said}"
+    elif claim.said and claim.unit != "times":  # a difference says little without its two sides
         found = f"{claim.said}; {found}"
     if claim.unit in ("share", "nats"):  # and a share nothing without what it is of
         found = f"{claim.metric}: {found}"
@@ -209,7 +211,7 @@ def rule(claim: Any, family: Mapping[str, Any]) -> str:
 
 
 def _said(facts: dict[str, str | None]) -> dict[str, str]:
-    return {heading: str(text) for heading, text in facts.items() if text} or {"": "not measured"}
+    return {heading: str(text) for heading, text in facts.items() if text}
 
 
 def _joined(sentences: Any) -> str:

@@ -191,7 +191,7 @@ def test_a_missing_stage_leaves_every_page_standing(page: str, choices: dict[str
 
 def test_hand_made_features_stand_beside_the_networks(root: Path) -> None:
     table = opened("sees", view="tables").dataframe[0].value.set_index("row")
-    assert table.loc["hand-made features, linear classifier", ["top-1", "top-5"]].tolist() == pytest.approx([48.5, 21.2])
+    assert table.loc["here: hand-made features, linear classifier", ["top-1", "top-5"]].tolist() == pytest.approx([48.5, 21.2])
 
 
 def test_a_verdict_whose_file_has_changed_is_withheld(root: Path) -> None:
@@ -230,7 +230,7 @@ def test_what_was_not_run_here_is_told_of_from_the_kept_study_that_measured_it(r
         if row["id"] == measured.id:
             row.update(not_run)
     storage.write_json(written, content)
-    said = showing.with_code(f"In pinned/kept: {tables.both_sides(measured)}; {tables.judged(measured)}.")
+    said = f"**In pinned/kept**: {showing.with_code(f'{tables.both_sides(measured)}; {tables.judged(measured)}.')}"
     assert said in told(opened("claims", claim=measured.id))
     assert said not in told(opened("claims", claim=measured.id, study="pinned/kept"))
     shutil.rmtree(root / "pinned/kept")
@@ -364,9 +364,9 @@ def test_a_run_with_seeds_that_diverged_has_no_mean(root: Path) -> None:
         "The training of base diverged from seed 1 and 7; no mean of the others is shown."
     ]
     table = app.dataframe[0].value.set_index("row")
-    assert np.isnan(table.loc["base: diverged in 2 of 3 seeds", "top-1"])
+    assert np.isnan(table.loc["here: base: diverged in 2 of 3 seeds", "top-1"])
     storage.write_json(path, {"run": "base", "pictures": 240, "diverged": [1, 2], "models": {}})
-    assert "base: diverged in 2 of 2 seeds" in set(opened("sees", view="tables").dataframe[0].value["row"])
+    assert "here: base: diverged in 2 of 2 seeds" in set(opened("sees", view="tables").dataframe[0].value["row"])
 
 
 @pytest.mark.parametrize(("page", "choices", "stage"), [("how", {"part": "dropout"}, "halve"), ("sees", {}, "retrieve")])

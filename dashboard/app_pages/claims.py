@@ -85,9 +85,9 @@ def one_claim(study: Study, claim: Any) -> None:
     if ways := tables.ways_to_settle(claim.decide):
         st.markdown("**What would settle it**" + (", the cheapest first" if len(ways) > 1 else ""))
         st.markdown("\n".join(f"1. {showing.sentence(way)}" for way in ways))
-    paper, ours = st.columns(2, border=True)
     theirs = "In the paper" if claim.source in (None, "paper") else "Beside the paper"
-    for place, title, facts in ((paper, theirs, tables.paper_facts(claim)), (ours, "Here", tables.our_facts(claim))):
+    sides = {theirs: tables.paper_facts(claim)} | ({"Here": ours} if (ours := tables.our_facts(claim)) else {})
+    for place, (title, facts) in zip(st.columns(len(sides), border=True), sides.items(), strict=True):
         with place:
             st.markdown(f"**{title}**")
             st.table(pd.DataFrame(facts.items()), hide_index=True, hide_header=True, border="horizontal")
@@ -122,8 +122,9 @@ with left:
         st.info("No claim of this study is among these.")
     else:
         clickable.draw(listed(study, shown, chosen), key="claim-list", scroll="" if chosen == first else chosen, keeps="claim")
-with right:
-    one_claim(study, verdicts.by_id(study)[chosen])
+if len(shown):
+    with right:
+        one_claim(study, verdicts.by_id(study)[chosen])
 
 
 def all_effects(effects: pd.DataFrame) -> None:

@@ -55,9 +55,14 @@ def show_kernels(study: Study) -> None:
             for column, half in enumerate(np.array_split(np.arange(len(kernels)), columns), start=1):
                 if columns > 1:
                     st.caption(f"column {column}: {len(half)} kernels")
+                tiles_abreast = galleries.in_a_row(len(half), 16 if abreast == 1 else 8)
                 shown = {f"{seed}-{at}": looking.kernel_tile(kernels[at], full if scale == "shared" else None) for at in half}
                 key = f"kernels-{seed}-{column}"
-                clickable.draw(galleries.tiles(shown, chosen, columns=16 if abreast == 1 else 8), key=key, keeps="kernel")
+                clickable.draw(
+                    galleries.tiles(shown, chosen, columns=tiles_abreast),
+                    key=key,
+                    keeps="kernel",
+                )
     one_kernel(study, run, by_seed, epoch, chosen)
     variety(study, run)
     colours(study, run, columns)

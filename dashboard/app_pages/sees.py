@@ -353,7 +353,9 @@ def show_tables(study: Study) -> None:
             ours = pd.concat([ours, one_patch.assign(row="base, from one patch"), tables.hand_made_row(made, seen)])
         whole = pd.concat([tables.printed(rows), ours], ignore_index=True)
         st.dataframe(
-            whole,
+            whole.assign(
+                row=[f"here: {row}" if of == "here" else row for of, row in zip(whole["from"], whole["row"], strict=True)]
+            ),
             hide_index=True,
             placeholder="",
             column_order=("row", "top-1", "top-5", *[name for name in whole.columns if name not in ("row", "top-1", "top-5")]),
@@ -364,7 +366,8 @@ def show_tables(study: Study) -> None:
         showing.download(whole, "table-1" if title.startswith("Table 1") else "table-2")
     st.caption(
         "Ours: the mean of the seeds from ten patches, with their lowest and highest, and the 95% Wilson interval of that "
-        "mean on as many test pictures. The paper's numbers are of other pictures and another scale: compare within a source."
+        "mean on as many test pictures: it speaks of other pictures for these networks, not of other "
+        "seeds. The paper's numbers are of other pictures and another scale: compare within a source."
     )
     if table.empty:
         showing.stop("No run is evaluated yet. `uv run dvc repro` evaluates each run after its training.")

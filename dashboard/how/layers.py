@@ -76,7 +76,7 @@ def activations(subject: Subject, answers: np.ndarray) -> None:
         [
             pd.DataFrame({"weighted sum": x, "value": of, "function": name, "shown": shown})
             for name, both in values.items()
-            for of, shown in zip(both, ("f(x)", "its slope, which is what learning gets"), strict=True)
+            for of, shown in zip(both, ("f(x)", "its slope"), strict=True)
         ]
     )
     flat = float((np.abs(np.tanh(answers)) > 0.95).mean())
@@ -86,12 +86,14 @@ def activations(subject: Subject, answers: np.ndarray) -> None:
     )  # fmt: skip
     figure.for_each_annotation(lambda note: note.update(text=note.text.partition("=")[2]))
     off = float((answers <= 0).mean())
+    figure.update_xaxes(tickvals=[-3, 0, 3])
     figure.update_layout(margin_t=70)  # the legend stands above the titles of the two halves
     showing.figure(
         figure,
         f"tanh would be flat at {flat:.0%} of conv1's answers to this picture; ReLU is off at {off:.0%} of them",
         table, "activations", "ReLU, tanh, sigmoid and threshold: values and slopes",
-        source="tanh counts as flat where its value is beyond ±0.95: there its slope is below a tenth.",
+        source="Left the function, right its slope, which is what learning gets. tanh "
+        "counts as flat where its value is beyond ±0.95: there its slope is below a tenth.",
     )  # fmt: skip
     asked(
         "What is ReLU and why does it perform better?",
@@ -103,7 +105,8 @@ def activations(subject: Subject, answers: np.ndarray) -> None:
         "Why ReLU over a threshold function?",
         "A threshold's slope is 0 everywhere: no gradient reaches the layers below it, and they learn nothing. "
         "Straight-through training sends the threshold's 0 or 1 forward and pretends a slope of 1 on the way back. This follows "
-        "from the slopes above; the study `activations` trains both (`uv run python -m stages.choose activations`).",
+        "from the slopes above; the study `activations`, which you can run, trains both "
+        "(`uv run python -m stages.choose activations`).",
     )
     asked(
         "Can be evaluated quickly?",
@@ -184,7 +187,8 @@ def normalisation(subject: Subject) -> None:
         f"The paper chose {', '.join(f'{name} = {value:g}' for name, value in numbers.RESPONSE.items())} on a validation set and "
         "reports no other values. What the error does when they change "
         + ("is drawn under Training, One setting in steps." if swept & {"k", "n", "alpha", "beta"} else
-           "is not measured here; the study `readers` changes each of them (`uv run python -m stages.choose readers`)."),
+           "is not measured here; the study `readers`, which you can train, changes each of them "
+           "(`uv run python -m stages.choose readers`)."),
     )  # fmt: skip
     layers = frames.layers(subject.study)
     if len(layers):
@@ -204,7 +208,7 @@ def normalisation(subject: Subject) -> None:
         + effect(subject.study, "batch-normalisation", "Here, response minus batch normalisation: {0} of error.")
         + " Robustness to the learning rate "
         + ("is drawn under Training, One setting in steps." if "rate" in swept
-           else "is not measured here; the study `readers` trains both at four rates."),
+           else "is not measured here; the study `readers`, which you can choose and train, tries both at four rates."),
     )  # fmt: skip
     showing.leads_to(
         subject.study, "response-normalisation", "normalisation-generalises", "batch-normalisation", "cifar-normalisation"

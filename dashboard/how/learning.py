@@ -111,7 +111,7 @@ def learning(study: Study | None) -> None:
     overshoots = int((np.diff(np.sign(table["weight"] - 0)) != 0).sum())
     showing.figure(
         figure,
-        f"Started at 1, the weight swings past the minimum at 0 {overshoots} times; once the rate is divided, the velocity falls "
+        f"Started at 1, the weight swings past its minimum {overshoots} times; once the rate is divided, the velocity falls "
         f"to a tenth within {fades} steps",
         table, "update", "Weight and velocity over steps on a parabola; the rate is divided by ten at the dotted line",
         source=f"On L(w) = w² / 2, from w = 1; the rate is divided by ten at step {DIVIDED_AT}. The rate stands inside the "

@@ -312,8 +312,9 @@ def sampling(subject: Subject) -> None:
     )
     asked(
         "Would a better approach for down-sampling improve the performance?",
-        f"Not measured in this study, which packed its pictures {told}. The study `readers` and its sisters train "
-        "with three filters, for training and test pictures apart (`uv run python -m stages.choose readers`, `readers-nearest`, "
+        f"Not measured in this study, which packed its pictures {told}. The study `readers` and its sisters, which you can "
+        "choose and run, train with three filters, for training and test pictures apart "
+        "(`uv run python -m stages.choose readers`, `readers-nearest`, "
         "`readers-lanczos`); Compare lays two studies side by side. The paper does not name its filter, and none of its claims "
         "depends on it (assumption A17 in `ASSUMPTIONS.md`).",
     )

@@ -17,6 +17,7 @@ from dashboard import address, frames, looking, pictures, query, showing, tables
 from dashboard.reading import Study
 from study import in_numpy
 from study.data.rescaling import FilterSettings, rescale
+from study.judging.verdicts import HELD, NOT_HELD
 from study.sources import pictures as maker
 
 MOST = 200  # test pictures on the slider
@@ -185,6 +186,8 @@ def effect(study: Study | None, name: str, words: str) -> str:
         return ""
     found = tables.here(claim)
     title = str(claim.title)
-    begun = title if title[1:2].isupper() else title[0].lower() + title[1:]  # ReLUs and GPUs keep their capitals
+    word = title.split()[0]
+    begun = title if word[1:] != word[1:].lower() else title[0].lower() + title[1:]  # ReLUs and GPUs keep their capitals
     not_measured = f"Not measured here: whether {begun[:-1] if begun.endswith('.') else begun}."
-    return words.format(found) if found else not_measured + showing.told_of_others(claim)
+    open_yet = "" if claim.group in (HELD, NOT_HELD) else f" Verdict: {tables.judged(claim)}."
+    return words.format(found) + open_yet if found else not_measured + showing.told_of_others(claim)

@@ -201,7 +201,8 @@ def _of_group(rows: Sequence[Row], group: str) -> str:
 
 def _sentence(row: Row) -> str:
     """What was found here, beside the paper's number, with what an open claim would have taken."""
-    said = f"{row.verdict.word}; {row.here()} here" if row.here() != NO_NUMBER else row.verdict.word
+    by = "by arithmetic" if row.claim.kind == "arithmetic" else "here"
+    said = f"{row.verdict.word}; {row.here()} {by}" if row.here() != NO_NUMBER else row.verdict.word
     paper = f", {row.in_paper()} in the paper" if row.claim.value is not None else ""
     seen = f"; it would have been seen from {row.visible()}" if row.group() == NOT_SEEN and row.visible() else ""
     return f"{said}{paper}{seen}."
