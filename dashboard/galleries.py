@@ -106,16 +106,17 @@ def labels(names: Sequence[str], shares: Sequence[float] | None, right: str | No
 
 def square(study: Study, pairs: pd.DataFrame, names: Sequence[str], chosen: str) -> str:
     """Confusions as a square, true classes down and predicted ones across; a cell that is not empty is a link."""
-    count, cell, left, top = len(names), 17, 128, 6
+    count, left, top = len(names), 128, 6
+    cell = max(17, 408 // count)  # few classes make large cells, which have room for their numbers
     size = cell * count
     most = max(int(pairs["pictures"].max()), 1) if len(pairs) else 1
     parts = [
         f'<rect x="{left}" y="{top}" width="{size}" height="{size}" fill="none" stroke="currentColor" stroke-opacity="0.35"/>'
     ]
     for number, name in enumerate(names):
-        y = top + cell * (number + 0.72)
+        y = top + cell * (number + 0.5) + 4
         parts.append(f'<text x="{left - 5}" y="{y:.1f}" font-size="11" text-anchor="end">{escape(name[:20])}</text>')
-        x = left + cell * (number + 0.7)
+        x = left + cell * (number + 0.5) - 4
         parts.append(
             f'<text transform="translate({x:.1f},{top + size + 6}) rotate(90)" font-size="11">{escape(name[:20])}</text>'
         )
@@ -128,11 +129,18 @@ def square(study: Study, pairs: pd.DataFrame, names: Sequence[str], chosen: str)
         told = escape(f"{names[true]} taken for {names[predicted]}: {pictures_of_it}", quote=True)
         to = clickable.link("sees", study=study.address, view="confusions", cell=key)
         edge = ' stroke="#D55E00" stroke-width="2.5"' if key == chosen else ""
+        x, y, shade = left + cell * predicted, top + cell * true, 0.12 + 0.88 * pictures_of_it / most
         parts.append(
-            f'<a href="{to}" data-key="{key}" aria-label="{told}"><title>{told}</title><rect x="{left + cell * predicted}" '
-            f'y="{top + cell * true}" width="{cell}" height="{cell}" fill="var(--st-primary-color)" '
-            f'fill-opacity="{0.12 + 0.88 * pictures_of_it / most:.2f}"{edge}/></a>'
+            f'<a href="{to}" data-key="{key}" aria-label="{told}"><title>{told}</title><rect x="{x}" y="{y}" width="{cell}" '
+            f'height="{cell}" fill="var(--st-primary-color)" fill-opacity="{shade:.2f}"{edge}/>'
         )
+        if cell >= 26:
+            ink = "var(--st-background-color)" if shade > 0.55 else "currentColor"
+            parts.append(
+                f'<text x="{x + cell / 2}" y="{y + cell / 2 + 4}" font-size="12" text-anchor="middle" fill="{ink}">'
+                f"{pictures_of_it}</text>"
+            )
+        parts.append("</a>")
     whole = left + size + 4, top + size + 118
     return f'<svg viewBox="0 0 {whole[0]} {whole[1]}" role="group" aria-label="Confusions">{"".join(parts)}</svg>'
 

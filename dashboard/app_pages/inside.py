@@ -191,10 +191,9 @@ def show_layers(study: Study) -> None:
     if table.empty:
         showing.stop("Nothing was measured of the layers in this study: trainings of today's code write layers.csv.")
     names = list(table["run"].unique())
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        run = address.select("Run", names, "run", names[0], width=200)
-        words = {name: told for name, (told, _, _) in charts.LAYER_QUANTITIES.items()}
-        quantity = address.segmented("Show", list(words), "quantity", "dead", names=words.__getitem__)
+    run = address.select("Run", names, "run", names[0], width=200)
+    words = {name: told for name, (told, _, _) in charts.LAYER_QUANTITIES.items()}
+    quantity = address.segmented("Show", list(words), "quantity", "dead", names=words.__getitem__)
     part = table[table["run"] == run]
     last = part[part["epoch"] == part["epoch"].max()].groupby("layer", sort=False)[quantity].mean().dropna()
     if last.empty:

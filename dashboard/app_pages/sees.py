@@ -223,7 +223,7 @@ def among_the_five(study: Study, run: str, model: str) -> None:
 def choose_model(found: frames.Predictions) -> str:
     models = sorted(found.best, key=lambda name: (name == files.AVERAGED, name))
     default = files.AVERAGED if files.AVERAGED in models else models[0]
-    return address.segmented("Network", models, "model", default, names=lambda name: name.replace("-", " "))
+    return address.select("Network", models, "model", default, names=lambda name: name.replace("-", " "), width=200)
 
 
 def show_pictures(study: Study) -> None:
@@ -312,7 +312,8 @@ def show_confusions(study: Study) -> None:
         showing.figure(
             drawn, finding, table, "confusions", "Confusions: true classes down, predicted ones across",
             first=True,
-            source=f"{study.address}, {run}, {model}: true classes down, predicted ones across. A click shows the pictures.",
+            source=f"{study.address}, {run}, {model}: true classes down, predicted ones across; the bluer, the more "
+            "pictures, and the right ones, on the grey diagonal, are not counted. A click shows the pictures.",
             keeps="cell",
         )  # fmt: skip
     search = query.features_are_here(study)
