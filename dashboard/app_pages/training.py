@@ -138,12 +138,17 @@ def show_components(study: Study) -> None:
     claims = verdicts.claims(study)
     table = frames.components(study, claims)
     if table.empty:
+        elsewhere = [
+            claim.id
+            for claim in verdicts.by_id(study).values()
+            if claim.kind == "effect" and claim.unit == "error difference" and showing.measured_elsewhere(claim)
+        ]
         showing.stop(
             "This study trained `base` alone, so nothing is compared with it."
             if study.pinned
             else "No run besides base is evaluated yet. `uv run dvc repro` evaluates each run after its training.",
-            "two-columns", "response-normalisation", "overlapping-pooling", "crops-error", "dropout-error",
-        )  # fmt: skip
+            *elsewhere,
+        )
     largest = table.loc[table["difference"].abs().idxmax()]
     more = "more" if largest["difference"] > 0 else "less"
     size = amounts.amount(abs(largest["difference"]) / 100, "error difference")
