@@ -266,9 +266,9 @@ def _measured_here(claim: Any) -> str:
         why = f"Not {'tested' if claim.kind == 'untestable' else 'measured'} here: {with_code(tables.reason(claim))}."
         others = f" Others found: {plain('; '.join(map(str, claim.others)))}." if isinstance(claim.others, list) else ""
         return (why if claim.kind != "arithmetic" else "") + paper + told_of_others(claim) + (others if claim.others else "")
-    left_open = tables.left_open(claim) if claim.group == SMALL else ""
+    left_open = f" {sentence(tables.left_open(claim))}"
     by = "By arithmetic" if claim.kind == "arithmetic" else "Here"
-    return f"{by}: {with_code(tables.both_sides(claim))}{plain(left_open)}." + paper
+    return f"{by}: {with_code(tables.both_sides(claim))}.{left_open.rstrip()}" + paper
 
 
 FOOT = ("report", "words", "provenance", "paper against code", "downloads")

@@ -99,15 +99,16 @@ def judged(claim: Any) -> str:
     """The verdict's word; of what is smaller than what matters also how much would matter, and what that leaves open."""
     if claim.group != SMALL or claim.matters != claim.matters:
         return str(claim.verdict)
-    return f"{claim.verdict} ({amounts.amount(claim.matters, claim.unit)}){left_open(claim)}"
+    more = f". {said}" if (said := left_open(claim)) else ""
+    return f"{claim.verdict} ({amounts.amount(claim.matters, claim.unit)}){more}"
 
 
 def left_open(claim: Any) -> str:
-    """Of what is smaller than what matters: that the paper's own effect may be smaller too; empty where it is not."""
-    if claim.paper != claim.paper or abs(claim.paper) >= claim.matters:
+    """Of what is smaller than what matters: that the paper's own effect may be smaller too; empty of all else."""
+    if claim.group != SMALL or claim.paper != claim.paper or abs(claim.paper) >= claim.matters:
         return ""
     seen = f"; here effects are seen from {amounts.amount(claim.visible, claim.unit)} on" * (claim.visible == claim.visible)
-    return f". The paper's own {printed_number(claim)} are smaller than that, so this says nothing of them{seen}"
+    return f"The paper's own {printed_number(claim)} are smaller than that, so this says nothing of them{seen}"
 
 
 def both_sides(claim: Any) -> str:

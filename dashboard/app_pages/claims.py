@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard import address, clickable, drawings, frames, reading, showing, summary, tables, verdicts
 from dashboard.reading import Study
-from study.judging.verdicts import HELD, NOT_HELD, NOT_JUDGED, SMALL
+from study.judging.verdicts import HELD, NOT_HELD, NOT_JUDGED
 from study.paper.claim import SECTIONS
 
 study = showing.begin("Claims")
@@ -61,8 +61,8 @@ def one_claim(study: Study, claim: Any) -> None:
     """The claim that is chosen: what was said, what was found, how sure it is, what made it, what would settle it."""
     st.header(claim.title, anchor="claim")
     showing.verdict_badge(claim)
-    left_open = tables.left_open(claim).removeprefix(". ") if claim.group == SMALL else ""
-    st.markdown(f"{showing.sentence(claim.why or '')} {showing.sentence(left_open)}{showing.told_of_others(claim)}")
+    left_open = showing.sentence(tables.left_open(claim))
+    st.markdown(f"{showing.sentence(claim.why or '')} {left_open}{showing.told_of_others(claim)}")
     for other, _ in showing.measured_elsewhere(claim):
         showing.link(other.address, "claims", icon=":material/arrow_forward:", claim=claim.id, study=other.address)
     if rule := tables.rule(claim, verdicts.family(study, claim.id)):

@@ -58,11 +58,7 @@ def show_kernels(study: Study) -> None:
                 tiles_abreast = galleries.in_a_row(len(half), 16 if abreast == 1 else 8)
                 shown = {f"{seed}-{at}": looking.kernel_tile(kernels[at], full if scale == "shared" else None) for at in half}
                 key = f"kernels-{seed}-{column}"
-                clickable.draw(
-                    galleries.tiles(shown, chosen, columns=tiles_abreast),
-                    key=key,
-                    keeps="kernel",
-                )
+                clickable.draw(galleries.tiles(shown, chosen, columns=tiles_abreast), key=key, keeps="kernel")
     one_kernel(study, run, by_seed, epoch, chosen)
     variety(study, run)
     colours(study, run, columns)
