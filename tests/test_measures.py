@@ -8,6 +8,7 @@ import pkgutil
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -236,6 +237,36 @@ def test_a_larger_variant_does_not_keep_the_control_from_the_papers_scale(tmp_pa
         assert not [phrase for phrase in reduced[name] if phrase.endswith("parameters in place of 60,965,224")]
     assert "an average of 15 networks, not of 5" in reduced["ensemble"]
     assert not [phrase for phrase in reduced["ten-patches"] if "average" in phrase]
+
+
+@pytest.mark.parametrize(
+    ("curve", "keeps_from"),
+    [
+        ({"pictures": None, "threshold": 0.25}, ()),
+        ({"pictures": 5_000, "threshold": 0.25}, ("5,000 of 40,000 training pictures",)),
+        ({"pictures": None, "threshold": 0.5}, ("to a training error of 0.5, not of 0.25",)),
+    ],
+)
+def test_figure_1_is_at_the_papers_scale_with_all_pictures_to_its_own_error(
+    tmp_path: Path, curve: dict[str, Any], keeps_from: tuple[str, ...]
+) -> None:
+    storage.write_json(tmp_path / "prepare/packed.json", {"pictures": {"train": 45_000, "validation": 5_000, "test": 10_000}})
+    machine = {"machine": {"precision": "float32"}}
+    whole = {"pictures": None, "threshold": 0.25}
+    for name, its in (("relu", whole), ("tanh", curve)):  # one of the two is enough to be kept from it
+        storage.write_json(tmp_path / f"provenance/converge-{name}.json", {"curve": its, "settings": machine})
+    study = about.study_of(tmp_path, "cifar10", PROTOCOL)
+    assert study.reduced["relu-six-times"] == keeps_from
+    assert "50,000 for training" in study.scales["relu-six-times"]
+    assert "45,000 for training" in study.pictures
+
+
+def test_a_run_of_half_of_the_pictures_is_not_at_the_papers_scale(tmp_path: Path) -> None:
+    storage.write_json(tmp_path / "prepare/packed.json", {"pictures": {"train": 45_000, "validation": 5_000, "test": 10_000}})
+    for share, words in ((1.0, []), (0.5, ["22,500 of 40,000 training pictures"])):
+        storage.write_json(tmp_path / "provenance/train-without_normalisation.json", {"run": {"share": share}})
+        reduced = about.study_of(tmp_path, "cifar10", PROTOCOL).reduced["cifar-without"]
+        assert [phrase for phrase in reduced if "training pictures" in phrase] == words
 
 
 def test_figure_1_has_seconds_beside_its_epochs(studies: dict[str, Study]) -> None:

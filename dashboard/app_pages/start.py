@@ -14,7 +14,7 @@ from study.judging.verdicts import NOT_SEEN, SMALL
 from study.paper.numbers import neurons, parameters
 
 PAPER = "https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks"
-DRAWN = 6  # claims, of these the first that the study measured, then the first that it did not
+DRAWN = 6  # claims, of these the first that the study measured (NaN where it did not), then the first that others did
 TILES = (
     "relu-faster",
     "two-columns",
@@ -26,23 +26,29 @@ TILES = (
     "neighbours-far-in-pixels",
     "dropout-halving",
     "trained-longer",
+    "relu-six-times",
+    "cifar-normalisation",
+    "augmentation-free",
 )
 
 
 def tile(study: Study, claim: Any) -> str:
-    """A small figure with a sentence and a verdict, which leads to the claim."""
-    drawn = ""
-    if claim.id == "relu-faster":
+    """A small figure with a sentence and a verdict, which leads to the claim; of what was not measured here, another study's."""
+    to = clickable.link("claims", study=study.address, claim=claim.id)
+    where, drawn = "Here", ""
+    if not tables.here(claim) and (others := showing.measured_elsewhere(claim)):
+        other, claim = others[0]
+        where = f"Not here; in {other.address}"
+    if claim.id == "relu-faster" and where == "Here":
         drawn = _curves(study)
     elif claim.ours == claim.ours:
         drawn = drawings.interval(claim.ours, claim.low, claim.high, tables.here(claim), width=210, height=44)
     found = tables.here(claim) or "not measured in this study"
     if claim.group in (SMALL, NOT_SEEN) and claim.paper == claim.paper and claim.ours == claim.ours:
         found += f". In the paper: {tables.printed_number(claim)}"
-    to = clickable.link("claims", study=study.address, claim=claim.id)
     return (
         f'<a href="{to}" data-key="{escape(claim.id)}"><span class="title">{escape(claim.title)}</span>{drawn}'
-        f"<p>Here: {escape(found)}</p>{summary.word(claim)}</a>"
+        f"<p>{escape(where)}: {escape(found)}</p>{summary.word(claim)}</a>"
     )
 
 
@@ -66,7 +72,8 @@ def first_kernels(study: Study) -> None:
                 full = looking.full_scale([kernels])
                 shown = {f"{seed}-{at}": looking.kernel_tile(one, full) for at, one in enumerate(kernels)}
                 st.header("What its first layer learned here")
-                if kernel := clickable.draw(galleries.tiles(shown, columns=min(12, len(shown) // 2)), key="kernels"):
+                columns = galleries.in_a_row(len(shown), 12 if len(shown) % 12 == 0 else 16)
+                if kernel := clickable.draw(galleries.tiles(shown, columns=columns), key="kernels"):
                     showing.go_to("inside", run=run, kernel=kernel)
                 errors = frames.seed_errors(study, run, "top1").values()
                 errs = f"; {run} errs by {100 * sum(errors) / len(errors):.1f}% on test pictures" if errors else ""
@@ -102,7 +109,7 @@ with right:
         st.markdown(summary.scale(claims))
         by_id = verdicts.by_id(study)
         known = [by_id[name] for name in TILES if name in by_id]
-        drawn = sorted(known, key=lambda claim: claim.ours != claim.ours)[:DRAWN]  # NaN where nothing was measured
+        drawn = sorted(known, key=lambda claim: (claim.ours != claim.ours, not showing.measured_elsewhere(claim)))[:DRAWN]
         tiles = "".join(tile(study, claim) for claim in drawn)
         if name := clickable.draw(f'<div class="tiles">{tiles}</div>', key="tiles"):
             showing.go_to("claims", claim=name, show="all")

@@ -11,6 +11,7 @@ from study import storage
 from study.judging.protocol import Block, PaperScale, Protocol
 from study.paper.numbers import KERNELS
 
+FIGURE_1 = 0.25  # its caption: until the training error has fallen to 25%
 NO_SCALE = "the protocol names no scale at which it would stand beside the paper's"
 
 
@@ -18,9 +19,8 @@ NO_SCALE = "the protocol names no scale at which it would stand beside the paper
 class Study:
     """`records`: what made the results, by stage (`train-base`). `pictures`: the data in words, `packed`: their hash.
 
-    `reduced`: by claim, what keeps it from the paper's scale, a phrase each. `networks`: by claim, the size of its network in
-    words. `seconds`:
-    by run or curve, what a seed took.
+    `reduced`: by claim, what keeps it from the paper's scale, a phrase each. `scales`: by claim, the data
+    and how many of them were learned, the size of the network. `seconds`: by run or curve, what a seed took.
     """
 
     folder: Path
@@ -29,7 +29,7 @@ class Study:
     packed: str
     records: Mapping[str, Mapping[str, Any]]
     reduced: Mapping[str, tuple[str, ...]]
-    networks: Mapping[str, str]
+    scales: Mapping[str, str]
     seconds: Mapping[str, float]
 
 
@@ -40,24 +40,28 @@ def study_of(folder: Path, name: str, protocol: Protocol) -> Study:
     }
     packed = storage.mapping(folder / "prepare/packed.json")
     counts = packed.get("pictures")
-    training = counts.get("train") if isinstance(counts, dict) else None
-    training = training if isinstance(training, int) else 0
     runs = {stage.split("-", 1)[1]: record for stage, record in records.items() if stage.startswith(("train-", "converge-"))}
     parameters = {run: storage.mapping(folder / f"train/{run}/metrics.json").get("parameters") for run in runs}
-    reduced, networks = {}, {}
+    source = storage.mapping(folder / "download/source.json")
+    reduced, scales = {}, {}
     for claim, block in protocol.claims.items():
         run = _of_the_papers_size(block, protocol)
-        networks[claim] = _network(parameters.get(run), runs.get(run, {}))
-        facts = _facts(name, training, parameters.get(run), runs.get(run, {}))
-        reduced[claim] = (*_below(block.paper_scale, facts), *_of_another_number(block, runs.get(run, {})))
+        record = runs.get(run, {})
+        scale = (_pictures(source, packed, _learned(record, counts), name), _network(parameters.get(run), record))
+        scales[claim] = ", ".join(part for part in scale if part)
+        below: dict[str, None] = {}
+        for one in _curves(block, records) if "curve" in record else [record]:
+            facts = _facts(name, _learned(one, counts), parameters.get(run), one)
+            below |= dict.fromkeys((*_below(block.paper_scale, facts), *_to_another_error(one)))
+        reduced[claim] = (*below, *_of_another_number(block, record))
     return Study(
         folder=folder,
         name=name,
-        pictures=_pictures(storage.mapping(folder / "download/source.json"), packed, training, name),
+        pictures=_pictures(source, packed, _count(counts, "train"), name),
         packed=str(packed.get("sha256", "")),
         records=records,
         reduced=reduced,
-        networks=networks,
+        scales=scales,
         seconds={run: seconds for run, record in runs.items() if (seconds := _seconds_a_seed(record))},
     )
 
@@ -69,11 +73,36 @@ def _of_the_papers_size(block: Block, protocol: Protocol) -> str:
     return next((run for run in named if run and run in controls), named[0])
 
 
+def _curves(block: Block, records: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The records of all curves that a claim names; each must be at the paper's scale."""
+    return [records.get(f"converge-{name}", {}) for name in (*block.run.split(), *block.against.split())]
+
+
 def _of_another_number(block: Block, record: Mapping[str, Any]) -> tuple[str, ...]:
     """Of an average: that it is of another number of networks than the paper's."""
     seeds = _mapping(record.get("run")).get("seeds")
     number = len(seeds) if isinstance(seeds, list) else None
     return () if block.models in (1, number) else (f"an average of {_said(number)} networks, not of {block.models}",)
+
+
+def _to_another_error(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Of a curve of Figure 1: that it ends at another training error than the figure's 25%."""
+    threshold = _mapping(record.get("curve")).get("threshold", FIGURE_1)
+    return () if threshold == FIGURE_1 else (f"to a training error of {threshold}, not of {FIGURE_1}",)
+
+
+def _learned(record: Mapping[str, Any], counts: Any) -> int:
+    """How many pictures a run or a curve learned: its share of the training set; a curve has no validation set of its own."""
+    if curve := _mapping(record.get("curve")):
+        pictures = curve.get("pictures")
+        return pictures if isinstance(pictures, int) else _count(counts, "train") + _count(counts, "validation")
+    share = _mapping(record.get("run")).get("share", 1)
+    return round(share * _count(counts, "train")) if isinstance(share, int | float) else 0
+
+
+def _count(counts: Any, split: str) -> int:
+    count = _mapping(counts).get(split)
+    return count if isinstance(count, int) else 0
 
 
 def _facts(name: str, training: int, parameters: Any, record: Mapping[str, Any]) -> dict[str, Any]:

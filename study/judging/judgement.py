@@ -126,7 +126,7 @@ def _numbers(
     told: dict[str, Any] = {
         "said": one.said,
         "remarks": one.remarks,
-        "scale": ", ".join(part for part in (study.pictures, study.networks[claim.id]) if part),
+        "scale": study.scales[claim.id],
         "registered": registered(claim.id, commits),
         "implemented": True,
         "artifacts": {name: storage.sha256(study.folder / name) for name in one.files if (study.folder / name).is_file()},

@@ -176,8 +176,9 @@ def _scope(study: Study, rows: Sequence[Row]) -> str:
 def _methodology(study: Study, head: Head, rows: Sequence[Row]) -> str:
     made = study.records.values()
     trained = sorted(stage.removeprefix("train-") for stage in study.records if stage.startswith("train-"))
-    epochs = (one.get("epoch_processor_seconds") or {} for one in made)  # "seconds" forgets what was taken up again
-    hours = sum(sum(map(sum, of_seeds.values())) for of_seeds in epochs) / 3600
+    epochs = (one.get("epoch_processor_seconds") for one in made)  # "seconds" forgets what was taken up again
+    seeds = (seed for of_seeds in epochs if isinstance(of_seeds, Mapping) for seed in of_seeds.values() if isinstance(seed, list))
+    hours = sum(second for seed in seeds for second in seed if isinstance(second, int | float)) / 3600
     machines = dict.fromkeys(f"{one['processor']}, {one.get('cores')} cores" for one in made if one.get("processor"))
     commits = dict.fromkeys(str(one["commit"])[:10] for one in made if one.get("commit"))
     registered = sum(row.numbers.registered.startswith("pre-registered") for row in rows)
@@ -186,11 +187,10 @@ def _methodology(study: Study, head: Head, rows: Sequence[Row]) -> str:
     )
     return (
         f"Runs: {', '.join(f'`{name}`' for name in trained) or 'none'}; a run differs from the others by a line or two of "
-        f"settings. Code at {', '.join(commits) or 'no commit'}; the trainings took {hours:.3g} hours of processor time, a race of "
-        f"rates aside, on "
-        f"{'; '.join(machines) or 'an unknown machine'}. The tests stand in `protocol.yaml`; {registered} claims were tested as "
-        f"it said before their runs. A seed is the unit, test pictures a second source of chance. The chance of any wrong "
-        f"word is shared among families of a fixed number of comparisons: {shares}."
+        f"settings. Code at {', '.join(commits) or 'no commit'}; the trainings took {hours:.3g} hours of processor time, a race "
+        f"of rates aside, on {'; '.join(machines) or 'an unknown machine'}. The tests stand in `protocol.yaml`; {registered} "
+        f"claims were tested as it said before their runs. A seed is the unit, test pictures a second source of chance. The "
+        f"chance of any wrong word is shared among families of a fixed number of comparisons: {shares}."
     )
 
 
