@@ -10,7 +10,7 @@ import streamlit as st
 from dashboard import clickable, drawings, frames, galleries, looking, showing, summary, tables, verdicts
 from dashboard.how import PARTS
 from dashboard.reading import Study
-from study.judging.verdicts import NOT_SEEN, SMALL
+from study.judging.verdicts import NOT_HELD, NOT_SEEN, SMALL
 from study.paper.numbers import neurons, parameters
 
 PAPER = "https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks"
@@ -44,7 +44,7 @@ def tile(study: Study, claim: Any) -> str:
     elif claim.ours == claim.ours:
         drawn = drawings.interval(claim.ours, claim.low, claim.high, tables.here(claim), width=210, height=44)
     found = tables.here(claim) or "not measured in this study"
-    if claim.group in (SMALL, NOT_SEEN) and claim.paper == claim.paper and claim.ours == claim.ours:
+    if claim.group in (NOT_HELD, SMALL, NOT_SEEN) and claim.paper == claim.paper and claim.ours == claim.ours:
         found += f". In the paper: {tables.printed_number(claim)}"
     return (
         f'<a href="{to}" data-key="{escape(claim.id)}"><span class="title">{escape(claim.title)}</span>{drawn}'
@@ -72,7 +72,7 @@ def first_kernels(study: Study) -> None:
                 full = looking.full_scale([kernels])
                 shown = {f"{seed}-{at}": looking.kernel_tile(one, full) for at, one in enumerate(kernels)}
                 st.header("What its first layer learned here")
-                columns = galleries.in_a_row(len(shown), 12 if len(shown) % 12 == 0 else 16)
+                columns = galleries.in_a_row(len(shown), 12)
                 if kernel := clickable.draw(galleries.tiles(shown, columns=columns), key="kernels"):
                     showing.go_to("inside", run=run, kernel=kernel)
                 errors = frames.seed_errors(study, run, "top1").values()
