@@ -36,7 +36,8 @@ body { font: 16px/1.5 system-ui, sans-serif; color: #111; background: #fff; max-
   padding: 0 1rem; }
 table { border-collapse: collapse; width: 100%; font-size: 0.9rem; } th, td { text-align: left; padding: 0.25rem 0.5rem;
   border-bottom: 1px solid #ddd; vertical-align: top; } .wide { overflow-x: auto; } h3 { margin-bottom: 0.2rem; }
-.source { color: #555; font-size: 0.9rem; } .kernels { display: grid; grid-template-columns: repeat(12, 1fr); gap: 3px; }
+.source { color: #555; font-size: 0.9rem; }
+.kernels { display: grid; grid-template-columns: repeat(var(--columns), 1fr); gap: 3px; }
 .kernels img { width: 100%; image-rendering: pixelated; } svg[role=img] { max-width: 460px; }
 :root { --st-text-color: #111; --st-primary-color: #0063a0; }
 .pictures { display: grid; grid-template-columns: repeat(7, 1fr); gap: 6px; font-size: 0.8rem; } .pictures img { width: 100%; }
@@ -121,9 +122,14 @@ def _kernels(study: Study) -> list[str]:
                 kernels = by_epoch[max(by_epoch)]
                 full = looking.full_scale([kernels])
                 cells = "".join(f'<img src="{looking.kernel_tile(one, full)}" alt="kernel {n}">' for n, one in enumerate(kernels))
+                columns = galleries.in_a_row(len(kernels), 12)
                 title = f"First-layer kernels of {run}, seed {seed}"
                 told = f"Mid-grey is weight 0, full colour from ±{full:.2g} on; column 1 first."
-                return [f"<h2>{escape(title)}</h2>", f'<div class="kernels">{cells}</div>', f'<p class="source">{told}</p>']
+                return [
+                    f"<h2>{escape(title)}</h2>",
+                    f'<div class="kernels" style="--columns:{columns}">{cells}</div>',
+                    f'<p class="source">{told}</p>',
+                ]
     return []
 
 

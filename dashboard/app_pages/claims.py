@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard import address, clickable, drawings, frames, reading, showing, summary, tables, verdicts
 from dashboard.reading import Study
+from study.judging.about import training_seconds
 from study.judging.verdicts import HELD, NOT_HELD, NOT_JUDGED
 from study.paper.claim import SECTIONS
 
@@ -92,11 +93,12 @@ def one_claim(study: Study, claim: Any) -> None:
             st.markdown(f"**{title}**")
             st.table(pd.DataFrame(facts.items()), hide_index=True, hide_header=True, border="horizontal")
     if made := verdicts.made_by(study, claim):
-        seconds = sum(float(one.get("seconds") or 0) for one in made)
+        seconds = sum(training_seconds(one) for one in made)
+        took = f", {tables.duration(seconds)} of processor time in training" if seconds else ""
         commits = showing.listed(dict.fromkeys(str(one.get("commit") or "no commit")[:10] for one in made))
         machines = showing.listed(dict.fromkeys(str(one.get("processor") or "an unknown machine") for one in made))
         stages = showing.listed(one["stage"] for one in made)
-        st.caption(showing.plain(f"Made by {stages} at {commits}, {tables.duration(seconds)} on {machines}."))
+        st.caption(showing.plain(f"Made by {stages} at {commits} on {machines}{took}."))
         files = ", ".join(reading.dictionary(claim.artifacts))
         st.caption(showing.plain(f"Rests on {files}."))
 

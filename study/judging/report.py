@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from study.judging.about import Study
+from study.judging.about import Study, training_seconds
 from study.judging.protocol import Head
 from study.judging.registration import EXPLORATORY
 from study.judging.row import COLUMNS, NO_NUMBER, Row
@@ -176,9 +176,7 @@ def _scope(study: Study, rows: Sequence[Row]) -> str:
 def _methodology(study: Study, head: Head, rows: Sequence[Row]) -> str:
     made = study.records.values()
     trained = sorted(stage.removeprefix("train-") for stage in study.records if stage.startswith("train-"))
-    epochs = (one.get("epoch_processor_seconds") for one in made)  # "seconds" forgets what was taken up again
-    seeds = (seed for of_seeds in epochs if isinstance(of_seeds, Mapping) for seed in of_seeds.values() if isinstance(seed, list))
-    hours = sum(second for seed in seeds for second in seed if isinstance(second, int | float)) / 3600
+    hours = sum(training_seconds(one) for one in made) / 3600
     machines = dict.fromkeys(f"{one['processor']}, {one.get('cores')} cores" for one in made if one.get("processor"))
     commits = dict.fromkeys(str(one["commit"])[:10] for one in made if one.get("commit"))
     registered = sum(row.numbers.registered.startswith("pre-registered") for row in rows)
