@@ -14,7 +14,7 @@ from study.judging.verdicts import NOT_HELD, NOT_SEEN, SMALL
 from study.paper.numbers import neurons, parameters
 
 PAPER = "https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks"
-DRAWN = 6  # claims, of these the first that the study measured (NaN where it did not), then the first that others did
+DRAWN = 6  # claims, of these the first that the study measured, then the first that other kept studies did
 TILES = (
     "relu-faster",
     "two-columns",
@@ -109,6 +109,7 @@ with right:
         st.markdown(summary.scale(claims))
         by_id = verdicts.by_id(study)
         known = [by_id[name] for name in TILES if name in by_id]
+        # What was not measured here is NaN.
         drawn = sorted(known, key=lambda claim: (claim.ours != claim.ours, not showing.measured_elsewhere(claim)))[:DRAWN]
         tiles = "".join(tile(study, claim) for claim in drawn)
         if name := clickable.draw(f'<div class="tiles">{tiles}</div>', key="tiles"):

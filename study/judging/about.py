@@ -11,7 +11,7 @@ from study import storage
 from study.judging.protocol import Block, PaperScale, Protocol
 from study.paper.numbers import KERNELS
 
-FIGURE_1 = 0.25  # its caption: until the training error has fallen to 25%
+FIGURE_1_ERROR = 0.25  # its caption: until the training error has fallen to 25%
 NO_SCALE = "the protocol names no scale at which it would stand beside the paper's"
 
 
@@ -87,8 +87,8 @@ def _of_another_number(block: Block, record: Mapping[str, Any]) -> tuple[str, ..
 
 def _to_another_error(record: Mapping[str, Any]) -> tuple[str, ...]:
     """Of a curve of Figure 1: that it ends at another training error than the figure's 25%."""
-    threshold = _mapping(record.get("curve")).get("threshold", FIGURE_1)
-    return () if threshold == FIGURE_1 else (f"to a training error of {threshold}, not of {FIGURE_1}",)
+    threshold = _mapping(record.get("curve")).get("threshold", FIGURE_1_ERROR)
+    return () if threshold == FIGURE_1_ERROR else (f"to a training error of {threshold}, not of {FIGURE_1_ERROR}",)
 
 
 def _learned(record: Mapping[str, Any], counts: Any) -> int:
