@@ -6,6 +6,7 @@ import importlib.metadata
 import platform
 import subprocess
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,13 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def training_seconds(record: Mapping[str, Any]) -> float:
+    """Processor seconds of all epochs of a record; 0 of a stage that trains nothing. `seconds` are of its last start."""
+    by_seed = record.get("epoch_processor_seconds")
+    seeds = (seed for seed in by_seed.values() if isinstance(seed, list)) if isinstance(by_seed, Mapping) else ()
+    return float(sum(second for seed in seeds for second in seed if isinstance(second, int | float)))
 
 
 class Record:

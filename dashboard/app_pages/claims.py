@@ -10,9 +10,9 @@ import streamlit as st
 
 from dashboard import address, clickable, drawings, frames, reading, showing, summary, tables, verdicts
 from dashboard.reading import Study
-from study.judging.about import training_seconds
 from study.judging.verdicts import HELD, NOT_HELD, NOT_JUDGED
 from study.paper.claim import SECTIONS
+from study.provenance import training_seconds
 
 study = showing.begin("Claims")
 claims = verdicts.claims(study)

@@ -137,12 +137,6 @@ def _said(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value) if value else "an unknown number"
 
 
-def training_seconds(record: Mapping[str, Any]) -> float:
-    """Processor seconds of all epochs of a record; 0 of a stage that trains nothing. `seconds` are of its last start."""
-    seeds = (seed for seed in _mapping(record.get("epoch_processor_seconds")).values() if isinstance(seed, list))
-    return float(sum(second for seed in seeds for second in seed if isinstance(second, int | float)))
-
-
 def _mapping(content: Any) -> Mapping[str, Any]:
     return content if isinstance(content, Mapping) else {}
 

@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from study.judging.about import Study, training_seconds
+from study.judging.about import Study
 from study.judging.protocol import Head
 from study.judging.registration import EXPLORATORY
 from study.judging.row import COLUMNS, NO_NUMBER, Row
 from study.judging.verdicts import GROUPS, HELD, NOT_HELD, NOT_JUDGED, NOT_SEEN, SMALL, WORDS
 from study.paper.misread import misreadings
 from study.paper.released import DIFFERENCES
+from study.provenance import training_seconds
 
 LATEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
          "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", NO_NUMBER: "--"}  # fmt: skip
