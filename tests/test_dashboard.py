@@ -237,6 +237,26 @@ def test_what_was_not_run_here_is_told_of_from_the_kept_study_that_measured_it(r
     assert "In pinned/kept" not in told(opened("claims", claim=measured.id))
 
 
+def test_a_tile_of_start_tells_what_another_kept_study_measured_and_leads_to_the_claim(root: Path) -> None:
+    """The number stands with the study it is from, so that nobody takes it for one of the study shown."""
+    written = root / "results/invented/judge/claims.json"
+    shutil.copytree(root / "results/invented", root / "pinned/kept")
+    measured = verdicts.by_id(here(root))["two-columns"]
+    content = json.loads(written.read_text())
+    for row in content["claims"] if isinstance(content, dict) else content:
+        row.update({"verdict": "not run", "ours": None, "low": None, "high": None, "here": "–", "artifacts": {}})
+    storage.write_json(written, content)
+    found = json.dumps(tables.here(measured))[1:-1]
+
+    def tile(app: AppTest) -> str:
+        return next(part for part in drawn(app).split("<a ") if f"claim={measured.id}" in part and "title" in part)
+
+    assert f"Not here; in pinned/kept: {found}" in tile(opened("start"))
+    assert f"Here: {found}" in tile(opened("start", study="pinned/kept"))
+    shutil.rmtree(root / "pinned/kept")
+    assert "kept" not in drawn(opened("start"))
+
+
 def test_claims_are_counted_and_the_groups_hold_every_verdict(root: Path) -> None:
     claims = verdicts.claims(here(root))
     assert len(claims) == len(CLAIMS)
