@@ -189,6 +189,24 @@ def test_joined_tars_are_read_to_the_end(kind: str, tmp_path: Path) -> None:
     assert obtain(joined).counts == {"train": 15, "validation": 3, "test": 18}
 
 
+@pytest.mark.parametrize("joined", [False, True])
+def test_tars_that_begin_with_a_word_on_all_members_are_read_whatever_their_length(joined: bool, tmp_path: Path) -> None:
+    """git archive writes such ones, a commit first; they end at every place of a record."""
+    root, place = tree(tmp_path / "mine"), tmp_path / "mine.tar"
+    pieces = []
+    for blocks in range(20):
+        with tarfile.open(place, "w", pax_headers={"comment": "9" * 40}) as tar:
+            tar.add(root, ".")
+            padding = tarfile.TarInfo("notes.txt")
+            padding.size = 512 * blocks
+            tar.addfile(padding, io.BytesIO(bytes(512 * blocks)))
+        assert place.read_bytes()[156:157] == tarfile.XGLTYPE
+        pieces.append(place.read_bytes())
+        if joined:
+            place.write_bytes(pieces[0] + pieces[-1])
+        assert obtain(place).counts["test"] == 18, blocks
+
+
 def test_a_member_that_is_there_twice_counts_once(tmp_path: Path) -> None:
     """As `tar --update` adds a newer one, which is the one that would be unpacked."""
     root = tree(tmp_path / "mine")

@@ -52,6 +52,12 @@ class _Header(tarfile.TarInfo):
             raise tarfile.ReadError(f"a name of {header.size} bytes")
         return header
 
+    def _proc_pax(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        """The member that follows, which begins with what is said of all members too: git archive begins with the commit."""
+        member = super()._proc_pax(tar)  # type: ignore[misc]
+        member.offset = self.offset
+        return member
+
 
 def _infos(tar: tarfile.TarFile, start: int) -> Iterator[tarfile.TarInfo]:
     """The members one at a time, none kept. Raises ReadError with the byte where what follows is damaged or missing."""
