@@ -148,6 +148,6 @@ def all_effects(effects: pd.DataFrame) -> None:
 
 
 effects = verdicts.effects_on_the_error(claims)
-if len(effects) and address.switch(f"All {len(effects)} effects on the error in one figure", "effects"):
+if len(effects) > 1 and address.switch(f"All {len(effects)} effects on the error in one figure", "effects"):
     all_effects(effects)
 showing.download(claims, "claims", "All claims as CSV")

@@ -238,10 +238,13 @@ def show_curves(study: Study) -> None:
     if ends.empty:
         showing.stop(f"{words.capitalize()} was not measured in these runs.")
     factor = 100 if unit == "%" else 1
-    least, most = (
-        f"{name} {factor * ends[name]:.3g}{'' if unit == '%' else ' '}{unit}" for name in (ends.idxmin(), ends.idxmax())
-    )
-    finding = f"{words.capitalize()} at the end: lowest {least}" + (f", highest {most}" if len(ends) > 1 else "")
+    told = {name: f"{factor * end:.3g}{'' if unit == '%' else ' '}{unit}" for name, end in ends.items()}
+    least, most = told[ends.idxmin()], told[ends.idxmax()]
+    finding = f"{words.capitalize()} at the end: "
+    if len(ends) > 1 and least == most:
+        finding += f"{least} in every run"
+    else:
+        finding += f"lowest {ends.idxmin()} {least}" + (f", highest {ends.idxmax()} {most}" if len(ends) > 1 else "")
     showing.figure(
         charts.training(part, quantity, names), finding, part, "training", f"{words} over epochs, one colour a run",
         first=True,

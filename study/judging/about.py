@@ -120,17 +120,24 @@ def _below(scale: PaperScale | None, ours: Mapping[str, Any]) -> tuple[str, ...]
     if scale is None:
         return (NO_SCALE,)
     found = [] if ours["study"] == scale.study else [f"data of {ours['study']}, not of {scale.study}"]
+    unknown = []
     for name in ("training_pictures", "epochs"):
-        mine, theirs = ours[name], getattr(scale, name)
-        if theirs is not None and (not isinstance(mine, int) or mine < theirs):
-            found.append(f"{_said(mine)} of {theirs:,} {name.replace('_', ' ')}")
-    if scale.parameters is not None and ours["parameters"] != scale.parameters:
+        mine, theirs, what = ours[name], getattr(scale, name), name.replace("_", " ")
+        if theirs is not None and not isinstance(mine, int):
+            unknown.append(what)
+        elif theirs is not None and mine < theirs:
+            found.append(f"{_said(mine)} of {theirs:,} {what}")
+    if scale.parameters is not None and ours["parameters"] is None:
+        unknown.append("parameters")
+    elif scale.parameters is not None and ours["parameters"] != scale.parameters:
         found.append(f"{_said(ours['parameters'])} parameters in place of {scale.parameters:,}")
     for name in ("recipes", "precisions"):
-        mine, theirs = ours[name], getattr(scale, name)
-        if theirs and mine not in theirs:
-            found.append(f"{name.removesuffix('s')} {mine or 'not known'} in place of {' or '.join(theirs)}")
-    return tuple(found)
+        mine, theirs, what = ours[name], getattr(scale, name), name.removesuffix("s")
+        if theirs and mine is None:
+            unknown.append(what)
+        elif theirs and mine not in theirs:
+            found.append(f"{what} {mine} in place of {' or '.join(theirs)}")
+    return (*found, f"{', '.join(unknown)} not known") if unknown else tuple(found)
 
 
 def _said(value: Any) -> str:
