@@ -190,8 +190,8 @@ def test_joined_tars_are_read_to_the_end(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("joined", [False, True])
-def test_tars_that_begin_with_a_word_on_all_members_are_read_whatever_their_length(joined: bool, tmp_path: Path) -> None:
-    """git archive writes such ones, a commit first; they end at every place of a record."""
+def test_tars_that_begin_with_a_global_header_are_read_whatever_their_length(joined: bool, tmp_path: Path) -> None:
+    """git archive writes such ones, the commit in the header; they end at every place of a record."""
     root, place = tree(tmp_path / "mine"), tmp_path / "mine.tar"
     pieces = []
     for blocks in range(20):

@@ -12,6 +12,13 @@ from study.judging.protocol import Block, PaperScale, Protocol
 from study.paper.numbers import KERNELS
 
 FIGURE_1_ERROR = 0.25  # its caption: until the training error has fallen to 25%
+COMPARED = {
+    "training_pictures": "training pictures",
+    "epochs": "epochs",
+    "parameters": "parameters",
+    "recipes": "recipe",
+    "precisions": "precision",
+}
 NO_SCALE = "the protocol names no scale at which it would stand beside the paper's"
 
 
@@ -121,21 +128,17 @@ def _below(scale: PaperScale | None, ours: Mapping[str, Any]) -> tuple[str, ...]
         return (NO_SCALE,)
     found = [] if ours["study"] == scale.study else [f"data of {ours['study']}, not of {scale.study}"]
     unknown = []
-    for name in ("training_pictures", "epochs"):
-        mine, theirs, what = ours[name], getattr(scale, name), name.replace("_", " ")
-        if theirs is not None and not isinstance(mine, int):
+    for name, what in COMPARED.items():
+        mine, theirs = ours[name], getattr(scale, name)
+        if not theirs:
+            continue
+        if mine is None or (isinstance(theirs, int) and not isinstance(mine, int)):
             unknown.append(what)
-        elif theirs is not None and mine < theirs:
-            found.append(f"{_said(mine)} of {theirs:,} {what}")
-    if scale.parameters is not None and ours["parameters"] is None:
-        unknown.append("parameters")
-    elif scale.parameters is not None and ours["parameters"] != scale.parameters:
-        found.append(f"{_said(ours['parameters'])} parameters in place of {scale.parameters:,}")
-    for name in ("recipes", "precisions"):
-        mine, theirs, what = ours[name], getattr(scale, name), name.removesuffix("s")
-        if theirs and mine is None:
-            unknown.append(what)
-        elif theirs and mine not in theirs:
+        elif name == "parameters" and mine != theirs:
+            found.append(f"{mine:,} parameters in place of {theirs:,}")
+        elif name in ("training_pictures", "epochs") and mine < theirs:
+            found.append(f"{mine:,} of {theirs:,} {what}")
+        elif name in ("recipes", "precisions") and mine not in theirs:
             found.append(f"{what} {mine} in place of {' or '.join(theirs)}")
     return (*found, f"{', '.join(unknown)} not known") if unknown else tuple(found)
 

@@ -53,7 +53,7 @@ class _Header(tarfile.TarInfo):
         return header
 
     def _proc_pax(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
-        """The member that follows, which begins with what is said of all members too: git archive begins with the commit."""
+        """The member that follows, which begins with its headers, a global one too: git archive writes the commit into one."""
         member = super()._proc_pax(tar)  # type: ignore[misc]
         member.offset = self.offset
         return member
