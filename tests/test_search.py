@@ -19,11 +19,12 @@ def _blocks(database: np.ndarray, each: int) -> list[np.ndarray]:
     return [database[first : first + each] for first in range(0, len(database), each)]
 
 
-def _indexed(products: Callable[[np.ndarray], index.Products], threads: int = 1) -> Search:
+def _indexed(products: Callable[[np.ndarray], index.Products], threads: int = 1, waiting: int = index.WAITING) -> Search:
     def search(queries: np.ndarray, database: np.ndarray, each: int, k: int) -> tuple[np.ndarray, np.ndarray]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(index, "PRODUCTS", each * len(queries))
             patch.setattr(index, "SHARED", 1)
+            patch.setattr(index, "WAITING", waiting)
             return nearest_in(Index.of(database), queries, k, products, threads)
 
     return search
@@ -44,6 +45,8 @@ WAYS: dict[str, Search] = {
     "numpy": _indexed(index.PlainProducts),
     "whole numbers": _indexed(IntegerProducts),
     "shared by threads": _indexed(IntegerProducts, threads=3),
+    "none wait": _indexed(IntegerProducts, waiting=0),
+    "few wait": _indexed(IntegerProducts, waiting=8),
 }
 
 

@@ -22,6 +22,7 @@ ROUNDING = 2.0**-24  # of one operation in float32
 BLOCK = 1 << 25  # bytes of codes that are compared at a time, at most
 SHARED = 64  # queries from which on another thread takes a share
 PRODUCTS = 1 << 21  # products of a block and the queries at a time, about
+WAITING = 256  # vectors a query that can be near and are ranked later, when fewer of them still can
 IN_CACHE = 1 << 17  # components that are made, or subtracted, at a time, so that they stay in a core's cache
 FACTS = ("scale", "square", "error")  # of a coded vector: its codes' scale, its squared norm, how far the vector is from it
 NOT_FINITE = "some numbers are not finite, so that no distance is; look at the network that made them"
@@ -207,53 +208,74 @@ def nearest_in(
         raise ValueError(f"a stored vector has {index.codes.columns} components, not {q.shape[-1]}")
     if not np.isfinite(q).all():
         raise ValueError(NOT_FINITE)
-    k, shares = min(k, len(index)), max(1, min(threads, len(q) // SHARED))
-    asked = [_Asked(index, part, k, products) for part in np.array_split(q, shares)]
+    k, shares, multiply = min(k, len(index)), max(1, min(threads, len(q) // SHARED)), products(q)
+    split = zip(np.array_split(q, shares), np.array_split(multiply.error, shares), strict=True)
+    asked = [_Asked(index, part, k, error) for part, error in split]
     rows = max(k, min(BLOCK // q.shape[1], PRODUCTS // max(len(q), 1)), 1)
     with ThreadPoolExecutor(shares) as pool:
         for first, codes in index.blocks(rows):
-            list(pool.map(lambda one, first=first, codes=codes: one.compare(first, codes), asked))
-    found = [one.best.found() for one in asked]
+            list(pool.map(_Asked.compare, asked, [first] * shares, np.array_split(multiply(codes), shares, axis=1)))
+        found = list(pool.map(_Asked.found, asked))
     return np.concatenate([rows for rows, _ in found]), np.concatenate([far for _, far in found])
 
 
 class _Asked:
-    """Some queries (Q, D), and their `k` nearest among the codes that they have been compared with."""
+    """Some queries (Q, D), and what is known so far of their `k` nearest. `error` as of Products."""
 
-    def __init__(self, index: Index, queries: np.ndarray, k: int, products: Callable[[np.ndarray], Products]) -> None:
-        self.index, self.queries, self.multiply, self.best = index, queries, products(queries), Nearest(len(queries), k)
+    def __init__(self, index: Index, queries: np.ndarray, k: int, error: np.ndarray) -> None:
+        self.index, self.queries, self.error, self.best = index, queries, error, Nearest(len(queries), k)
         self.square = np.einsum("ij,ij->i", queries, queries, dtype=np.float64)
+        self.waiting = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))]  # rows, of_query, rough
 
-    def compare(self, first: int, codes: np.ndarray) -> None:
-        """Look among the codes of the next vectors, which begin at row `first`, (B, D)."""
-        part, k = slice(first, first + len(codes)), self.best.rows.shape[1]
-        scale, of_code, error = (fact[part, None] for fact in (self.index.scale, self.index.square, self.index.error))
-        rough = self.multiply(codes)  # B Q
-        rough *= -2 * scale
-        rough += of_code  # squared distances of the codes from the queries, without the queries' own squares
-        norms = np.sqrt(self.square) + self.multiply.error + np.sqrt(of_code.max())
-        slack = 2 * (codes.shape[1] + 16) * ROUNDING * norms**2
-        many = np.flatnonzero(self._near(rough, error, slack).sum(axis=0) > k)
-        if len(many) and len(rough) > k:  # the likeliest first, so that few others are left
-            likely = np.argpartition(np.ascontiguousarray(rough.T[many]), k - 1, axis=1)[:, :k]
-            of_query, of_row = many.repeat(k), likely.ravel()
-            self._rank(first, of_row, of_query)
+    def compare(self, first: int, rough: np.ndarray) -> None:
+        """Look among the next vectors, which begin at row `first`; `rough` (B, Q), their products, is overwritten."""
+        part, k = slice(first, first + len(rough)), self.best.rows.shape[1]
+        rough *= -2 * self.index.scale[part, None]
+        rough += self.index.square[part, None]  # squared distances of the codes, without the squares of the queries
+        if (self.best.rows[:, -1] < 0).any() and len(rough) > k:  # nothing is known: the likeliest first, so that few are left
+            of_row = np.argpartition(np.ascontiguousarray(rough.T), k - 1, axis=1)[:, :k].ravel()
+            of_query = np.arange(len(self.queries)).repeat(k)
+            self._add(first + of_row, of_query)
             rough[of_row, of_query] = np.inf
-        self._rank(first, *np.nonzero(self._near(rough, error, slack)))
+        of_row, of_query = np.nonzero(rough <= self._limit(self.index.error[part].max(), self.index.square[part].max()))
+        self.waiting.append((first + of_row, of_query, rough[of_row, of_query]))
+        if sum(len(rows) for rows, _, _ in self.waiting) > WAITING * len(self.queries):
+            self._settle(WAITING * len(self.queries))
 
-    def _near(self, rough: np.ndarray, of_error: np.ndarray, slack: np.ndarray) -> np.ndarray:
-        """Which vectors of a block can be among the nearest of a query, bool (B, Q).
+    def found(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and distances, (Q, k) each."""
+        self._settle(0)
+        return self.best.found()
+
+    def _settle(self, most: int) -> None:
+        """Rank the likeliest of those that wait, and the others that still can be near if they are more than `most`."""
+        rows, of_query, rough = map(np.concatenate, zip(*self.waiting, strict=True))
+        order = np.lexsort((rough, of_query))
+        rows, of_query, rough = rows[order], of_query[order], rough[order]
+        likely = np.arange(len(rows)) - np.searchsorted(of_query, of_query) < self.best.rows.shape[1]
+        self._add(rows[likely], of_query[likely])
+        left = ~likely & (rough <= self._limit(self.index.error[rows], self.index.square[rows], of_query))
+        if left.sum() > most:
+            self._add(rows[left], of_query[left])
+            left[:] = False
+        self.waiting = [(rows[left], of_query[left], rough[left])]
+
+    def _limit(self, error: np.ndarray, of_code: np.ndarray, of_query: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """How large a number of `compare` may be where a vector can be among the nearest, float32; by the error of its code and
+        the code's squared norm, or by the largest of several.
 
         A vector lies within its error of its code, so |q - x| >= |q - code| - error: those can be where |q - code|^2 is at most
-        (the k-th nearest known so far + errors)^2, the slack of all roundings added.
+        (the k-th nearest known so far + errors)^2, the slack of all roundings added. It is finite, and the number of a vector
+        that is ranked already is not.
         """
-        bound = np.sqrt(self.best.squares[:, -1].astype(np.float64)) * (1 + 4 * ROUNDING) + self.multiply.error
-        limit = np.minimum(np.square(bound + of_error) + (slack - self.square), np.finfo(np.float32).max)
-        near: np.ndarray = rough <= limit.astype(np.float32)  # rough is infinite where a vector is ranked already
-        return near
+        bound = np.sqrt(self.best.squares[:, -1].astype(np.float64)) * (1 + 4 * ROUNDING) + self.error
+        norms = (np.sqrt(self.square) + self.error)[of_query] + np.sqrt(of_code)
+        slack = 2 * (self.queries.shape[1] + 16) * ROUNDING * norms**2
+        limit = np.minimum(np.square(bound[of_query] + error) + slack - self.square[of_query], np.finfo(np.float32).max)
+        return limit.astype(np.float32)
 
-    def _rank(self, first: int, of_row: np.ndarray, of_query: np.ndarray) -> None:
-        self.best.add(of_query, first + of_row, _exact(self.index, self.queries, of_query, first + of_row))
+    def _add(self, rows: np.ndarray, of_query: np.ndarray) -> None:
+        self.best.add(of_query, rows, _exact(self.index, self.queries, of_query, rows))
 
 
 def _exact(index: Index, q: np.ndarray, of_query: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -263,6 +285,6 @@ def _exact(index: Index, q: np.ndarray, of_query: np.ndarray, rows: np.ndarray) 
     for first in range(0, len(rows), each):
         part = order[first : first + each]
         there, place = np.unique(rows[part], return_inverse=True)
-        apart = index.vectors.take(there)[place].astype(np.float64) - q[of_query[part]]
+        apart = np.subtract(index.vectors.take(there)[place], q[of_query[part]], dtype=np.float64)
         made[part] = np.einsum("ij,ij->i", apart, apart)
     return made
