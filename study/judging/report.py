@@ -81,10 +81,10 @@ def counts(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def summary(rows: Sequence[Row]) -> str:
-    """`Of 61 claims 14 held, 6 did not hold, 12 could not be seen and 29 were not judged.`"""
+    """`Of 61 claims 14 held, 6 did not hold, 1 was smaller than what matters and 40 were not judged.`"""
     groups = Counter(GROUPS[row.verdict.word] for row in rows)
-    said = [f"{groups[group]} {group}" for group in TITLES]
-    return f"Of {len(rows)} claims {', '.join(said[:-1])} and {said[-1]}."
+    said = [f"{groups[group]} {group.replace('were', 'was') if groups[group] == 1 else group}" for group in TITLES if groups[group]]
+    return f"Of {len(rows)} claims {' and '.join(filter(None, [', '.join(said[:-1]), *said[-1:]]))}."
 
 
 def as_markdown(study: Study, rows: Sequence[Row]) -> str:
