@@ -83,7 +83,7 @@ def counts(rows: Sequence[Row]) -> dict[str, Any]:
 def summary(rows: Sequence[Row]) -> str:
     """`Of 61 claims 14 held, 6 did not hold, 1 was smaller than what matters and 40 were not judged.`"""
     groups = Counter(GROUPS[row.verdict.word] for row in rows)
-    said = [f"{groups[group]} {group.replace('were', 'was') if groups[group] == 1 else group}" for group in TITLES if groups[group]]
+    said = [f"{count} {name.replace('were', 'was') if count == 1 else name}" for name in TITLES if (count := groups[name])]
     return f"Of {len(rows)} claims {' and '.join(filter(None, [', '.join(said[:-1]), *said[-1:]]))}."
 
 

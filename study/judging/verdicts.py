@@ -176,12 +176,12 @@ def effect(estimate: Estimate, question: Question) -> Verdict:
         return unfit
     tested = describe(estimate, question)
     if estimate.high < 0:
-        return Verdict(word=CONTRADICTED, why=f"the effect goes the other way: {tested}")
+        return Verdict(word=CONTRADICTED, why="; ".join([f"the effect goes the other way: {tested}", *question.reduced]))
     if estimate.low > 0 and not question.reduced and question.paper is not None:
         return _size(estimate, question, tested)
     if -question.margin < estimate.low and estimate.high < question.margin:
         matters = amounts.amount(question.matters, question.unit)
-        return Verdict(word=SMALLER, why=f"the effect is surely smaller than {matters}: {tested}")
+        return Verdict(word=SMALLER, why="; ".join([f"the effect is surely smaller than {matters}: {tested}", *question.reduced]))
     if estimate.low <= 0:
         return Verdict(word=UNDECIDED, why=f"neither an effect nor its smallness is shown: {tested}")
     if question.reduced:
@@ -217,7 +217,7 @@ def absence(estimate: Estimate, question: Question) -> Verdict:
     matters = amounts.amount(question.matters, question.unit)
     tested = f"{describe(estimate, question)}, where less than {matters} does not matter"
     if estimate.low > question.margin:
-        return Verdict(word=CONTRADICTED, why=f"there is a difference that matters: {tested}")
+        return Verdict(word=CONTRADICTED, why="; ".join([f"there is a difference that matters: {tested}", *question.reduced]))
     if estimate.high >= question.margin:
         return Verdict(word=UNDECIDED, why=f"the interval reaches over the smallest difference that matters: {tested}")
     if question.reduced:
