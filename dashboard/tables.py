@@ -170,7 +170,7 @@ def our_facts(claim: Any) -> dict[str, str]:
             "rests on": "" if claim.sample == NO_NUMBER else claim.sample,
             "would have been seen": _from(claim.visible, claim.unit),
             "would matter": _from(claim.matters, claim.unit),
-            "p, for all of its family": "" if pd.isna(claim.p) else f"{claim.p:.2g}",
+            "p, for all of its family": "" if pd.isna(claim.p) else "below 1e-10" if claim.p < 1e-10 else f"{claim.p:.2g}",
             "test": claim.test,
             "protocol": claim.registered,
             "scale": claim.scale,

@@ -45,7 +45,7 @@ def write(results: Path, made: Judged, runs: tuple[str, ...], curves: tuple[str,
     texts = {
         "claims.md": report.as_markdown(made.study, rows),
         "claims.tex": report.as_latex(rows),
-        "open.md": report.open_questions(rows),
+        "open.md": report.open_questions(made.study, rows),
         "misread.md": report.misread_table(),
         "report.md": report.one_page(made.study, made.protocol.head, rows),
     }

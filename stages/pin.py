@@ -169,6 +169,7 @@ def with_tables(readme: str, pins: Iterable[Path]) -> str:
     studies = sorted(claims, key=pinning.place)
     measured = [
         f"- {(study / 'judge/claims.md').read_text(encoding='utf-8').splitlines()[0].removeprefix('Study ')} "
+        f"In short: {pinning.result(study)}. "
         f"[All claims](pinned/{study.name}/judge/claims.md), [report](pinned/{study.name}/judge/report.md)."
         for study in studies
     ]

@@ -3,7 +3,7 @@
 Nothing is trained with this file. A test holds the networks that are trained, `alexnet.py` and `four_layer.py`, to it, by values
 and by the gradients of all parameters. `w` holds the weights by the names of their state_dict: "columns.0.conv1.weight".
 
-    B batch   shapes behind a line: of the full network, a column's maps where columns are apart
+    B batch   the comment after a line gives its shape for the full network; where columns are apart, that of one column
 """
 
 from __future__ import annotations

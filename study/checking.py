@@ -1,6 +1,7 @@
 """A mapping as a settings object: every key known, every value of its type, every mistake one sentence with the remedy.
 
-Written here because the settings classes of study/ are plain dataclasses, which the usual validators accept unknown keys for.
+Written here because the settings classes of study/ are plain dataclasses, and the usual validators silently accept keys
+that such a class does not know.
 """
 
 from __future__ import annotations

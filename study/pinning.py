@@ -123,8 +123,8 @@ def card(name: str, results: Path, summary: str, to_go_on: str, weights: bool) -
     }
     end = (
         "To look at it: `uv run --only-group dashboard python -m streamlit run dashboard/app.py`, study "
-        f"`pinned/{name}`. To check it: "
-        f"`uv run python -m stages.verify {name}`. To go on with it, with all weights from a DVC remote (`docs/sharing.md`):"
+        f"`pinned/{name}`. To check it: `uv run python -m stages.verify {name}`. To go on with it (its other weights come along "
+        "only where a DVC remote that holds them is set up, `docs/sharing.md`):"
     )
     return _written(name, opening, points, end, to_go_on)
 
@@ -220,10 +220,12 @@ def _pictures(source: Mapping[str, Any], packed: Mapping[str, Any]) -> str:
 
 def _limits(source: Mapping[str, Any], packed: Mapping[str, Any], seeds: int, weights: bool) -> str:
     drawn = "Drawn pictures say nothing of photographs. " if source.get("synthetic") else ""
-    new_seeds = "Intervals speak of new seeds on these test pictures."
+    new_seeds = "Intervals speak of new seeds and of new test pictures like these."
     one_seed = "Each run has one seed, so intervals speak of other test pictures for the same network, not of other seeds."
+    learned, classes = (packed.get("pictures") or {}).get("train", 0), len(packed.get("classes") or [])
     return (
-        f"{drawn}The paper's network saw 1.2 million photographs of 1,000 classes at 224 pixels; where this study has fewer or "
-        f"smaller ones ({packed.get('size')} pixels here), it can show a direction and no size, and each verdict says so. "
+        f"{drawn}The paper's network saw 1.2 million photographs of 1,000 classes at 256 pixels, in crops of 224; this study has "
+        f"{learned:,} of {classes} classes at {packed.get('size')} pixels. "
+        "Where that is less it can show a direction and no size, and each verdict says so. "
         f"{new_seeds if seeds > 1 else one_seed} {'Other weights' if weights else 'Weights'} and features are not in Git."
     )

@@ -89,7 +89,11 @@ def _of_another_number(block: Block, record: Mapping[str, Any]) -> tuple[str, ..
     """Of an average: that it is of another number of networks than the paper's."""
     seeds = _mapping(record.get("run")).get("seeds")
     number = len(seeds) if isinstance(seeds, list) else None
-    return () if block.models in (1, number) else (f"an average of {_said(number)} networks, not of {block.models}",)
+    return (
+        ()
+        if block.models in (1, number)
+        else (f"an average of {number or 'an unknown number of'} networks, not of {block.models}",)
+    )
 
 
 def _to_another_error(record: Mapping[str, Any]) -> tuple[str, ...]:
@@ -141,10 +145,6 @@ def _below(scale: PaperScale | None, ours: Mapping[str, Any]) -> tuple[str, ...]
         elif name in ("recipes", "precisions") and mine not in theirs:
             found.append(f"{what} {mine} in place of {' or '.join(theirs)}")
     return (*found, f"{', '.join(unknown)} not known") if unknown else tuple(found)
-
-
-def _said(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value) if value else "an unknown number"
 
 
 def _mapping(content: Any) -> Mapping[str, Any]:

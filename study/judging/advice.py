@@ -41,6 +41,8 @@ def advise(
     """
     estimate, runs = tested.estimate, tested.runs
     if verdict.word == verdicts.NOT_LONG_ENOUGH:
+        if measured.learned > 0:  # the networks have learned, but not what is compared
+            return f"more epochs, or fewer divisions of the rate, so that {_listed(runs)} leave {question.floor}; {AGAIN}"
         return f"more epochs, or another rate, for {_listed(runs)}; {AGAIN}"
     if verdict.word not in OPEN:
         return ""

@@ -15,6 +15,8 @@ from scipy import stats
 from study import files, predictions, storage, strict
 from study.training import outputs
 
+DO = "then `uv run dvc repro`"
+OF_FOUR_LAYERS = ("with_normalisation", "without_normalisation")  # the protocol's runs of footnote 3's network
 FEW = 0.005  # the chance that networks which guess are taken for networks that have learned
 
 
@@ -61,8 +63,15 @@ class Evidence:
         """Raises MissingResult, with the claim's `add` and the time a run takes here, where the study lacks one of them."""
         for run in runs:
             if run not in self.runs:
+                if run not in OF_FOUR_LAYERS and self._has_four_layers:
+                    what = (
+                        f"the study {self.study} trains the four-layer network of footnote 3, and `{run}` is a run of section 3's"
+                    )
+                    raise MissingResult(
+                        what, f"choose a study of section 3's network that has `{run}`, such as `photographs`; {DO}"
+                    )
                 add = add or f"add a run `{run}` to the study"
-                remedy = f"{add}{self._time if add.startswith('add a run ') else ''}; then `uv run dvc repro`"
+                remedy = f"{add}{self._time if add.startswith('add a run ') else ''}; {DO}"
                 curve = ", only a curve of Figure 1, which is not evaluated" if run in self.curves else ""
                 raise MissingResult(f"the study {self.study} has no run `{run}`{curve}", remedy)
 
@@ -71,6 +80,14 @@ class Evidence:
             if curve not in self.curves:
                 remedy = f"add a curve `{curve}` to the study; then `uv run dvc repro`"
                 raise MissingResult(f"the study {self.study} has no curve `{curve}`", remedy)
+
+    @cached_property
+    def _has_four_layers(self) -> bool:
+        """Whether all that is trained here is the network of footnote 3, which has no columns and no dropout."""
+        records = [self.provenance(f"train-{run}").get("run") for run in self.runs]
+        records += [self.provenance(f"converge-{curve}").get("curve") for curve in self.curves]
+        networks = [record.get("network") for record in records if isinstance(record, dict)]
+        return bool(networks) and all(isinstance(one, dict) and one.get("architecture") == "four_layer" for one in networks)
 
     @cached_property
     def _time(self) -> str:

@@ -81,10 +81,20 @@ def counts(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def summary(rows: Sequence[Row]) -> str:
-    """`Of 61 claims 14 held, 6 did not hold, 1 was smaller than what matters and 40 were not judged.`"""
+    """`Of 61 claims 12 are decided by arithmetic, whatever is trained: 9 held and 3 did not hold. Of the others 5 held, ...`"""
+    counted = [row for row in rows if row.claim.kind == "arithmetic"]
+    others = [row for row in rows if row.claim.kind != "arithmetic"]
+    return (
+        f"Of {len(rows)} claims {len(counted)} are decided by arithmetic, whatever is trained: {_counted(counted)}. "
+        f"Of the others {_counted(others)}."
+    )
+
+
+def _counted(rows: Sequence[Row]) -> str:
+    """`14 held, 1 was smaller than what matters and 40 were not judged`"""
     groups = Counter(GROUPS[row.verdict.word] for row in rows)
     said = [f"{count} {name.replace('were', 'was') if count == 1 else name}" for name in TITLES if (count := groups[name])]
-    return f"Of {len(rows)} claims {' and '.join(filter(None, [', '.join(said[:-1]), *said[-1:]]))}."
+    return " and ".join(part for part in (", ".join(said[:-1]), *said[-1:]) if part)
 
 
 def as_markdown(study: Study, rows: Sequence[Row]) -> str:
@@ -114,9 +124,16 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def open_questions(rows: Sequence[Row]) -> str:
-    """What would decide each claim that is open, as a Markdown list."""
-    return "".join(f"- {row.claim.title}: {row.verdict.why}. To decide: {row.decide}.\n" for row in rows if row.decide)
+def open_questions(study: Study, rows: Sequence[Row]) -> str:
+    """open.md: what would decide each claim that is open; first those that were measured, last those that no training decides."""
+    parts: dict[str, list[str]] = {"Measured here, and open": [], "Not tried here": [], "What no training here can decide": []}
+    measured, not_tried, untestable = parts.values()
+    for row in rows:
+        if row.decide:
+            kind = untestable if row.claim.kind == "untestable" else measured if row.numbers.ours is not None else not_tried
+            kind.append(f"- {row.claim.title}: {row.verdict.why}. To decide: {row.decide}.")
+    said = [f"## {title}\n\n" + "\n".join(lines) for title, lines in parts.items() if lines]
+    return "\n\n".join([f"# What would decide the open claims of study `{study.name}`", *said]) + "\n"
 
 
 def misread_table() -> str:
@@ -168,8 +185,11 @@ def one_page(study: Study, head: Head, rows: Sequence[Row]) -> str:
 def _scope(study: Study, rows: Sequence[Row]) -> str:
     kinds = Counter[str](row.claim.kind for row in rows)
     counted = ", ".join(f"{kinds[kind]} {words}" for kind, words in KINDS.items() if kinds[kind])
+    of = Counter[str](row.claim.source for row in rows)
+    whose = {"paper": "of the paper", "author's notes": "of its author's notes", "readers": "of its readers"}
+    sources = ", ".join(f"{of[source]} {words}" for source, words in whose.items() if of[source])
     return (
-        f"The paper's statements of fact are {len(rows)} claims: {counted}. This study tries them on {study.pictures}. "
+        f"{len(rows)} claims are {sources}: {counted}. This study tries them on {study.pictures}. "
         "Numbers of a reduced study never stand for the paper's: there only directions are judged."
     )
 
@@ -188,8 +208,9 @@ def _methodology(study: Study, head: Head, rows: Sequence[Row]) -> str:
         f"Runs: {', '.join(f'`{name}`' for name in trained) or 'none'}; a run differs from the others by a line or two of "
         f"settings. Code at {', '.join(commits) or 'no commit'}; the trainings took {hours:.3g} hours of processor time, a race "
         f"of rates aside, on {'; '.join(machines) or 'an unknown machine'}. The tests stand in `protocol.yaml`; {registered} "
-        f"claims were tested as it said before their runs. A seed is the unit, test pictures a second source of chance. The "
-        f"chance of any wrong word is shared among families of a fixed number of comparisons: {shares}."
+        f"claims are pre-registered: their tests were fixed before the runs. The unit of replication is the seed; the finite "
+        f"test set is a second source of variance. The chance of any wrong word is shared among families of a fixed number of "
+        f"comparisons: {shares}."
     )
 
 
@@ -206,6 +227,8 @@ def _sentence(row: Row) -> str:
     said = f"{row.verdict.word}; {row.here()} {by}" if row.here() != NO_NUMBER else row.verdict.word
     paper = f", {row.in_paper()} in the paper" if row.claim.value is not None else ""
     seen = f"; it would have been seen from {row.visible()}" if row.group() == NOT_SEEN and row.visible() else ""
+    if row.claim.kind == "absence" and row.group() == NOT_SEEN and row.matters():
+        seen = f"; open whether it is over {row.matters()}"
     return f"{said}{paper}{seen}."
 
 

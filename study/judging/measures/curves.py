@@ -92,6 +92,12 @@ def _over_curves(
         learned=learned,
         floor=floor,
         units="seeds",
+        remarks=(
+            "a network can overfit without this: where the rate is divided late, the validation loss may fall to the end and "
+            "stay far above the training loss",
+        )
+        if "falls to the end" in floor
+        else (),
     )
 
 

@@ -27,6 +27,10 @@ def augmentation_share(evidence: Evidence, block: Block) -> Measurement:
         files=("cost/rounds.csv", "cost/metrics.json"),
         stages=("cost",),
         units="rounds of steps",
+        remarks=(
+            "this study's augmentation is timed in the thread that trains; the paper's runs on the CPU while the GPU computes, "
+            "which is not timed here",
+        ),
     )
 
 
