@@ -59,13 +59,17 @@ def _pack(folder: Path, counts: dict[str, int]) -> None:
 
 @pytest.mark.slow
 def test_four_times_the_pictures_take_no_more_memory(tmp_path: Path) -> None:
+    """The lesser peak of two runs each: that of one and the same run differs by some 7%, as the system hands out memory."""
     peaks: dict[str, list[int]] = {stage: [] for stage, *_ in STAGES}
     for times in (1, 4):
         folder = _project(tmp_path / str(times), times)
         for stage, *names in STAGES:
-            run(*FROM_A_SHELL, "-m", f"stages.{stage}", *names, cwd=folder)
-            record = storage.read_json(folder / "results/miniature/provenance" / ("-".join((stage, *names)) + ".json"))
-            peaks[stage].append(record["peak_memory_bytes"])
+            found = []
+            for _ in range(2):
+                run(*FROM_A_SHELL, "-m", f"stages.{stage}", *names, cwd=folder)
+                record = storage.read_json(folder / "results/miniature/provenance" / ("-".join((stage, *names)) + ".json"))
+                found.append(record["peak_memory_bytes"])
+            peaks[stage].append(min(found))
     print(peaks)
     assert {stage: four / one for stage, (one, four) in peaks.items() if four > 1.1 * one} == {}
 

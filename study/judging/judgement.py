@@ -65,7 +65,9 @@ def _measured(evidence: Evidence, protocol: Protocol, study: Study, claim: Claim
         return MissingResult("no stage measures it", block.add or claim.needs)
     if claim.kind == "value" and study.reduced[claim.id]:
         why = f"a value is compared at the paper's scale only: {'; '.join(study.reduced[claim.id])}"
-        return MissingResult(why, block.add or "run a study in which none of this differs: the paper's pictures, its network and as many epochs")
+        return MissingResult(
+            why, block.add or "run a study in which none of this differs: the paper's pictures, its network and as many epochs"
+        )
     try:
         found: Measurement = measure(evidence, block)
     except MissingResult as missing:

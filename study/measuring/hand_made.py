@@ -174,8 +174,8 @@ def _ridge(gram: Tensor, cross: Tensor, decays: tuple[float, ...]) -> tuple[Tens
     standardised = covariance / torch.outer(deviation, deviation)
     wanted = (cross[:, :-1].T / gram[-1, -1] - torch.outer(mean, shares)) / deviation[:, None]
     identity = standardised.diagonal().mean().clamp(min=UNVARIED) * torch.eye(len(mean), dtype=torch.float64)
-    factors = [torch.linalg.cholesky(standardised + decay * identity) for decay in decays]
-    weights = torch.stack([torch.cholesky_solve(wanted, factor) for factor in factors]) / deviation[:, None]
+    solved = [torch.cholesky_solve(wanted, torch.linalg.cholesky(standardised + decay * identity)) for decay in decays]
+    weights = torch.stack(solved) / deviation[:, None]
     return weights, shares - mean @ weights
 
 
