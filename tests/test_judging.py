@@ -15,7 +15,7 @@ from study import storage
 from study.checking import SettingsError
 from study.judging import report, verdicts
 from study.judging.about import study_of
-from study.judging.evidence import MissingResult
+from study.judging.evidence import Evidence, MissingResult
 from study.judging.protocol import Block, read_protocol
 from study.judging.row import COLUMNS
 from study.paper.claims import CLAIMS, claim
@@ -473,6 +473,23 @@ class TestTables:
         page = report.one_page(study, PROTOCOL.head, list(not_found.values()))
         assert re.search(r"Halving.*undecided; .*; it would have been seen from [\d.]+ nats on", page), page
 
+    def test_open_claims_stand_in_groups_each_once(self, not_found, with_effects):
+        rows, study = list(not_found.values()), study_of(with_effects.folder, "sketch", PROTOCOL)
+        said = report.open_questions(study, rows)
+        assert said.count("\n- ") == sum(bool(row.decide) for row in rows) and said.count("\n## ") == 3
+        measured, not_tried, untestable = (part.split("\n", 1)[1] for part in said.split("\n## ")[1:])
+        assert "has no run" in not_tried and "seeds" in measured
+        assert "Sparse coding" in untestable and "Sparse coding" not in measured + not_tried
+
+    def test_the_summary_tells_arithmetic_apart_and_one_from_several(self, found):
+        rows = list(found.values())
+        of_arithmetic = sum(row.claim.kind == "arithmetic" for row in rows)
+        assert f"Of {len(rows)} claims {of_arithmetic} are decided by arithmetic" in report.summary(rows)
+        small = [row for row in rows if row.claim.kind != "arithmetic" and row.group() == verdicts.HELD][:1]
+        one = [replace(row, verdict=verdicts.Verdict(word=verdicts.SMALLER, why="")) for row in small]
+        assert report.summary(one).endswith("Of the others 1 was smaller than what matters.")
+        assert report.summary(2 * one).endswith("Of the others 2 were smaller than what matters.")
+
     def test_json_and_csv_say_the_same(self, found, with_effects):
         rows, study = list(found.values()), study_of(with_effects.folder, "sketch", PROTOCOL)
         content = json.loads(json.dumps(report.as_json(study, rows), allow_nan=False))
@@ -557,3 +574,15 @@ def test_a_large_study_is_judged_within_its_budget(tmp_path):
     rows = judged(made)
     assert time.process_time() - began < 20
     assert rows["two-columns"].verdict.word == verdicts.DIRECTION
+
+
+def test_a_study_of_the_four_layer_network_is_not_asked_for_runs_that_it_cannot_have(tmp_path):
+    evidence = Evidence(folder=tmp_path, study="digits", runs=("without_normalisation",), curves=())
+    for architecture, said in (("four_layer", "the four-layer network of footnote 3"), ("alexnet", "has no run `one_column`")):
+        record = {"run": {"network": {"architecture": architecture}}}
+        storage.write_json(tmp_path / "provenance/train-without_normalisation.json", record)
+        asked = replace(evidence, _read={})
+        with pytest.raises(MissingResult, match=said):
+            asked.require_run("one_column")
+        with pytest.raises(MissingResult, match="has no run `with_normalisation`"):
+            asked.require_run("with_normalisation")
