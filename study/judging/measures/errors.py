@@ -189,7 +189,7 @@ def margin_over_hand_made(evidence: Evidence, block: Block) -> Measurement:
         learned=evidence.learned(block.against),
         floor=GUESSING,
         remarks=(
-            "the features are gradients and colours with a ridge regression, weaker than Table 1's sparse coding and Fisher "
+            "the features are gradients and colours with a ridge regression, simpler than Table 1's sparse coding and Fisher "
             "vectors, and see each picture once, without crops and flips: the margin's size cannot be compared with the paper's",
         ),
     )
