@@ -196,8 +196,8 @@ def beside(frame: pd.DataFrame) -> go.Figure:
 
 
 @kept
-def components(frame: pd.DataFrame) -> go.Figure:
-    """A row a run as frames.components gives them: its mean difference from base with its interval, a small dot a seed."""
+def components(frame: pd.DataFrame, control: str = "base") -> go.Figure:
+    """A row a run as frames.components gives them: its mean difference from `control` with its interval, a small dot a seed."""
     figure = go.Figure()
     frame = frame.assign(run=[escape(str(run)) for run in frame["run"]])
     seeds = [(value, row.run) for row in frame.itertuples() for value in row.values]
@@ -212,7 +212,7 @@ def components(frame: pd.DataFrame) -> go.Figure:
     )  # fmt: skip
     figure.update_xaxes(zeroline=True, zerolinewidth=2, zerolinecolor=GREY, rangemode="tozero")
     figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=list(frame["run"]))
-    return _laid_out(figure, "points more than base", "", 150 + 42 * len(frame))
+    return _laid_out(figure, f"points more than {escape(control)}", "", 150 + 42 * len(frame))
 
 
 @kept

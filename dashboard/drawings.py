@@ -249,6 +249,18 @@ def _short(number: float) -> str:
     return f"{number:.0f}"
 
 
+def sheet(tiles: Sequence[Sequence[str]], columns: int, label: str) -> str:
+    """Kernels, given as data addresses, in blocks below one another with so many in a row: a drawing to be kept as a file."""
+    side, gap, parts, y = 44, 4, [], 0
+    for block in tiles:
+        for number, source in enumerate(block):
+            place = f'x="{(side + gap) * (number % columns)}" y="{y + (side + gap) * (number // columns)}"'
+            parts.append(f'<image href="{source}" {place} width="{side}" height="{side}" style="image-rendering:pixelated"/>')
+        y += (side + gap) * -(-len(block) // columns) + 3 * gap
+    frame = f'viewBox="0 0 {(side + gap) * columns - gap} {y}" role="img" aria-label="{escape(label, quote=True)}"'
+    return f"<svg {frame}>{''.join(parts)}</svg>"
+
+
 def standing_alone(svg: str) -> str:
     """A drawing as a file: with its namespace, black on white, its links taken out."""
     whole = re.sub(r"</?a\b[^>]*>", "", svg[svg.index("<svg") : svg.rindex("</svg>") + 6])

@@ -9,20 +9,21 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from dashboard import frames, reading, showing, tables, verdicts
+from dashboard import address, frames, reading, showing, tables, verdicts
 from dashboard.reading import Study
 from study import files
 from study.paper.released import DIFFERENCES
 
 
 def report(study: Study) -> None:
-    """The reproduction report, as `judge` wrote it; where it is stale that is said before it."""
+    """The reproduction report, as `judge` wrote it; nothing of it where it is stale."""
     text = reading.text_of(study, "judge/report.md")
     if not text:
         st.info("No report yet: `judge`, the last stage of `uv run dvc repro`, writes it.")
         return
     if stale := verdicts.outdated(study):
-        st.warning(f"{showing.plain(stale)}: what this report says of measurements is withheld until `uv run dvc repro` has run.")
+        st.warning(f"{showing.plain(stale)}: the report is not shown before `uv run dvc repro` has written it anew.")
+        return
     st.caption(f"For a page that can be mailed: `uv run python -m dashboard.mailed {study.address}`")
     st.download_button("Markdown", text, f"report-{study.folder.name}.md", "text/markdown", on_click="ignore")
     body = text.partition("\n")[2].replace("\n## ", "\n### ")
@@ -54,7 +55,8 @@ def words(study: Study) -> None:
     st.table(pd.DataFrame(WORDS, columns=["word", "means here"]), hide_index=True)
     st.caption("What each verdict says, and the rules that give them: docs/verdicts.md.")
     settings = frames.settings_of_runs(study)
-    base = settings.get("base", {})
+    control = frames.control(study)
+    base = settings.get(control, {})
     rows = [
         (
             run,
@@ -65,10 +67,10 @@ def words(study: Study) -> None:
             ),
         )
         for run, own in settings.items()
-        if own and run != "base"
+        if own and run != control
     ]
     if base and rows:
-        st.subheader("In what its runs differ from base")
+        st.subheader(f"In what its runs differ from {showing.plain(control)}")
         st.table(pd.DataFrame(rows, columns=["run", "settings"]), hide_index=True)
 
 
@@ -95,8 +97,9 @@ def provenance(study: Study) -> None:
     st.dataframe(by_claim, hide_index=True, alt="A row a claim and file: what the verdict rests on")
     showing.download(by_claim, "provenance-by-claim")
     st.subheader("A stage's whole record")
-    stage = st.selectbox("Stage", list(made), key="stage")
-    st.json(made[stage], expanded=1)
+    stage = address.select("Stage", list(made), "stage", next(iter(made)))
+    with st.expander(f"The record of {stage}"):
+        st.json(made[stage], expanded=1)
 
 
 def differences(study: Study) -> None:

@@ -324,10 +324,17 @@ def _stacked(tables: list[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame
 
 
 def match_rates(study: Study) -> dict[str, float]:
-    """Shares of neighbours that are of the query's class, by what was compared."""
+    """Shares of neighbours that are of the query's class, the means over the seeds, by what was compared."""
     named = {"by features": "features_match", "by the untrained network": "untrained_match", "by pixels": "pixels_match"}
     named |= {"by chance": "chance"}
-    return made_of(study, "retrieve/metrics.json", lambda m: {name: float(m[key]) for name, key in named.items() if key in m}, {})
+    return made_of(study, "retrieve/metrics.json", partial(_over_seeds, named), {})
+
+
+def _over_seeds(named: dict[str, str], metrics: dict[str, Any]) -> dict[str, float]:
+    """The means over the seeds of what the search measured; of one seed where the others were not searched."""
+    seeds = list(metrics.get("seeds", {}).values())
+    each = {name: [float(one[key]) for one in seeds if key in one] for name, key in named.items()}
+    return {name: float(np.mean(each[name] or metrics[key])) for name, key in named.items() if each[name] or key in metrics}
 
 
 def precision(study: Study) -> pd.DataFrame:
@@ -362,9 +369,9 @@ def others(study: Study) -> pd.DataFrame:
 
 
 def percentiles(study: Study) -> dict[str, float]:
-    """How far away in pixels neighbours are, as a mean percentile from 0 to 1, by what was compared."""
+    """How far away in pixels neighbours are, as a percentile from 0 to 1, the mean over the seeds, by what was compared."""
     named = {"features": "features_percentile", "an untrained network": "untrained_percentile"}
-    return made_of(study, "retrieve/metrics.json", lambda m: {name: float(m[key]) for name, key in named.items() if key in m}, {})
+    return made_of(study, "retrieve/metrics.json", partial(_over_seeds, named), {})
 
 
 def by_distance(study: Study, run: str, model: str, parts: int = 8) -> pd.DataFrame:
@@ -547,25 +554,40 @@ def crossing(study: Study) -> dict[str, float]:
     return made_of(study, "cost/metrics.json", told, none)
 
 
+def devices_of_cost(study: Study) -> str:
+    """The devices between which communication was measured, in words."""
+    machine = record(study, "cost").get("machine")
+    names = [str(name) for name in machine.get("devices", [])] if isinstance(machine, dict) else []
+    return "two halves of one processor" if set(names) <= {"cpu"} else f"{' and '.join(names)} of this study"
+
+
+def control(study: Study) -> str:
+    """The run that the others are compared with: base, or in a study without one that whose neighbours were looked up."""
+    evaluated = runs(study, "evaluate")
+    found = str(retrieved(study).get("run"))
+    return next((run for run in ("base", found) if run in evaluated), evaluated[0] if evaluated else "base")
+
+
 def components(study: Study, claims: pd.DataFrame) -> pd.DataFrame:
-    """A row a run other than base: how much more it errs than base, in points of top-1 error from ten patches.
+    """A row a run but the control: how much more it errs than the control, in points of top-1 error from ten patches.
 
     `difference` of the means over seeds, `low` and `high` where a claim compares just these two (its interval, which holds for
     all comparisons of the study at once), `claim` and `verdict` of that claim, `seeds` of the run, `values` of each of them
-    minus base's mean. The largest rise comes first.
+    minus the control's mean. The largest rise comes first.
     """
-    base = list(seed_errors(study, "base").values())
+    compared_with = control(study)
+    base = list(seed_errors(study, compared_with).values())
     if not base:
         return pd.DataFrame(columns=["run", "difference", "low", "high", "claim", "verdict", "seeds", "values"])
     mean, pairs = float(np.mean(base)), _pairs(claims)
     rows = []
     for run in runs(study, "evaluate"):
         errors = list(seed_errors(study, run).values())
-        if run == "base" or not errors:
+        if run == compared_with or not errors:
             continue
         difference = float(np.mean(errors)) - mean
         low, high, name, verdict = math.nan, math.nan, "", ""
-        for claim in pairs.get(frozenset(("base", run)), ()):
+        for claim in pairs.get(frozenset((compared_with, run)), ()):
             if math.isclose(abs(claim.ours), abs(difference), abs_tol=1e-6):
                 name, verdict, sign = claim.id, claim.verdict, 1 if math.isclose(claim.ours, difference, abs_tol=1e-6) else -1
                 low, high = sorted((sign * claim.low, sign * claim.high))

@@ -51,7 +51,7 @@ def network_settings(study: Study, run: str) -> dict[str, Any]:
     return frames.made_of(study, f"provenance/train-{run}.json", lambda made: dict(made["run"]["network"]), {})
 
 
-def mean_of_masks(network: in_numpy.Network, pool5: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
+def mean_of_masks(network: in_numpy.AlexNet, pool5: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
     """The geometric mean of what `count` thinned networks predict (section 4.2), normalised: (classes,).
 
     All masks at once: layer 6 is the same for all before its mask, so it is computed once.

@@ -24,9 +24,10 @@ import pandas as pd  # noqa: E402
 import plotly.graph_objects as go  # noqa: E402
 from plotly.offline import get_plotlyjs  # noqa: E402
 
-from dashboard import charts, frames, galleries, looking, reading, tables, verdicts  # noqa: E402
+from dashboard import charts, drawings, findings, frames, galleries, looking, reading, tables, verdicts  # noqa: E402
+from dashboard.findings import Finding  # noqa: E402
 from dashboard.reading import Study  # noqa: E402
-from study import amounts, storage  # noqa: E402
+from study import files, storage  # noqa: E402
 from study.judging.verdicts import GROUPS  # noqa: E402
 from study.paper import results  # noqa: E402
 from study.paper.misread import misreadings  # noqa: E402
@@ -49,8 +50,12 @@ def page(study: Study) -> str:
     claims = verdicts.claims(study)
     if claims.empty:
         raise ValueError(f"{study.address} is not judged yet; run: uv run dvc repro")
-    parts = [_head(study, claims), *_claims(claims), *_figure1(study), *_components(study, claims), *_kernels(study)]
-    parts += [*_halving(study), *_neighbours(study), *_errors(study), *_misread()]
+    control = frames.control(study)
+    parts = [_head(study, claims), *_claims(claims), *_found(findings.figure_1(study)), *_found(findings.components(study))]
+    parts += [*_curves(study), *_built(study, control), *_kernels(study), *_found(findings.kernel_kinds(study, control))]
+    parts += [*_labels(study, control), *_neighbours(study), *_found(findings.precision(study))]
+    parts += [*_found(findings.masks(study)), *_found(findings.masks_by_picture(study)), *_errors(study)]
+    parts += [*_report(study), *_misread()]
     body = "\n".join(parts)
     library = f"<script>{get_plotlyjs()}</script>"  # once, before all figures
     title = f"AlexNet, claim by claim: {study.folder.name}"
@@ -89,30 +94,24 @@ def _claims(claims: pd.DataFrame) -> list[str]:
     return parts
 
 
-def _figure1(study: Study) -> list[str]:
-    curves = frames.convergence(study)
-    if curves.empty:
-        return []
-    reached = frames.epochs_to_threshold(study)
-    means = {
-        str(curve): float(part["epochs_to_threshold"].mean())
-        for curve, part in reached.groupby("curve")
-        if part["epochs_to_threshold"].notna().all()
-    }
-    ratio = amounts.amount(means["tanh"] / means["relu"], "times") if {"relu", "tanh"} <= set(means) else ""
-    threshold = frames.threshold(study)
-    finding = f"{threshold:.0%} training error: ReLU is {ratio} as fast" if ratio else f"Training error towards {threshold:.0%}"
-    return _figure(charts.figure1(curves, threshold, means, ratio), finding, "Thin lines: one seed each; thick: their mean.")
+def _found(found: Finding | None) -> list[str]:
+    """A figure of dashboard/findings.py; nothing where there is none."""
+    return [] if found is None else _figure(found.drawing, found.words, found.source)
 
 
-def _components(study: Study, claims: pd.DataFrame) -> list[str]:
-    table = frames.components(study, claims)
-    if table.empty:
+def _built(study: Study, run: str) -> list[str]:
+    """Figure 2: the network of a run as it was built."""
+    network = frames.built(study, run)
+    if not network:
         return []
-    largest = table.loc[table["difference"].abs().idxmax()]
-    size = amounts.amount(abs(largest["difference"]) / 100, "error difference")
-    finding = f"The largest difference from base: {largest['run']} errs {size} {'more' if largest['difference'] > 0 else 'less'}"
-    return _figure(charts.components(table), finding, "Ten patches, means over seeds; intervals are those of the claims.")
+    parameters = sum(layer.get("parameters", 0) for layer in network["layers"])
+    title = f"Figure 2 of {run}: {'two columns' if network['columns'] == 2 else 'one column'}, {parameters:,} parameters"
+    return [f"<h2>{escape(title)}</h2>", drawings.built(network, title)]
+
+
+def _curves(study: Study) -> list[str]:
+    table = frames.curves(study)
+    return [] if table.empty else _found(findings.curves(study, table, "validation_error", list(table["run"].unique())))
 
 
 def _kernels(study: Study) -> list[str]:
@@ -133,16 +132,41 @@ def _kernels(study: Study) -> list[str]:
     return []
 
 
-def _halving(study: Study) -> list[str]:
-    masks = frames.masks(study)
-    halved = masks[masks["mean"] == "halved"]
-    if halved.empty:
+def _labels(study: Study, run: str) -> list[str]:
+    """Figure 4, left, in numbers; and the classes that are most often taken for one another."""
+    found = frames.predictions(study, run)
+    if found is None:
         return []
-    error, far = halved["top1_error"].iloc[0], halved["divergence"].iloc[0]
-    finding = (
-        f"Halved outputs lie {amounts.amount(far, 'nats')} from the mean of many masks and err {amounts.amount(error, 'error')}"
+    model = files.AVERAGED if files.AVERAGED in found.best else next(iter(found.best))
+    parts = (
+        [f"<h3>{escape(told[0])}</h3><p>{escape(told[1])}</p>"] if (told := findings.among_the_five(study, run, model)) else []
     )
-    return _figure(charts.masks(masks), finding, f"{frames.halved(study).get('pictures')} test pictures.")
+    parts += _found(findings.by_distance(study, run, model))
+    pairs, names = frames.confusions(found.labels, found.best[model][:, 0]).head(10), frames.class_names(study)
+    if pairs.empty:
+        return parts
+    table = pairs.assign(true=[names[n] for n in pairs["true"]], predicted=[names[n] for n in pairs["predicted"]])
+    first = table.iloc[0]
+    title = f"Most often {first['true']} is taken for {first['predicted']}: {first['pictures']} test pictures"
+    return [*parts, f"<h3>{escape(title)}</h3>", _table(table), f'<p class="source">{escape(run)}, {escape(model)}</p>']
+
+
+def _report(study: Study) -> list[str]:
+    """What the report says beside the claims and figures above: how it was done, what was easy and hard, paper against code."""
+    parts = []
+    for section in reading.text_of(study, "judge/report.md").split("\n## ")[1:]:
+        title, _, body = section.partition("\n")
+        if title not in ("Results", "Figures 1 to 4"):
+            parts += [f"<h2>{escape(title)}</h2>", *map(_block, filter(None, body.strip().split("\n\n")))]
+    return parts
+
+
+def _block(text: str) -> str:
+    """A table or a paragraph of the report's Markdown."""
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    if len(rows) > 2 and all(len(row) == len(rows[0]) for row in rows[2:]):
+        return _table(pd.DataFrame(rows[2:], columns=rows[0]))
+    return f"<p>{escape(text.replace('`', ''))}</p>"
 
 
 def _neighbours(study: Study) -> list[str]:
@@ -160,10 +184,9 @@ def _neighbours(study: Study) -> list[str]:
             rows.append(f'<span><img src="{source}" alt="{name}"><br>{name}</span>' if source else f"<span>{name}</span>")
     if not rows:
         return []
-    told = ", ".join(f"{name} {share:.1%}" for name, share in frames.match_rates(study).items())
     return [
         "<h2>Test pictures and their nearest training pictures</h2>",
-        f'<div class="pictures">{"".join(rows)}</div><p class="source">Neighbours of the query\'s class: {escape(told)}.</p>',
+        f'<div class="pictures">{"".join(rows)}</div>',
     ]
 
 

@@ -20,8 +20,8 @@ from safetensors.numpy import load_file
 
 from dashboard import pictures, reading
 from dashboard.reading import Study, hash_of
-from study import in_numpy, storage
-from study.data.rescaling import FilterSettings, rescale
+from study import in_numpy
+from study.data.rescaling import FILTERS, FilterSettings, rescale
 from study.measuring.blocks import Rows
 from study.measuring.index import Index, files_of, nearest_in
 from study.sources.decoding import rgb
@@ -76,7 +76,8 @@ def _refusal(width: int, height: int) -> str | None:
 
 def features_are_here(study: Study) -> bool:
     """Whether any picture of the sets can be a query; without the stored features only those of the stage have neighbours."""
-    return (study.folder / STORED).is_file()
+    stored = study.folder / STORED
+    return all(path.is_file() for path in (stored, *files_of(stored)))
 
 
 def bring(study: Study) -> str:
@@ -86,7 +87,7 @@ def bring(study: Study) -> str:
 
 def lacking(study: Study) -> str:
     """What is missing here for naming a picture of one's own, in one sentence; empty where nothing is."""
-    if _mean(study) is None:
+    if mean_of(study) is None:
         return f"Your own picture needs this study's mean picture; {study.by('dvc repro prepare')} makes it."
     if not _weights(study)[0].is_file():
         return f"The weights that made the features are not here; {bring(study)}"
@@ -112,9 +113,8 @@ def answer(picture: np.ndarray, study: Study, k: int) -> Answer | str:
         return "The weights are not those that made the features; `uv run dvc repro` brings both in order."
     try:
         network, patch = network_of(study), patch_of(picture, study)
-        hidden = network.hidden(network.layers(patch)["pool5"])
-        stored = study.folder / STORED
-        here = all(path.is_file() for path in (stored, *files_of(stored)))
+        hidden = network.features(patch)
+        here = features_are_here(study)
         rows, distances = nearest(hidden, study, k) if here else (np.empty(0, dtype=np.int64), np.empty(0))
     except (OSError, ValueError, KeyError):
         return "The weights or the features cannot be read; `uv run dvc repro` makes them again."
@@ -133,12 +133,18 @@ def nearest(asked: np.ndarray, study: Study, k: int) -> tuple[np.ndarray, np.nda
 
 
 def nearest_to_stored(study: Study, split: str, row: int, k: int) -> list[tuple[int, float]]:
-    """Rows and distances of the `k` training pictures nearest to one whose features are stored, itself left out; empty where
-    the features are not here."""
+    """Rows and distances of the `k` training pictures nearest to a picture of the study, itself left out; empty where the
+    features of the training pictures are not here. Its own are computed where they are not stored but its pixels are here."""
+    stored = study.folder / f"retrieve/features-{split}.npy"
     try:
-        asked = Rows(study.folder / f"retrieve/features-{split}.npy").read(row, 1)[0]
+        if stored.is_file():
+            asked = Rows(stored).read(row, 1)[0]
+        elif features_are_here(study) and (picture := pictures.picture_of(study, split, row)) is not None:
+            asked = network_of(study).features(patch_of(picture, study))
+        else:
+            return []
         rows, distances = nearest(asked, study, k + 1)
-    except (OSError, ValueError, IndexError):
+    except (OSError, ValueError, IndexError, KeyError):
         return []
     found = [(int(near), float(far)) for near, far in zip(rows, distances, strict=True) if (split, near) != ("train", row)]
     return found[:k]
@@ -149,26 +155,34 @@ def patch_of(picture: np.ndarray, study: Study) -> np.ndarray:
 
     As study/data/feeding.py prepares a test picture. Raises OSError or ValueError where the mean picture is not here.
     """
-    path = _mean(study)
+    path = mean_of(study)
     if path is None:
         raise ValueError("the mean picture is not here")
     mean = np.load(path, allow_pickle=False)
     size, crop = len(mean), int(network_of(study).settings.get("crop", 224))
     edge = (size - crop) // 2
-    packed = pictures.packed_folder(study)
-    how = FilterSettings(**storage.read_json(packed / "index.json" if packed else study.folder / "prepare/packed.json")["filter"])
-    rescaled = rescale(picture, size, how)
+    rescaled = rescale(picture, size, filter_of(study))
     return np.asarray((rescaled - mean)[edge : edge + crop, edge : edge + crop], dtype=np.float32)
 
 
-def _mean(study: Study) -> Path | None:
+def filter_of(study: Study) -> FilterSettings:
+    """How this study's pictures were made smaller, as the packing recorded; the default where nothing says."""
+    known = reading.dictionary(reading.dictionary_of(study, "prepare/packed.json").get("filter"))
+    try:
+        how = FilterSettings(**known)
+    except (TypeError, ValueError):
+        return FilterSettings()
+    return how if how.kind in FILTERS else FilterSettings()
+
+
+def mean_of(study: Study) -> Path | None:
     """The mean training picture: of the packed set, or the one that is pinned; None where neither is here."""
     packed = pictures.packed_folder(study)
     path = packed / "mean.npy" if packed else study.folder / "mean.npy"
     return path if path.is_file() else None
 
 
-def network_of(study: Study) -> in_numpy.Network:
+def network_of(study: Study) -> in_numpy.AlexNet | in_numpy.FourLayer:
     """The network that retrieval used. Raises OSError or ValueError where its weights are not here or damaged."""
     weights, _, run = _weights(study)
     seen = weights.stat()
@@ -187,9 +201,9 @@ def _weights(study: Study) -> tuple[Path, str, dict[str, Any]]:
 
 
 @lru_cache(maxsize=2)
-def _network(weights: Path, changed: int, size: int, settings: str) -> in_numpy.Network:
+def _network(weights: Path, changed: int, size: int, settings: str) -> in_numpy.AlexNet | in_numpy.FourLayer:
     """Shared by all visitors, so nobody changes it; when and how large the file was is part of the key."""
     try:
-        return in_numpy.Network(settings=json.loads(settings), weights=load_file(weights))
+        return in_numpy.build(json.loads(settings), load_file(weights))
     except SafetensorError as problem:
         raise ValueError(f"{weights} is damaged") from problem

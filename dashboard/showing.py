@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlencode
 
 import pandas as pd
@@ -14,7 +13,11 @@ import streamlit as st
 
 from dashboard import address, clickable, drawings, frames, reading, tables, verdicts
 from dashboard.reading import Study
+from dashboard.tables import listed as listed
 from study.judging.verdicts import HELD, NOT_HELD, NOT_JUDGED, NOT_SEEN, SMALL
+
+if TYPE_CHECKING:
+    from dashboard.findings import Finding  # it imports Plotly, which the first visit should not wait for
 
 NOTHING = "There are no results yet. Make them with `uv run dvc repro`."
 REFRESH_EVERY = 5  # seconds
@@ -169,6 +172,11 @@ def link(label: str, page: str, icon: str | None = None, **choices: object) -> N
     )
 
 
+def finding(found: Finding, first: bool = False) -> None:
+    """A figure of dashboard/findings.py; `first`: no heading but the page's title stands above it."""
+    figure(found.drawing, found.words, found.table, found.name, found.alt, source=found.source, first=first)
+
+
 def figure(
     drawing: Any,
     finding: str,
@@ -199,19 +207,24 @@ def figure(
         chosen_points = st.plotly_chart(drawing, key=key or f"chart-{name}", config=charts.settings(name), alt=alt, **more)
     study = chosen()
     st.caption(plain(source or (f"{study.address}: {frames.description(study)}" if study else "")))
+    more_of(table, name, alt, drawing if isinstance(drawing, str) else None)
+    return chosen_points
+
+
+def more_of(table: pd.DataFrame, name: str, alt: str, svg: str | None) -> None:
+    """What belongs to a figure, drawn when it is asked for: its table, CSV, SVG and link."""
     with st.expander("Table, CSV, SVG, link", on_change="rerun", key=f"more-{name}") as more_of_it:
         if more_of_it.open:
             st.dataframe(table, hide_index=True, key=f"table-{name}", alt=f"The numbers of the figure: {alt}")
             with st.container(horizontal=True, vertical_alignment="center"):
                 download(table, name)
-                if isinstance(drawing, str):
-                    whole = drawings.standing_alone(drawing)
+                if svg is not None:
+                    whole = drawings.standing_alone(svg)
                     st.download_button("SVG", whole, f"{name}.svg", "image/svg+xml", key=f"svg-{name}", on_click="ignore")
                 else:
                     st.caption("SVG: the camera below the figure")
             base = str(st.context.url or "").split("?")[0]
             st.code(f"{base}?{urlencode(address.current())}#{name}", language=None)
-    return chosen_points
 
 
 def download(table: pd.DataFrame, name: str, label: str = "CSV") -> None:
@@ -317,9 +330,3 @@ def sentence(text: str) -> str:
     """What a file says of a claim as a sentence, with a capital and a full stop."""
     shown = with_code(str(text))
     return f"{shown[:1].upper()}{shown[1:].rstrip('.')}." if shown else ""
-
-
-def listed(words: Iterable[str]) -> str:
-    """`one`, `one and two`, `one, two and three`."""
-    all_of_them = list(words)
-    return " and ".join([", ".join(all_of_them[:-1]), all_of_them[-1]]) if len(all_of_them) > 1 else "".join(all_of_them)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import pandas as pd
@@ -333,3 +333,9 @@ def duration(seconds: float | None) -> str:
 
 def _gibibytes(count: float | None) -> str:
     return "" if count is None else f"{count / 2**30:.2f} GiB"
+
+
+def listed(words: Iterable[str]) -> str:
+    """`one`, `one and two`, `one, two and three`."""
+    all_of_them = list(words)
+    return " and ".join([", ".join(all_of_them[:-1]), all_of_them[-1]]) if len(all_of_them) > 1 else "".join(all_of_them)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from dashboard.reading import Study, dictionary, dictionary_of, hash_of, json_of
+from study import amounts
 from study.judging import staleness
 from study.judging.row import COLUMNS
 from study.judging.verdicts import GROUPS, NOT_JUDGED, WITHHELD
@@ -119,3 +121,14 @@ def _stage_of(name: str) -> str:
     """`evaluate-base` of `evaluate/base/ten_patches.npz`, `retrieve` of `retrieve/matches.csv`."""
     parts = Path(name).parts
     return "-".join(parts[:2]) if parts[0] in ("train", "evaluate", "converge") and len(parts) > 2 else parts[0]
+
+
+def speed_up(study: Study, means: Mapping[str, float]) -> tuple[str, str]:
+    """How many times as fast as tanh ReLU is, in words, and by what means: as the claim was judged, else by the curves' mean
+    epochs (`means`). Empty where one of the two is missing."""
+    if not {"relu", "tanh"} <= set(means):
+        return "", ""
+    claim = by_id(study).get("relu-faster")
+    judged = float("nan") if claim is None else claim.ours
+    ratio = amounts.amount(judged if judged == judged else means["tanh"] / means["relu"], "times")
+    return ratio, " (by geometric means)" if judged == judged else ""

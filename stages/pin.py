@@ -109,6 +109,9 @@ def keep(results: Path, folder: Path, params: Mapping[str, Any]) -> list[str]:
     rests_on = {name for row in claims for name in row.get("artifacts") or {}}
     found = {path.relative_to(results).as_posix(): path for path in sorted(results.rglob("*")) if path.is_file()}
     kept = {name: path for name, path in found.items() if path.name[0] != "." and pinning.is_kept(name, network, rests_on)}
+    searched = {name: path for name, path in found.items() if name in pinning.SEARCHED}
+    if sum(path.stat().st_size for path in searched.values()) <= pinning.MOST_SEARCHED:
+        kept |= searched
     sizes, remarks = {name: path.stat().st_size for name, path in kept.items()}, []
     if sum(sizes.values()) > pinning.MOST and (weights := f"{network}/{pinning.WEIGHTS}") in kept:
         remarks.append(f"{weights} ({sizes.pop(weights) / 1e6:.1f} MB) is too large for Git and goes with dvc push alone")

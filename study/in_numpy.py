@@ -1,8 +1,8 @@
-"""The network of section 3 in numpy, for one picture: to look inside a trained one where torch is not installed.
+"""The paper's two networks in numpy, for one picture: to look inside a trained one where torch is not installed.
 
-Plain functions on the values of one picture, and `Network`, which runs them as study/network/alexnet.py does. A test holds it to
-the network that is trained, for every variant. It is for looking, not for speed: the quarter network takes some 4 ms a picture
-(2 cores of an AMD EPYC).
+Plain functions on the values of one picture, and two networks that call them: `AlexNet` (study/network/alexnet.py) and
+`FourLayer` (study/network/four_layer.py). A test holds each to the network that is trained, for every variant. They are for
+looking, not for speed: the quarter AlexNet takes some 4 ms a picture (2 cores of an AMD EPYC).
 
     maps (n, h, w) float32, those of column 1 first     kernels (n, h, w, inputs), as kernels.npy has them
 """
@@ -98,8 +98,38 @@ def activate(x: np.ndarray, name: str) -> np.ndarray:
     raise ValueError(f"the activation {name!r} is not known here")
 
 
+def batch_normalisation(a: np.ndarray, weights: Mapping[str, np.ndarray], where: str) -> np.ndarray:
+    """Batch normalisation in the test: by the means and variances that were kept in training under the names `where`."""
+    mean, variance, scale, shift = (
+        weights[f"{where}.{name}"][:, None, None] for name in ("running_mean", "running_var", "weight", "bias")
+    )
+    return np.asarray((a - mean) / np.sqrt(variance + 1e-5) * scale + shift, dtype=np.float32)
+
+
+def local(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """A locally connected layer of 3 x 3 kernels, others at every place: maps (c, h, w), weight (h * w, c * 9, n) and bias
+    (n, h, w) -> (n, h, w)."""
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1)))
+    views = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))  # c h w 3 3
+    read = views.transpose(1, 2, 0, 3, 4).reshape(len(weight), 1, -1)
+    return np.asarray((read @ weight)[:, 0].T.reshape(bias.shape) + bias, dtype=np.float32)
+
+
+def first_layer(settings: Mapping[str, Any]) -> tuple[int, int]:
+    """Stride and padding of conv1 in the network that has these settings."""
+    return (1, 2) if settings.get("architecture") == "four_layer" else (int(settings.get("stride", 4)), 0)
+
+
+def build(settings: Mapping[str, Any], weights: Mapping[str, np.ndarray]) -> AlexNet | FourLayer:
+    """The trained network of which these are the settings and weights. Raises ValueError for one that is not known here."""
+    name = settings.get("architecture", "alexnet")
+    if name not in ("alexnet", "four_layer"):
+        raise ValueError(f"the network {name!r} is not known here")
+    return (FourLayer if name == "four_layer" else AlexNet)(settings=settings, weights=weights)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Network:
+class AlexNet:
     """A trained AlexNet: `settings` as a training's record holds them (its run's network), `weights` by the names of its
     state_dict ("columns.0.conv1.weight"), each as torch keeps it."""
 
@@ -108,8 +138,6 @@ class Network:
     columns: int = field(init=False)
 
     def __post_init__(self) -> None:
-        if self.settings.get("architecture", "alexnet") != "alexnet":
-            raise ValueError(f"this is the network {self.settings['architecture']!r}, not section 3's")
         object.__setattr__(self, "columns", int(self.settings.get("columns", 2)))
 
     def layers(self, patch: np.ndarray) -> dict[str, np.ndarray]:
@@ -123,7 +151,7 @@ class Network:
         for number, name in enumerate(names, start=1):
             first, apart = number == 1, number - 1 != paired or not s.get("communication", True)
             read = [x] * self.columns if first or not apart else np.split(x, self.columns)
-            stride, padding = (int(s.get("stride", 4)), 0) if first else (1, paddings[name])
+            stride, padding = first_layer(s) if first else (1, paddings[name])
             x = np.concatenate(
                 [
                     convolve(part, self._kernels(column, name), self.weights[f"columns.{column}.{name}.bias"], stride, padding)
@@ -159,17 +187,12 @@ class Network:
             a = response_normalisation(a, **self.settings.get("response", {}), columns=self.columns)
         elif kind == "batch":
             a = np.concatenate(
-                [self._batch(part, column, number, spatial) for column, part in enumerate(np.split(a, self.columns))]
+                [
+                    batch_normalisation(part, self.weights, f"columns.{column}.normalise{number}{'.0' if spatial else ''}")
+                    for column, part in enumerate(np.split(a, self.columns))
+                ]
             )
         return spatial_normalisation(a) if spatial else a
-
-    def _batch(self, a: np.ndarray, column: int, number: int, nested: bool) -> np.ndarray:
-        """Batch normalisation in the test: by the means and variances that were kept in training."""
-        where = f"columns.{column}.normalise{number}{'.0' if nested else ''}"
-        mean, variance, scale, shift = (
-            self.weights[f"{where}.{name}"][:, None, None] for name in ("running_mean", "running_var", "weight", "bias")
-        )
-        return np.asarray((a - mean) / np.sqrt(variance + 1e-5) * scale + shift, dtype=np.float32)
 
     def _pool(self, a: np.ndarray) -> np.ndarray:
         kind = self.settings.get("pooling", "overlapping")
@@ -207,6 +230,57 @@ class Network:
         )
         return six, seven
 
+    def features(self, patch: np.ndarray) -> np.ndarray:
+        """The last hidden layer of a patch in the test: (neurons,)."""
+        return self.hidden(self.layers(patch)["pool5"])
+
     def probabilities(self, patch: np.ndarray) -> np.ndarray:
         """The network's answer to a patch in the test: (classes,)."""
-        return softmax(self.logits(self.hidden(self.layers(patch)["pool5"])))
+        return softmax(self.logits(self.features(patch)))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FourLayer:
+    """A trained network of Figure 1, of one column and without dropout; `settings` and `weights` as AlexNet has them."""
+
+    settings: Mapping[str, Any]
+    weights: Mapping[str, np.ndarray]
+
+    def layers(self, patch: np.ndarray) -> dict[str, np.ndarray]:
+        """What each layer makes of a patch (crop, crop, RGB), raw values minus the mean: maps by the names of the layers."""
+        w, name, made = self.weights, str(self.settings.get("activation", "relu")), {}
+        made["conv1"] = x = convolve(
+            patch.transpose(2, 0, 1), self._kernels("conv1"), w["conv1.bias"], *first_layer(self.settings)
+        )
+        made["relu1"] = x = activate(x, name)
+        made["pool1"] = x = pool(x)
+        made["normalise1"] = x = self._normalise(x, 1)
+        made["conv2"] = x = convolve(x, self._kernels("conv2"), w["conv2.bias"], padding=2)
+        made["relu2"] = x = activate(x, name)
+        made["normalise2"] = x = self._normalise(x, 2)
+        made["pool2"] = x = pool(x)
+        for number in (3, 4):
+            made[f"local{number}"] = x = local(x, w[f"local{number}.weight"], w[f"local{number}.bias"])
+            made[f"relu{number}"] = x = activate(x, name)
+        return made
+
+    def _kernels(self, name: str) -> np.ndarray:
+        return np.ascontiguousarray(self.weights[f"{name}.weight"].transpose(0, 2, 3, 1))
+
+    def _normalise(self, a: np.ndarray, number: int) -> np.ndarray:
+        kind = self.settings.get("normalisation", "none")
+        if kind == "response":
+            return response_normalisation(a, **self.settings["response"])
+        return batch_normalisation(a, self.weights, f"normalise{number}") if kind == "batch" else a
+
+    def features(self, patch: np.ndarray) -> np.ndarray:
+        """The last hidden layer of a patch: (neurons,)."""
+        return self.layers(patch)["relu4"].reshape(-1)
+
+    def logits(self, hidden: np.ndarray) -> np.ndarray:
+        """fc10: (..., neurons) -> (..., classes)."""
+        return np.asarray(hidden @ self.weights["fc10.weight"].T + self.weights["fc10.bias"], dtype=np.float32)
+
+    def probabilities(self, patch: np.ndarray) -> np.ndarray:
+        """The network's answer to a patch: (classes,)."""
+        return softmax(self.logits(self.features(patch)))

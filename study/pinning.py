@@ -6,7 +6,8 @@
       params.yaml, dvc.lock              copied into a clone they make the study that is pinned the one that is chosen
       mean.npy                           the mean training picture, without which the network can be shown no other picture
 
-Weights and features stay in DVC's cache and remotes; dvc.lock has their hashes. The weights of one network are in Git.
+Weights and features stay in DVC's cache and remotes; dvc.lock has their hashes. The weights of one network are in Git, and the
+training pictures' features where they are few, so that a fresh clone finds the neighbours of any picture.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from study.training import outputs
 MANIFEST, CARD, MODEL_CARD, MEAN = "manifest.json", "README.md", "MODEL_CARD.md", "mean.npy"
 MOST = 25_000_000  # bytes of a pin: more than that does not belong into Git
 WEIGHTS = "weights.safetensors"
+SEARCHED = tuple(f"retrieve/features-train{part}.npy" for part in ("", "-codes", "-facts"))  # what a search reads
+MOST_SEARCHED = 5_000_000  # bytes of these: more stays in DVC's remotes
 COMPUTED = (CONFIRMED, CONSISTENT, REFUTED)  # words for what follows from the paper's own numbers
 TABLES = (".json", ".csv", ".md", ".tex")
 OF_EVERY_RUN = ("kernels.npy", predictions.file_of("ten_patches"))

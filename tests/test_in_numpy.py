@@ -13,7 +13,8 @@ from dashboard import looking
 from study import in_numpy
 from study.checking import plain
 from study.network.alexnet import AlexNet
-from study.network.normalisation import ResponseSettings, response_normalisation, spatial_normalisation
+from study.network.four_layer import FourLayer, FourLayerSettings
+from study.network.normalisation import NormalisationName, ResponseSettings, response_normalisation, spatial_normalisation
 from study.network.settings import AlexNetSettings
 
 SMALL = AlexNetSettings(crop=55, stride=2, kernels=(8, 8, 12, 12, 8), neurons=(16, 12), deviation=0.05, deviation_conv345=0.1)
@@ -33,7 +34,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-def made(settings: AlexNetSettings) -> tuple[AlexNet, in_numpy.Network]:
+def made(settings: AlexNetSettings) -> tuple[AlexNet, in_numpy.AlexNet]:
     torch.manual_seed(0)
     network = AlexNet(settings, 5)
     network.initialise(3)
@@ -42,7 +43,7 @@ def made(settings: AlexNetSettings) -> tuple[AlexNet, in_numpy.Network]:
             if value.dim() == 1:
                 value.copy_(torch.rand_like(value) + 0.1)
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
-    return network.eval(), in_numpy.Network(settings=plain(settings), weights=weights)
+    return network.eval(), in_numpy.AlexNet(settings=plain(settings), weights=weights)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -59,6 +60,35 @@ def test_the_network_in_numpy_answers_as_the_trained_one_does(variant: str) -> N
     assert ours.probabilities(patch).sum() == pytest.approx(1)
 
 
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("normalisation", ["none", "response", "batch"])
+def test_the_four_layer_network_in_numpy_answers_as_the_trained_one_does(
+    normalisation: NormalisationName, activation: str
+) -> None:
+    settings = FourLayerSettings(
+        architecture="four_layer", crop=24, kernels=(8, 6, 4, 5), normalisation=normalisation, activation=activation
+    )
+    network = FourLayer(settings, 5, torch.device("cpu"))
+    network.initialise(3)
+    with torch.no_grad():  # biases and running statistics that are no zeros and ones, and answers far from 0
+        for value in network.state_dict().values():
+            if value.dim() == 1:
+                value.copy_(torch.rand_like(value) + 0.1)
+            elif value.dim() > 1:
+                value.copy_(torch.randn_like(value) / 4)
+    ours = in_numpy.build(plain(settings), {name: value.numpy() for name, value in network.state_dict().items()})
+    patch = np.random.default_rng(1).normal(0, 1, (24, 24, 3)).astype(np.float32)
+    with torch.no_grad():
+        pictures = torch.from_numpy(patch).permute(2, 0, 1)[None]
+        features = network.eval().features(pictures)[0][0].numpy()
+        logits = network(pictures)[0].numpy()
+    hidden = ours.features(patch)
+    assert np.abs(features).max() > 0.1
+    np.testing.assert_allclose(hidden, features, rtol=2e-4, atol=2e-4 * np.abs(features).max())
+    np.testing.assert_allclose(ours.logits(hidden), logits, rtol=2e-4, atol=2e-4 * np.abs(logits).max())
+    assert ours.probabilities(patch).sum() == pytest.approx(1)
+
+
 def test_masks_take_the_place_of_halving() -> None:
     network, ours = made(SMALL)
     pool5 = np.random.default_rng(2).random(8 * 2 * 2).astype(np.float32)
@@ -66,7 +96,7 @@ def test_masks_take_the_place_of_halving() -> None:
     assert (six, seven) == (16, 12)
     everything, nothing = (np.ones(six), np.ones(seven)), (np.zeros(six), np.zeros(seven))
     assert not ours.hidden(pool5, nothing).any()
-    without = in_numpy.Network(settings=plain(replace(SMALL, dropout=0.0)), weights=ours.weights)
+    without = in_numpy.AlexNet(settings=plain(replace(SMALL, dropout=0.0)), weights=ours.weights)
     np.testing.assert_allclose(ours.hidden(pool5, everything), without.hidden(pool5), rtol=1e-6)  # float32 rounds
 
 
@@ -87,8 +117,8 @@ def test_spatial_normalisation_is_the_formula_s() -> None:
 
 
 def test_what_is_not_known_is_refused() -> None:
-    with pytest.raises(ValueError, match="four_layer"):
-        in_numpy.Network(settings={"architecture": "four_layer"}, weights={})
+    with pytest.raises(ValueError, match="resnet"):
+        in_numpy.build({"architecture": "resnet"}, {})
     with pytest.raises(ValueError, match="softsign"):
         in_numpy.activate(np.zeros(1), "softsign")
 

@@ -517,10 +517,27 @@ class TestTables:
     def test_the_report_is_one_page_with_the_numbers_of_the_rows(self, found, with_effects):
         rows = list(found.values())
         page = report.one_page(study_of(with_effects.folder, "sketch", PROTOCOL), PROTOCOL.head, rows)
-        headings = ["Scope", "Methodology", "Results", "What was easy", "What was hard", "Where paper and code differ", "Authors"]
-        assert re.findall(r"^## (.*)$", page, re.MULTILINE) == headings
+        headings = ["Scope", "Methodology", "Results", "Figures 1 to 4", "What was easy", "What was hard"]
+        assert re.findall(r"^## (.*)$", page, re.MULTILINE) == [*headings, "Where paper and code differ", "Authors"]
         assert len(page.split()) < 1300, "a page and its table"
         assert found["two-columns"].here() in page and report.summary(rows) in page and "`no_normalisation`" in page
+
+    def test_the_report_counts_what_the_figures_show(self, tmp_path):
+        seeds = {"0": {"epochs_to_threshold": 4.0}, "1": {"epochs_to_threshold": 6.0}, "2": {"epochs_to_threshold": None}}
+        storage.write_json(tmp_path / "converge/relu/metrics.json", {"threshold": 0.25, "seeds": seeds})
+        fitted = [("end", "grey, selective"), ("end", "coloured blob"), ("end", "grey, selective"), ("start", "neither")]
+        storage.write_csv(tmp_path / "evaluate/base/kernels.csv", ("when", "kind"), fitted)
+        wrong = {f"seed-{seed}": {"ten_patches": {"top1_wrong": 40, "top5_wrong": 10}} for seed in (0, 1)}
+        averaged = {"averaged": {"ten_patches": {"top1_wrong": 1, "top5_wrong": 1}}}
+        storage.write_json(tmp_path / "evaluate/base/metrics.json", {"pictures": 100, "models": wrong | averaged})
+        precision = {"features": {"1": {"mean": 0.5}, "6": {"mean": 0.25}, "50": None}}
+        storage.write_json(tmp_path / "retrieve/metrics.json", {"run": "base", "precision": precision})
+        text = report._figures(tmp_path)
+        assert "relu: 25% training error after 5.00 epochs, the mean of 2 seeds; 1 never reached it." in " ".join(text.split())
+        assert "3 trained kernels: 2 grey, selective; 1 coloured blob." in text and "1 untrained kernels: 1 neither." in text
+        assert "the right one is among the other four in 75.0%" in text, "the average of the networks is left out"
+        assert "| last hidden layer | 50.0% | 25.0% | – | – |" in text
+        assert report._figures(tmp_path / "nothing") == ""
 
     def test_three_ticks_say_what_was_done_of_a_claim(self, found):
         ticks = {

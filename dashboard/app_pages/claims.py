@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard import address, clickable, drawings, frames, reading, showing, summary, tables, verdicts
 from dashboard.reading import Study
+from study import amounts
 from study.judging.verdicts import HELD, NOT_HELD, NOT_JUDGED
 from study.paper.claim import SECTIONS
 from study.provenance import training_seconds
@@ -71,7 +72,7 @@ def one_claim(study: Study, claim: Any) -> None:
     if rows := frames.arms(study, reading.dictionary(claim.artifacts)):
         errors = any(name.startswith("evaluate/") for name in reading.dictionary(claim.artifacts))
         unit, what = ("%", "top-1 error") if errors else (" epochs", "epochs to the threshold")
-        means = [f"{name} {sum(values) / len(values):.3g}{unit}" for name, values in rows.items() if values]
+        means = [f"{name} {amounts.digits(sum(values) / len(values))}{unit}" for name, values in rows.items() if values]
         if means:
             table = pd.DataFrame([(name, value) for name, values in rows.items() for value in values], columns=["run", what])
             alt = f"{what} of each seed, a row a run"

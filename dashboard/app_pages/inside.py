@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import address, charts, clickable, frames, galleries, looking, pictures, query, showing
+from dashboard import address, charts, clickable, drawings, findings, frames, galleries, looking, pictures, query, showing
 from dashboard.galleries import Shown
 from dashboard.reading import Study
-from study import files
 from study.measuring.kernels import COLOURED
 
 VIEWS = {"kernels": "Kernels", "layers": "Layers over epochs", "map": "Map of the last hidden layer"}
@@ -33,7 +32,14 @@ def show_kernels(study: Study) -> None:
     by_seed = {seed: found for seed in frames.seeds(study, run) if (found := frames.kernels_by_epoch(study, run, seed))}
     if not by_seed:
         showing.stop("The kernels of this run are not there yet.")
-    st.header("First-layer kernels")
+    fits = frames.kernel_fits(study, run)
+    kinds = fits[fits["when"] == "end"]["kind"]
+    count = sum(len(found[max(found)]) for found in by_seed.values())
+    finding = f"{count} first-layer kernels of {run}"
+    if len(kinds):
+        either = int((kinds != "neither").sum())
+        finding += f": after training {either} of {len(kinds)} are frequency- and orientation-selective or blobs"
+    st.header(finding, anchor="first-kernels")
     epochs = sorted({epoch for found in by_seed.values() for epoch in found})
     epoch = address.steps("Epoch", epochs, "epoch", epochs[-1]) if len(epochs) > 1 else epochs[-1]
     columns = frames.columns(study, run)
@@ -47,6 +53,7 @@ def show_kernels(study: Study) -> None:
     )
     each = list(by_seed.items())
     abreast = min(3, len(each))
+    blocks = []
     rows = [st.columns(abreast, gap="large") for _ in range(0, len(each), abreast)]  # so that a phone shows them in their order
     for place, (seed, found) in zip(itertools.chain(*rows), each, strict=False):
         kernels = found.get(epoch, found[max(found)])
@@ -59,6 +66,9 @@ def show_kernels(study: Study) -> None:
                 shown = {f"{seed}-{at}": looking.kernel_tile(kernels[at], full if scale == "shared" else None) for at in half}
                 key = f"kernels-{seed}-{column}"
                 clickable.draw(galleries.tiles(shown, chosen, columns=tiles_abreast), key=key, keeps="kernel")
+                blocks.append(list(shown.values()))
+    alt = f"First-layer kernels of {run} after epoch {epoch}, a block a seed and column"
+    showing.more_of(fits, "first-kernels", alt, drawings.sheet(blocks, 16, alt))
     one_kernel(study, run, by_seed, epoch, chosen)
     variety(study, run)
     colours(study, run, columns)
@@ -91,15 +101,28 @@ def one_kernel(study: Study, run: str, by_seed: dict[int, dict[int, np.ndarray]]
             if picture is not None:
                 patch = picture[int(row.y) : int(row.y) + len(kernel), int(row.x) : int(row.x) + kernel.shape[1]]
                 cells[f"test-{int(row.picture)}"] = galleries.encoded(looking.grown(patch), exact=True)
-        if clicked := clickable.draw(galleries.tiles(cells, label="patch of", columns=BEST), key="patches"):
+        shown = (
+            galleries.tiles(cells, label="patch of", columns=BEST) if cells else galleries.gallery(study, named(study, of_kernel))
+        )
+        if clicked := clickable.draw(shown, key="patches"):
             showing.go_to("sees", view="pictures", query=clicked)
         first, last = of_kernel["answer"].iloc[0], of_kernel["answer"].iloc[-1]
         st.caption(
             f"Of all test pictures, the {len(of_kernel)} with the patch that excites it most after training (answers {first:.3g} "
-            f"to {last:.3g}). A click shows the whole picture."
+            f"to {last:.3g}). A click shows {'the whole picture' if cells else 'what the network makes of it'}."
         )
         if remark := pictures.remark(study):
             st.info(remark)
+
+
+def named(study: Study, patches: pd.DataFrame) -> list[Shown]:
+    """Test pictures by their classes, where the pictures are not on this machine."""
+    names = frames.class_names(study)
+    labels = frames.labels_of(study, "test", map(int, patches["picture"]))
+    return [
+        Shown(split="test", row=int(row), caption=names[label] if label is not None and label < len(names) else "")
+        for row, label in zip(patches["picture"], labels, strict=True)
+    ]
 
 
 def told_of_fit(fits: pd.DataFrame, seed: int, number: int) -> str:
@@ -115,31 +138,11 @@ def told_of_fit(fits: pd.DataFrame, seed: int, number: int) -> str:
 
 def variety(study: Study, run: str) -> None:
     """How many kernels are frequency- and orientation-selective, or coloured blobs: trained, and before training."""
-    fits = frames.kernel_fits(study, run)
-    if fits.empty:
+    found = findings.kernel_kinds(study, run)
+    if found is None:
         return
-    trained, before = fits[fits["when"] == "end"], fits[fits["when"] == "start"]
-    parts = {f"seed {seed}": of for seed, of in trained.groupby("seed")} | (
-        {"untrained, all seeds": before} if len(before) else {}
-    )
-    counts = pd.DataFrame(
-        [(place, kind, int((of["kind"] == kind).sum())) for place, of in parts.items() for kind in files.KINDS],
-        columns=["place", "kind", "kernels"],
-    )
-    selective = trained[trained["kind"].str.contains("selective")]
-    blobs = int((trained["kind"] == "coloured blob").sum())
-    noise = f"; before training {int((before['kind'] != 'neither').sum())} of {len(before)} are either" if len(before) else ""
-    shown = counts[counts["kernels"] > 0]
-    showing.figure(
-        charts.kernel_kinds(shown),
-        f"{len(selective)} of {len(trained)} trained kernels are selective for orientation and frequency, {blobs} coloured "
-        f"blobs{noise}",
-        fits, f"kernel-kinds-{run}", "Kernels by kind: selective, blob or neither; grey or coloured; trained and untrained",
-        source="A Gabor function with an amplitude and phase for each colour, fitted by least squares. "
-        f"Selective: half a wave or more within its envelope; coloured: {COLOURED:.0%} of its energy off the grey axis; neither: "
-        f"less than half of the kernel explained. Median explained: {trained['explained'].median():.0%} trained"
-        + (f", {before['explained'].median():.0%} untrained." if len(before) else "."),
-    )  # fmt: skip
+    showing.finding(found)
+    selective = found.table[(found.table["when"] == "end") & found.table["kind"].str.contains("selective")]
     if selective.empty:
         return
     named = selective.assign(name=[f"kernel {row.kernel} of seed {row.seed}" for row in selective.itertuples()])
@@ -241,7 +244,10 @@ def show_map(study: Study) -> None:
     )  # fmt: skip
     points = chosen["selection"]["points"] if chosen else []
     if points:
-        row = int(points[0]["customdata"][0])
+        address.keep("point", int(points[0]["customdata"][0]))
+    point = address.chosen("point", ["none", *range(len(places))], "none", "point of the map")
+    if point != "none":
+        row = int(point)
         st.header(f"Test picture {row}: {frame['class'][row]}, {answers[row]}")
         table = frames.neighbours(study)
         part = table[table["query"] == row].sort_values("rank")

@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard import address, clickable, frames, galleries, pictures, query, showing, tables
 from dashboard.galleries import Shown
 from dashboard.reading import Study
-from study import files
+from study import amounts, files
 from study.paper import results
 
 VIEWS = {"pictures": "Pictures", "confusions": "Confusions", "tables": "Error tables"}
@@ -161,63 +161,25 @@ def otherwise(study: Study, split: str, row: int, label: int | None) -> None:
 
 def rankings(study: Study) -> None:
     """How good the neighbours of all queries are, by what was compared; and how far away in pixels they are."""
-    table, (run, queries, seeds, chance) = frames.precision(study), frames.retrieval(study)
-    if table.empty:
-        if rates := frames.match_rates(study):
-            st.subheader(
-                f"Of the neighbours of all queries {rates.get('by features', float('nan')):.1%} are of the query's class"
-            )
-            st.caption(", ".join(f"{name} {share:.1%}" for name, share in rates.items()) + ".")
-        return
-    from dashboard import charts  # Plotly takes a second to import, which the pictures above should not wait for
+    from dashboard import findings  # Plotly takes a second to import, which the pictures above should not wait for
 
-    by = {"features": "last hidden layer", "untrained": "the same, untrained", "colours": "colour histogram", "pixels": "pixels"}
-    measures = {"1": "nearest", "6": "6 nearest", "50": "50 nearest", "average": "mean average precision"}
-    known = table[table["by"].isin(by) & table["measure"].isin(measures)]
-    known = known.assign(by=known["by"].map(by), measure=known["measure"].map(measures))
-    six = known[known["measure"] == measures["6"]].set_index("by")["mean"]
-    told = ", ".join(f"{six[name]:.0%} by {name}" for name in list(by.values())[1:] if name in six)
-    far = frames.percentiles(study)
-    percent = "; ".join(f"{share:.0%} by {name}" for name, share in far.items())
-    first = six.get(by["features"], float("nan"))
-    showing.figure(
-        charts.precision(known, chance),
-        f"Of six neighbours in the last hidden layer {first:.0%} are of the query's class ({told})",
-        known, "precision", "Shares of neighbours that are of the query's class, by what was compared",
-        source=f"{study.address}, {run}: {queries:,} test pictures against all training pictures, "
-        f"the mean of {seeds} seed{'' if seeds == 1 else 's'}, 95% intervals over the queries. How many of all pictures are "
-        f"nearer in pixels than the six neighbours are (50% by chance): {percent}.",
-    )  # fmt: skip
+    if (found := findings.precision(study)) is not None:
+        showing.finding(found)
+    elif rates := frames.match_rates(study):
+        told = {name: amounts.amount(share, "share") for name, share in rates.items()}
+        st.subheader(f"Of the neighbours of all queries {told.pop('by features', 'an unknown share')} are of the query's class")
+        st.caption(", ".join(f"{name} {share}" for name, share in told.items()) + ".")
 
 
 def among_the_five(study: Study, run: str, model: str) -> None:
     """Figure 4, left: how often the right label is among the five where the first is wrong; and off-centre objects."""
-    found = frames.predictions(study, run)
-    if found is None or model not in found.best:
-        return
-    wrong = found.wrong("top1")[model]
-    saved = int((wrong & ~found.wrong("top5")[model]).sum())
-    if wrong.any():
-        low, high = frames.wilson(saved, int(wrong.sum()))
-        st.subheader(f"Where the first label is wrong, the right one is among the other four in {saved / wrong.sum():.0%}")
-        st.caption(
-            f"{saved:,} of {int(wrong.sum()):,} misjudged test pictures, 95% interval {low:.0%} to {high:.0%}; four labels drawn "
-            f"from the other {len(names) - 1:,} classes would hold it in {min(1, 4 / max(len(names) - 1, 1)):.0%}."
-        )
-    table = frames.by_distance(study, run, model)
-    if table.empty:
-        return
-    from dashboard import charts
+    from dashboard import findings
 
-    first, last = table.iloc[0], table.iloc[-1]
-    showing.figure(
-        charts.by_distance(table),
-        f"Error is {first['error']:.0%} where the object lies {first['distance']:.2f} widths from the centre, "
-        f"{last['error']:.0%} where it lies {last['distance']:.2f}",
-        table, "off-centre", "Top-1 error by the distance of the object from the centre of the picture",
-        source=f"{study.address}, {run}, {model}: test pictures in {len(table)} parts of equally many by where their object was "
-        "drawn; 95% intervals.",
-    )  # fmt: skip
+    if told := findings.among_the_five(study, run, model):
+        st.subheader(told[0])
+        st.caption(told[1])
+    if (far := findings.by_distance(study, run, model)) is not None:
+        showing.finding(far)
 
 
 def choose_model(found: frames.Predictions) -> str:
@@ -245,7 +207,8 @@ def show_pictures(study: Study) -> None:
     else:
         with choices:
             model = choose_model(found)
-        kinds = [kind for kind in frames.KINDS if run != "base" or kind != frames.BESIDE_BASE]
+        beside_base = run != "base" and "base" in frames.runs(study, "evaluate")
+        kinds = [kind for kind in frames.KINDS if beside_base or kind != frames.BESIDE_BASE]
         kind = address.segmented("Pictures", kinds, "kind", "surely wrong")
         of_kind = list(frames.pictures_of_kind(study, run, model, kind))
         which = ""
@@ -349,9 +312,9 @@ def show_tables(study: Study) -> None:
         st.header(title)
         ours = tables.ours_beneath(table, diverged, seen, view)
         if title.startswith("Table 1"):
-            base = table[table["run"] == "base"]
-            one_patch = tables.ours_beneath(base, {}, seen, "centre_patch").head(1)
-            ours = pd.concat([ours, one_patch.assign(row="base, from one patch"), tables.hand_made_row(made, seen)])
+            control = frames.control(study)
+            one_patch = tables.ours_beneath(table[table["run"] == control], {}, seen, "centre_patch").head(1)
+            ours = pd.concat([ours, one_patch.assign(row=f"{control}, from one patch"), tables.hand_made_row(made, seen)])
         whole = pd.concat([tables.printed(rows), ours], ignore_index=True)
         st.dataframe(
             whole.assign(

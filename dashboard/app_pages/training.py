@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import address, charts, frames, reading, showing, verdicts
+from dashboard import address, charts, findings, frames, reading, showing, verdicts
 from dashboard.reading import Study
 from study import amounts
 from study.paper import numbers
@@ -29,54 +29,14 @@ for row in going_on.itertuples(index=False):
 showing.warn_of_diverged(study)
 
 
-def about_rates(study: Study) -> str:
-    """How each curve came by its learning rate, as its race says."""
-    tried = frames.rates_tried(study)
-    said = []
-    for curve, rate, at_edge in frames.rates_chosen(study):
-        name = charts.curve_name(curve)
-        count = int((tried["curve"] == curve).sum())
-        how = "the only one tried" if count < 2 else f"the fastest of {count} tried"
-        edge = ", at the edge of what was tried" if at_edge and count > 1 else ""
-        said.append(f"{name} learns at {rate:g}, {how}{edge}")
-    return "; ".join(said)
-
-
 def show_figure1(study: Study) -> None:
-    curves = frames.convergence(study)
-    if curves.empty:
+    found = findings.figure_1(study)
+    if found is None:
         showing.stop(
             "This study draws no curve of Figure 1." if study.pinned else "No curve yet. `uv run dvc repro converge` makes them.",
             "relu-faster", "relu-six-times",
         )  # fmt: skip
-    threshold = frames.threshold(study)
-    reached = frames.epochs_to_threshold(study)
-    told, means = [], {}
-    for curve, part in reached.groupby("curve"):
-        name, missing, last = charts.curve_name(curve), int(part["epochs_to_threshold"].isna().sum()), part["epochs"].max()
-        if missing:
-            told.append(f"{name} not after {last:.0f} epochs in {missing} of {len(part)} trainings")
-            continue
-        means[str(curve)] = float(part["epochs_to_threshold"].mean())
-        told.append(f"{name} after {means[str(curve)]:.1f} epochs on average")
-    ratio = by = ""
-    if {"relu", "tanh"} <= set(means):
-        claim = verdicts.by_id(study).get("relu-faster")
-        judged = float("nan") if claim is None else claim.ours
-        ratio = amounts.amount(judged if judged == judged else means["tanh"] / means["relu"], "times")
-        by = " (by geometric means)" if judged == judged else ""
-    finding = f"{threshold:.0%} training error: {'; '.join(told)}" + (f": ReLU is {ratio} as fast{by}" if ratio else "")
-    if len(told) > 2:  # in words each would take a line
-        first = ", ".join(f"{charts.curve_name(curve)} {means[curve]:.1f}" for curve in sorted(means, key=means.__getitem__))
-        never = showing.listed(charts.curve_name(curve) for curve in reached["curve"].unique() if curve not in means)
-        limit = f"in {reached['epochs'].max():.0f} epochs not reached by {never}" if never else ""
-        finding = f"{threshold:.0%} training error: " + "; ".join(filter(None, [first and f"after {first} epochs", limit]))
-    showing.figure(
-        charts.figure1(curves, threshold, means, ratio), finding, curves, "figure1",
-        "Training error over epochs for ReLU (solid) and tanh (dashed), a thin line a seed, and the threshold",
-        first=True,
-        source=f"{study.address}. Thin lines: one seed each; thick: their mean. {about_rates(study)}.",
-    )  # fmt: skip
+    showing.finding(found, first=True)
     times_and_reasons(study)
     tried = frames.rates_tried(study)
     if len(tried):
@@ -90,7 +50,7 @@ def show_figure1(study: Study) -> None:
             alt="Learning rates tried, epochs to the threshold, and which was chosen",
             column_config={
                 "rate": st.column_config.Column("learning rate"),
-                "epochs_to_threshold": st.column_config.NumberColumn(f"epochs to {threshold:.0%}", format="%.1f"),
+                "epochs_to_threshold": st.column_config.NumberColumn(f"epochs to {frames.threshold(study):.0%}", format="%.1f"),
             },
         )
     showing.leads_to(study, "relu-faster", "relu-six-times", "relu-varies")
@@ -135,32 +95,23 @@ def times_and_reasons(study: Study) -> None:
 
 
 def show_components(study: Study) -> None:
-    claims = verdicts.claims(study)
-    table = frames.components(study, claims)
-    if table.empty:
+    found = findings.components(study)
+    if found is None:
         elsewhere = [
             claim.id
             for claim in verdicts.by_id(study).values()
             if claim.kind == "effect" and claim.unit == "error difference" and showing.measured_elsewhere(claim)
         ]
         showing.stop(
-            "This study trained `base` alone, so nothing is compared with it."
+            f"This study trained {showing.listed(f'`{run}`' for run in frames.runs(study, 'evaluate')) or 'no run'} alone, so "
+            "nothing is compared with it."
             if study.pinned
             else "No run besides base is evaluated yet. `uv run dvc repro` evaluates each run after its training.",
             *elsewhere,
         )
-    largest = table.loc[table["difference"].abs().idxmax()]
-    more = "more" if largest["difference"] > 0 else "less"
-    size = amounts.amount(abs(largest["difference"]) / 100, "error difference")
-    finding = f"The largest difference from base: {largest['run']} errs {size} {more}"
-    shown = table.drop(columns="values")
-    showing.figure(
-        charts.components(table), finding, shown, "components", "Each run's difference from base in points of top-1 error",
-        first=True,
-        source="Ten patches, means over seeds. Right of 0 a run errs more than base. Intervals are those of the claims, which "
-        "hold for all comparisons of a study at once; a run without one is compared by no claim, or has a single seed.",
-    )  # fmt: skip
-    unfinished = [run for run in ("base", *table["run"]) if frames.still_learning(study, run)]
+    showing.finding(found, first=True)
+    table, control = found.table, frames.control(study)
+    unfinished = [run for run in (control, *table["run"]) if frames.still_learning(study, run)]
     if unfinished:
         every = len(unfinished) == len(table) + 1
         names = "every run" if every else showing.listed(unfinished)
@@ -233,23 +184,10 @@ def show_curves(study: Study) -> None:
     )
     chosen = address.pills("Only these runs", names, "runs")
     part = training[training["run"].isin(chosen)] if chosen else training
-    words, unit = charts.QUANTITIES[quantity]
-    ends = part.dropna(subset=[quantity]).groupby(["run", "seed"])[quantity].last().groupby("run").mean()
-    if ends.empty:
-        showing.stop(f"{words.capitalize()} was not measured in these runs.")
-    factor = 100 if unit == "%" else 1
-    told = {name: f"{factor * end:.3g}{'' if unit == '%' else ' '}{unit}" for name, end in ends.items()}
-    least, most = told[ends.idxmin()], told[ends.idxmax()]
-    finding = f"{words.capitalize()} at the end: "
-    if len(ends) > 1 and least == most:
-        finding += f"{least} in every run"
-    else:
-        finding += f"lowest {ends.idxmin()} {least}" + (f", highest {ends.idxmax()} {most}" if len(ends) > 1 else "")
-    showing.figure(
-        charts.training(part, quantity, names), finding, part, "training", f"{words} over epochs, one colour a run",
-        first=True,
-        source=f"{study.address}. Thin lines: one seed each; thick: their mean.",
-    )  # fmt: skip
+    found = findings.curves(study, part, quantity, names)
+    if found is None:
+        showing.stop(f"{charts.QUANTITIES[quantity][0].capitalize()} was not measured in these runs.")
+    showing.finding(found, first=True)
     showing.leads_to(
         study, "dropout-overfitting", "dropout-iterations", "weight-decay", "normalisation-generalises", "trained-longer"
     )
@@ -298,7 +236,10 @@ def show_cost(study: Study) -> None:
         showing.download(memory, "memory")
     crossing = frames.crossing(study)
     if crossing:
-        st.subheader(f"{crossing['share']:.1%} of a step is spent on what crosses: {crossing['numbers']:,.0f} numbers")
+        st.subheader(
+            f"{amounts.amount(crossing['share'], 'share')} of a step is spent on what crosses: {crossing['numbers']:,.0f} numbers"
+        )
+        st.caption(f"Between {frames.devices_of_cost(study)}, which says nothing of two GPUs of 2012.")
     else:
         st.caption("All columns of this study share a device, so nothing crossed between two and no time was measured.")
     showing.leads_to(study, "three-gigabytes", "communication", "two-gpus-time")

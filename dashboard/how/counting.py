@@ -59,7 +59,7 @@ def networks() -> list[tuple[str, int, float]]:
     return [(name, count, count / whole) for name, count in counted.items()]
 
 
-def without_crossing(network: in_numpy.Network) -> in_numpy.Network:
+def without_crossing(network: in_numpy.AlexNet) -> in_numpy.AlexNet:
     """The network with every weight at 0 by which a layer below fc8 reads the other column."""
     weights = dict(network.weights)
     for column in range(network.columns):
@@ -73,4 +73,4 @@ def without_crossing(network: in_numpy.Network) -> in_numpy.Network:
             keep[column * half : (column + 1) * half] = True
             cut[:, ~keep] = 0
             weights[key] = cut
-    return in_numpy.Network(settings=network.settings, weights=weights)
+    return in_numpy.AlexNet(settings=network.settings, weights=weights)

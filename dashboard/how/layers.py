@@ -134,7 +134,7 @@ def normalisation(subject: Subject) -> None:
         ),
     )
     a = np.maximum(subject.answers, 0)
-    own = subject.settings.get("response") or numbers.RESPONSE
+    own = subject.response
     columns = st.columns(4)
     with columns[0]:
         power = address.slider("alpha, as a power of ten", -6.0, 0.0, "alpha", round(float(np.log10(own["alpha"])), 1), step=0.5)
@@ -196,11 +196,11 @@ def normalisation(subject: Subject) -> None:
         ends = of_run[of_run["epoch"] == of_run["epoch"].max()].groupby("layer", sort=False)["divisor"].mean()
         if len(ends):
             told = showing.listed(f"{value:.3g} after {layer}" for layer, value in ends.items())
+            alone = own["k"] ** own["beta"]
             asked("Does it make activities sparse, or keep them from saturating?",
                   "Neither by itself: dividing makes no answer 0, and ReLUs do not saturate. "
-                  f"At the end of training its mean divisor is {told} ({subject.run}): 1.68 would be k alone, which scales all "
-                  "maps alike. "
-                  "How it grows over the epochs is under Inside.")  # fmt: skip
+                  f"At the end of training its mean divisor is {told} ({subject.run}): {alone:.3g} would be k alone, which "
+                  "scales all maps alike. How it grows over the epochs is under Inside.")  # fmt: skip
             showing.link("Divisors and saturated units over the epochs", "inside", view="layers", quantity="divisor")
     asked(
         "Batch normalisation is better and more robust to hyperparameters?",
@@ -238,9 +238,11 @@ def pooling(subject: Subject) -> None:
     st.header("Pooling: the largest of each window stands for it")
     size = int(address.segmented("Size of a window, at stride 2", [2, 3], "window", 3))
     a = np.maximum(subject.answers, 0)
-    normalised = in_numpy.response_normalisation(a, columns=subject.columns)
+    before = a  # what is pooled: ReLU's answers, or what response normalisation makes of them
+    if subject.settings.get("normalisation", "response") == "response":
+        before = in_numpy.response_normalisation(a, **subject.response, columns=subject.columns)
     number = address.chosen("at-kernel", range(len(a)), int(a.reshape(len(a), -1).max(axis=1).argmax()), "kernel")
-    whole = normalised[number]
+    whole = before[number]
     one = _middle(whole)
     made = in_numpy.pool(one[None], size=size)[0]
     left, right = st.columns(2, gap="large")
@@ -384,13 +386,6 @@ def two_devices(study: Study, layers: list[dict[str, Any]], columns: int) -> Non
         st.caption("GiB at the peak of a step, counted without running it.")
 
 
-def _devices(subject: Subject) -> str:
-    """The devices between which communication was measured, in words."""
-    machine = frames.record(subject.study, "cost").get("machine") or {}
-    names = [str(name) for name in machine.get("devices", [])]
-    return "two halves of one processor" if set(names) <= {"cpu"} else f"{' and '.join(names)} of this study"
-
-
 def columns(subject: Subject) -> None:
     st.header("Two GPUs: two columns of kernels that talk in a few places")
     st.markdown(
@@ -422,9 +417,10 @@ def columns(subject: Subject) -> None:
         source="Counted from section 3.5. One column with half of the kernels has nearly as many parameters as two, since conv5 "
         "and the fully connected layers are not halved (footnote 2).",
     )  # fmt: skip
-    if subject.columns == 2 and subject.network is not None and subject.settings.get("communication", True):
-        whole = subject.network.probabilities(subject.patch)
-        apart = counting.without_crossing(subject.network).probabilities(subject.patch)
+    network = subject.network
+    if isinstance(network, in_numpy.AlexNet) and network.columns == 2 and subject.settings.get("communication", True):
+        whole = network.probabilities(subject.patch)
+        apart = counting.without_crossing(network).probabilities(subject.patch)
         st.subheader(
             f"This network says {subject.name(int(whole.argmax()))} ({whole.max():.0%}); when nothing crosses it says "
             f"{subject.name(int(apart.argmax()))} ({apart.max():.0%})"
@@ -463,8 +459,8 @@ def columns(subject: Subject) -> None:
     asked(
         "Is the ratio of communication over computation acceptable? Did the GPUs wait?",
         f"Here {amounts.amount(crossing['share'], 'share')} of a step is communication, {crossing['numbers']:,.0f} numbers, "
-        f"between {_devices(subject)}, which says nothing of two GPUs of 2012. By count the paper's network sends "
-        f"{numbers.exchanged():,} numbers a picture each way."
+        f"between {frames.devices_of_cost(subject.study)}, which says nothing of two GPUs of 2012. "
+        f"By count the paper's network sends {numbers.exchanged():,} numbers a picture each way."
         if crossing
         else "In this study all columns share a device, so nothing crosses and no time was measured; with `devices: [cuda:0, "
         "cuda:1]` the stage `cost` measures it.",

@@ -14,6 +14,7 @@ from dashboard import address, charts, frames, reading, showing
 from dashboard.how import counting
 from dashboard.how.subject import asked, claim_of, effect
 from dashboard.reading import Study
+from study import amounts
 from study.paper import numbers
 from study.paper.claims import claim
 from study.paper.misread import misreadings
@@ -210,10 +211,11 @@ def _hand_made(study: Study | None) -> str:
     errors = frames.hand_made(study)
     if not errors:
         return "A simple hand-made baseline was not measured in this study."
-    base = list(frames.seed_errors(study, "base").values())
-    network = f", the network {np.mean(base):.1%}" if base else ""
+    base = list(frames.seed_errors(study, frames.control(study)).values())
+    network = f", the network {amounts.amount(float(np.mean(base)), 'error')}" if base else ""
+    hand_made = amounts.amount(errors["top1"], "error")
     return (
-        f"Oriented gradients and colours with a linear classifier err {errors['top1']:.1%} on this study's pictures{network}; "
+        f"Oriented gradients and colours with a linear classifier err {hand_made} on this study's pictures{network}; "
         "they are simpler than Table 1's Fisher vectors."
     )
 

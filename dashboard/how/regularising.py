@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.express as px
 import streamlit as st
 
-from dashboard import address, charts, clickable, frames, galleries, looking, reading, showing
+from dashboard import address, charts, clickable, findings, frames, galleries, looking, reading, showing
 from dashboard.how.subject import Subject, asked, centre, effect
 from dashboard.reading import Study
 from study import amounts, in_numpy
@@ -35,21 +35,24 @@ def dropout(subject: Subject) -> None:
         "half the size.",
     )
     network = subject.network
-    if network is None or not float(subject.settings.get("dropout", 0.5)):
+    if subject.settings.get("architecture") == "four_layer":
+        st.info("The four-layer network of this study has no dropout.")
+    elif not float(subject.settings.get("dropout", 0.5)):
+        st.info("This run has no dropout; choose another.")
+    elif isinstance(network, in_numpy.AlexNet):
+        masks_live(subject, network)
+    else:
         st.info(
-            "This run has no dropout; choose another." if network is not None else
             f"The weights of this run are not here, so its masks cannot be drawn; {subject.study.by('dvc pull')} brings them "
             "where a remote has them. What was measured of all pictures stands below."
-        )  # fmt: skip
-    else:
-        masks_live(subject, network)
+        )
     masks_measured(subject)
     showing.leads_to(
         subject.study, "dropout-halving", "dropout-error", "dropout-overfitting", "dropout-iterations", "dropout-time"
     )
 
 
-def masks_live(subject: Subject, network: in_numpy.Network) -> None:
+def masks_live(subject: Subject, network: in_numpy.AlexNet) -> None:
     """The mean of so many thinned networks on the picture, beside the halved one."""
     pool5 = network.layers(subject.patch)["pool5"]
     most = 100 if sum(weights.size for name, weights in network.weights.items() if ".fc" in name) > LARGE else 1000
@@ -72,7 +75,8 @@ def masks_live(subject: Subject, network: in_numpy.Network) -> None:
     )  # fmt: skip
     showing.figure(
         figure,
-        f"On this picture halved outputs lie {apart:.2g} nats from the mean of {count} thinned network{'s' if count > 1 else ''}",
+        f"On this picture halved outputs lie {amounts.amount(apart, 'nats')} from the mean of {count} thinned "
+        f"network{'s' if count > 1 else ''}",
         table, "masks-live", "Probabilities of five classes: the mean of thinned networks, and halved outputs",
         source=f"{subject.study.address}, {subject.run}, seed {subject.seed}: computed now, on the picture above.",
     )  # fmt: skip
@@ -84,45 +88,13 @@ def masks_measured(subject: Subject) -> None:
     if diverged := frames.diverged_in(study, "halve"):
         st.info(f"The training of seed {diverged[0]} diverged, so its outputs were not halved.")
         return
-    masks = frames.masks(study)
-    if masks.empty or not (masks["mean"] == "halved").any():
+    found = findings.masks(study)
+    if found is None:
         st.info("Nothing is measured yet. `uv run dvc repro halve` does, for a network with dropout.")
         return
-    halved, geometric = masks[masks["mean"] == "halved"].iloc[0], masks[masks["mean"] == "geometric"].sort_values("masks")
-    many = frames.error_of_many(study)
-    nearest = (np.log(geometric["divergence"]) - np.log(halved["divergence"])).abs().idxmin()
-    near = f"about as near as a mean of {geometric['masks'][nearest]:.0f} masks"
-    if halved["divergence"] < geometric["divergence"].min():
-        near = f"nearer than a mean of {geometric['masks'].max():.0f} masks"
-    about = frames.halved(study)
-    count = about.get("pictures")
-    showing.figure(
-        charts.masks(masks),
-        f"Halved outputs lie {halved['divergence']:.2g} nats from the mean of many masks, {near}; they err by "
-        f"{halved['top1_error']:.1%}" + (f", the mean of many by {many:.1%}" if many == many else ""),
-        masks, "masks", "Divergence from the mean of many masks, and error: means of few masks, and halved outputs",
-        source=f"{study.address}, {about.get('run')}, seed {about.get('seed')}, {count} test pictures. Nats: Kullback and "
-        "Leibler's divergence from the geometric mean of many other masks.",
-    )  # fmt: skip
-    by_picture(study)
-
-
-def by_picture(study: Study) -> None:
-    """Of each picture, whether means of few masks, of many, and halved outputs name the right class."""
-    table = frames.masks_by_picture(study)
-    if table.empty:
-        return
-    right = table.pivot(index="picture", columns="mean", values="right")
-    agree = float((right["halved"] == right["many"]).mean())
-    one = float((right["1"] == right["many"]).mean())
-    showing.figure(
-        charts.right_by_masks(table),
-        f"Halved outputs and the mean of many masks are both right or both wrong on {agree:.0%} of the pictures; a single mask "
-        f"and that mean on {one:.0%}",
-        table, "masks-by-picture", "Right or wrong by the number of masks averaged, a row a picture",
-        source="A row for each test picture. A mask is one draw of the neurons that are dropped; the columns are the geometric "
-        "mean of the outputs under 1 to 100 masks, under all that were drawn, and the halved outputs.",
-    )  # fmt: skip
+    showing.finding(found)
+    if (by_picture := findings.masks_by_picture(study)) is not None:
+        showing.finding(by_picture)
 
 
 def augmentation(subject: Subject) -> None:

@@ -16,8 +16,9 @@ from safetensors.numpy import load_file
 from dashboard import address, frames, looking, pictures, query, showing, tables, verdicts
 from dashboard.reading import Study
 from study import in_numpy
-from study.data.rescaling import FilterSettings, rescale
+from study.data.rescaling import rescale
 from study.judging.verdicts import HELD, NOT_HELD
+from study.paper import numbers
 from study.sources import pictures as maker
 
 MOST = 200  # test pictures on the slider
@@ -38,7 +39,7 @@ class Subject:
     patch: np.ndarray
     kernels: np.ndarray
     settings: dict[str, Any]
-    network: in_numpy.Network | None
+    network: in_numpy.AlexNet | in_numpy.FourLayer | None
 
     @property
     def columns(self) -> int:
@@ -46,15 +47,20 @@ class Subject:
 
     @property
     def stride(self) -> int:
-        return int(self.settings.get("stride", 2 if self.picture.shape[0] < 128 else 4))
+        return in_numpy.first_layer(self.settings)[0]
+
+    @property
+    def response(self) -> dict[str, Any]:
+        """The constants of response normalisation: the run's own, or the paper's where it has none."""
+        return self.settings.get("response") or dict(numbers.RESPONSE)
 
     @property
     def answers(self) -> np.ndarray:
         """What conv1 makes of the patch, before its ReLU: (n, h, w)."""
         if self.network is not None:
             return self.network.layers(self.patch)["conv1"]
-        scale = np.float32(self.settings.get("input_scale", 1.0))
-        return in_numpy.convolve(scale * self.patch.transpose(2, 0, 1), self.kernels, stride=self.stride)
+        (stride, padding), scale = in_numpy.first_layer(self.settings), np.float32(self.settings.get("input_scale", 1.0))
+        return in_numpy.convolve(scale * self.patch.transpose(2, 0, 1), self.kernels, stride=stride, padding=padding)
 
     def name(self, label: int) -> str:
         names = frames.class_names(self.study)
@@ -118,7 +124,7 @@ def with_picture(subject: Subject, own: np.ndarray | None) -> Subject:
     if found is None:
         found = maker.picture(STAND_IN, subject.row or 0)[0]
     size = int(frames.packed(subject.study).get("size") or len(found))
-    picture = rescale(found, size, FilterSettings())
+    picture = rescale(found, size, query.filter_of(subject.study))
     return replace(subject, picture=picture, row=row, patch=centre(subject, picture))
 
 
@@ -133,11 +139,10 @@ def centre(subject: Subject, picture: np.ndarray, top: int | None = None, left: 
 
 
 def mean_of(study: Study, size: int) -> np.ndarray:
-    """The mean picture (size, size, RGB) where the packed set is here, else its mean colour, else mid-grey."""
-    packed = pictures.packed_folder(study)
-    if packed is not None:
+    """The study's mean picture (size, size, RGB), or its mean colour where that is damaged or missing, else mid-grey."""
+    if (path := query.mean_of(study)) is not None:
         try:
-            mean = np.load(packed / "mean.npy", allow_pickle=False)
+            mean = np.load(path, allow_pickle=False)
             if mean.shape == (size, size, 3):
                 return np.asarray(mean, dtype=np.float32)
         except (OSError, ValueError):
@@ -147,7 +152,7 @@ def mean_of(study: Study, size: int) -> np.ndarray:
     return np.asarray(colour if known else [127.5] * 3, dtype=np.float32)
 
 
-def network(study: Study, run: str, seed: int) -> in_numpy.Network | None:
+def network(study: Study, run: str, seed: int) -> in_numpy.AlexNet | in_numpy.FourLayer | None:
     """The whole network of a run's seed; None where its weights are not here, or are of no network that is known here."""
     path = study.folder / f"train/{run}/seed-{seed}/weights.safetensors"
     settings = looking.network_settings(study, run)
@@ -159,10 +164,10 @@ def network(study: Study, run: str, seed: int) -> in_numpy.Network | None:
 
 
 @lru_cache(maxsize=4)
-def _network(path: Path, changed: int, settings: str) -> in_numpy.Network:
+def _network(path: Path, changed: int, settings: str) -> in_numpy.AlexNet | in_numpy.FourLayer:
     """Shared by all visitors, so nobody changes it."""
     try:
-        return in_numpy.Network(settings=json.loads(settings), weights=load_file(path))
+        return in_numpy.build(json.loads(settings), load_file(path))
     except SafetensorError as problem:
         raise ValueError(f"{path} is damaged") from problem
 

@@ -6,11 +6,16 @@ paper and code differ. Every number comes from a row or a record.
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
+from statistics import fmean
 from typing import Any
 
+from study import files, storage
+from study.amounts import amount
 from study.judging.about import Study
 from study.judging.protocol import Head
 from study.judging.registration import EXPLORATORY
@@ -170,6 +175,7 @@ def one_page(study: Study, head: Head, rows: Sequence[Row]) -> str:
         summary(rows),
         *(found for group in (HELD, NOT_HELD, SMALL, NOT_SEEN) if (found := _of_group(rows, group))),
         "What would decide the open ones stands in `open.md`, all claims in `claims.md`.",
+        *(["## Figures 1 to 4", found] if (found := _figures(study.folder)) else []),
         "## What was easy",
         EASY,
         "## What was hard",
@@ -230,6 +236,70 @@ def _sentence(row: Row) -> str:
     if row.claim.kind == "absence" and row.group() == NOT_SEEN and row.matters():
         seen = f"; open whether it is over {row.matters()}"
     return f"{said}{paper}{seen}."
+
+
+def _figures(folder: Path) -> str:
+    """What the paper's figures show, counted in this study; a figure for which nothing was measured is left out."""
+    points = "\n".join(f"- {said}" for said in (*_figure_1(folder), *_figure_3(folder), *_figure_4(folder)))
+    return "\n\n".join(part for part in (points, _precision(folder)) if part)
+
+
+def _figure_1(folder: Path) -> Iterator[str]:
+    for path in sorted((folder / "converge").glob("*/metrics.json")):
+        curve = storage.mapping(path)
+        epochs = [one.get("epochs_to_threshold") for one in curve.get("seeds", {}).values()]
+        reached = [each for each in epochs if each is not None]
+        if epochs:
+            mean = f"after {amount(fmean(reached), 'epochs')}, the mean of {len(reached)} seeds" if reached else "by no seed"
+            missed = f"; {len(epochs) - len(reached)} never reached it" if 0 < len(reached) < len(epochs) else ""
+            yield f"Figure 1, {path.parent.name}: {curve.get('threshold', 0.25):.0%} training error {mean}{missed}."
+
+
+def _figure_3(folder: Path) -> Iterator[str]:
+    """Kernels of `base`, or of the study's first run, by what was fitted to them (study/measuring/gabor.py)."""
+    path = next((folder / "evaluate").glob("base/kernels.csv"), None) or min(
+        (folder / "evaluate").glob("*/kernels.csv"), default=None
+    )
+    if path is None:
+        return
+    with path.open(newline="", encoding="utf-8") as lines:
+        rows = [(row.get("when"), row.get("kind")) for row in csv.DictReader(lines)]
+    for when, words in (("end", "trained"), ("start", "untrained")):
+        kinds = Counter(kind for moment, kind in rows if moment == when)
+        if total := sum(kinds.values()):
+            told = "; ".join(f"{kinds[kind]} {kind}" for kind in files.KINDS if kinds[kind])
+            yield f"Figure 3, {path.parent.name}, {total} {words} kernels: {told}."
+
+
+def _figure_4(folder: Path) -> Iterator[str]:
+    retrieved = storage.mapping(folder / "retrieve/metrics.json")
+    run = str(retrieved.get("run", "base"))
+    models = storage.mapping(folder / f"evaluate/{run}/metrics.json").get("models", {})
+    wrong = [one["ten_patches"] for name, one in models.items() if name.startswith("seed")]
+    if missed := sum(one["top1_wrong"] for one in wrong):
+        among = 1 - sum(one["top5_wrong"] for one in wrong) / missed
+        told = amount(among, "share")
+        yield f"Figure 4, left, {run}: where the first label is wrong, the right one is among the other four in {told}."
+
+
+def _precision(folder: Path) -> str:
+    """Shares of neighbours that are of the query's class, as a table in Markdown; empty where none were looked up."""
+    retrieved = storage.mapping(folder / "retrieve/metrics.json")
+    ways = {
+        "features": "last hidden layer",
+        "untrained": "the same, untrained",
+        "colours": "colour histogram",
+        "pixels": "pixels",
+    }
+    measures = {"1": "nearest", "6": "6 nearest", "50": "50 nearest", "average": "mean average precision"}
+    found = retrieved.get("precision", {})
+    cells = {
+        words: [amount(found[by][one]["mean"], "share") if found[by].get(one) else NO_NUMBER for one in measures]
+        for by, words in ways.items()
+        if found.get(by)
+    }
+    lines = [f"| Figure 4, right: neighbours by | {' | '.join(measures.values())} |", "|---|---|---|---|---|"]
+    return "\n".join([*lines, *(f"| {by} | {' | '.join(told)} |" for by, told in cells.items())]) if cells else ""
 
 
 def _differences() -> str:

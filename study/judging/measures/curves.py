@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
+from study.amounts import amount
 from study.judging.evidence import Evidence, MissingResult
 from study.judging.measurement import Arms, Measurement, Paired
 from study.judging.protocol import Block
@@ -124,8 +125,8 @@ def trained_longer(evidence: Evidence, block: Block) -> Measurement:
     earlier, later = halves.mean(axis=0)
     return Measurement(
         sample=Paired(effects=halves[:, :1] - halves[:, 1:], step=1e-4),
-        said=f"validation error of {block.run} {earlier:.1%} in the second quarter of the epochs at its first rate, "
-        f"{later:.1%} in the last",
+        said=f"validation error of {block.run} {amount(earlier, 'error')} in the second quarter of the epochs at its first rate, "
+        f"{amount(later, 'error')} in the last",
         files=_files(evidence, block.run),
         stages=_stages(block.run),
         learned=evidence.learned(block.run),

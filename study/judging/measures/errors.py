@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from study import files
+from study.amounts import amount
 from study.judging.evidence import Evidence, MissingResult, RunErrors
 from study.judging.measurement import Contrast, Contrasts, Level, Measurement, Paired, Term
 from study.judging.protocol import Block
@@ -65,7 +66,7 @@ def _contrasts(evidence: Evidence, block: Block, parts: list[tuple[tuple[str, in
     return Measurement(
         sample=sample,
         top5=of("top5")[0] if block.metric == "top1" else None,
-        said=", ".join(f"{run} {one.wrong.mean():.1%}" for run, one in made.items()),
+        said=", ".join(f"{run} {amount(one.wrong.mean(), 'error')}" for run, one in made.items()),
         files=tuple(one.file for one in made.values()),
         stages=_stages(*runs),
         learned=evidence.learned(*runs),
@@ -152,7 +153,9 @@ def of_patches(evidence: Evidence, block: Block) -> Measurement:
     views = (block.patches, block.against_patches)
     one, other = (evidence.errors(block.run, block.metric, view) for view in views)
     first, second = (evidence.errors(block.run, "top5", view).wrong.astype(float) for view in views)
-    said = (f"{view.replace('_', ' ')} {made.wrong.mean():.1%}" for view, made in zip(views, (one, other), strict=True))
+    said = (
+        f"{view.replace('_', ' ')} {amount(made.wrong.mean(), 'error')}" for view, made in zip(views, (one, other), strict=True)
+    )
     return Measurement(
         sample=Paired(effects=one.wrong.astype(float) - other.wrong),
         top5=Paired(effects=first - second) if block.metric == "top1" else None,
@@ -183,7 +186,7 @@ def margin_over_hand_made(evidence: Evidence, block: Block) -> Measurement:
     return Measurement(
         sample=Paired(effects=baseline - networks.wrong),
         top5=Paired(effects=baseline5 - networks5.wrong) if block.metric == "top1" else None,
-        said=f"hand-made features {baseline.mean():.1%}, {block.against} {networks.wrong.mean():.1%}",
+        said=f"hand-made features {amount(baseline.mean(), 'error')}, {block.against} {amount(networks.wrong.mean(), 'error')}",
         files=("hand_made/predictions.csv", networks.file),
         stages=("hand_made", *_stages(block.against)),
         learned=evidence.learned(block.against),
@@ -210,7 +213,8 @@ def averaging_gain(evidence: Evidence, block: Block) -> Measurement:
     return Measurement(
         sample=Paired(effects=effects),
         top5=Paired(effects=gains("top5")[0]) if block.metric == "top1" else None,
-        said=f"{made.wrong.mean():.1%} singly, {made.wrong.mean() - effects.mean():.1%} averaged over {len(made.wrong)}",
+        said=f"{amount(made.wrong.mean(), 'error')} singly, {amount(made.wrong.mean() - effects.mean(), 'error')} averaged over "
+        f"{len(made.wrong)}",
         files=(made.file,),
         stages=_stages(block.run),
         learned=evidence.learned(block.run),
@@ -245,7 +249,7 @@ def _value(evidence: Evidence, block: Block, file: str, level: Level, top5: Leve
     return Measurement(
         sample=level,
         top5=top5 if block.metric == "top1" else None,
-        said=f"{level.values.mean():.1%}",
+        said=amount(level.values.mean(), "error"),
         files=(file,),
         stages=_stages(block.run),
         learned=evidence.learned(block.run),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from study import files
+from study.amounts import amount
 from study.judging.evidence import Evidence, MissingResult
 from study.judging.measurement import Arms, Measurement, Paired
 from study.judging.protocol import Block
@@ -150,7 +151,8 @@ def _of_matches(evidence: Evidence, block: Block, trained: str, untrained: str, 
         raise evidence.cut_off("retrieve/matches.csv", "retrieve")
     return Measurement(
         sample=Paired(effects=one - other),
-        said=f"{said} {one.mean():.1%} by features, {other.mean():.1%} by those of the untrained network",
+        said=f"{said} {amount(one.mean(), 'share')} by features, {amount(other.mean(), 'share')} by those of the untrained "
+        "network",
         files=("retrieve/matches.csv",),
         stages=(f"train-{block.run}", f"evaluate-{block.run}", "retrieve"),
         learned=evidence.learned(block.run),
@@ -208,7 +210,8 @@ def off_centre(evidence: Evidence, block: Block) -> Measurement:
     central, far = (~made.wrong[:, rows] for rows in (order[:quarter], order[-quarter:]))
     return Measurement(
         sample=Paired(effects=np.concatenate([2.0 * far, -1.0 * central], axis=1)),  # its mean is that of far minus half
-        said=f"named right {far.mean():.1%} of {quarter} far objects, {central.mean():.1%} of as many central ones",
+        said=f"named right {amount(far.mean(), 'share')} of {quarter} far objects, {amount(central.mean(), 'share')} of as many "
+        "central ones",
         files=(made.file, name),
         stages=(f"train-{block.run}", f"evaluate-{block.run}"),
         learned=evidence.learned(block.run),

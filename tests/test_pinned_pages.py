@@ -1,0 +1,107 @@
+"""The pages on the studies that are really pinned, as a fresh clone has them: without pictures, features and other weights."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dashboard import frames, mailed, query, verdicts
+from dashboard.how import subject
+from dashboard.reading import Study
+from study import in_numpy
+from tests.test_dashboard import FEET, PAGES, opened, told
+
+ROOT = Path(__file__).resolve().parents[1]
+PINS = sorted(path.parent.name for path in (ROOT / "pinned").glob("*/manifest.json"))
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("clone")
+    for name in ("dashboard", "pinned"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return root
+
+
+@pytest.fixture
+def pin(clone: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Study:
+    monkeypatch.chdir(clone)
+    return Study(folder=Path("pinned") / request.param, pinned=True)
+
+
+every_pin = pytest.mark.parametrize("pin", PINS, indirect=True)
+
+
+@every_pin
+@pytest.mark.parametrize(("page", "choices"), [*PAGES, *FEET])
+def test_every_page_of_a_pinned_study_opens(page: str, choices: dict[str, str], pin: Study) -> None:
+    text = told(opened(page, study=pin.address, **choices))
+    assert "cannot be read" not in text and "nan" not in text.lower().split()
+
+
+@every_pin
+def test_where_nothing_is_said_to_be_lacking_a_picture_gets_its_labels(pin: Study) -> None:
+    there = bool(list(pin.folder.glob("train/*/*/weights.safetensors")))
+    assert there == (query.lacking(pin) == ""), "a pin that has weights answers"
+    answer = query.answer(np.full((300, 400, 3), 90, dtype=np.uint8), pin, 6)
+    assert isinstance(answer, query.Answer) == there
+    if isinstance(answer, query.Answer):
+        assert answer.probabilities.sum() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("pin", ["sketch"], indirect=True)
+def test_what_is_computed_on_the_page_is_what_the_evaluation_recorded(pin: Study) -> None:
+    """Ten patches of drawn pictures, minus the pinned mean picture: the probabilities that torch gave."""
+    probabilities, found = frames.probabilities(pin, "base")["seed-0"], frames.predictions(pin, "base")
+    network = subject.network(pin, "base", 0)
+    assert found is not None and isinstance(network, in_numpy.AlexNet)
+    for row in (0, 2, 77, 148):
+        one = subject.Subject(
+            study=pin, run="base", seed=0, picture=np.zeros((64, 64, 3), np.uint8), row=row, kernels=np.zeros((1, 1, 1, 3)),
+            patch=np.zeros((1, 1, 3), np.float32), settings=dict(network.settings), network=network,
+        )  # fmt: skip
+        one = subject.with_picture(one, None)
+        assert one.row == row, "drawn again, no stand-in"
+        far, answers = len(one.picture) - len(one.patch), []
+        for y, x in ((0, 0), (0, far), (far, 0), (far, far), (far // 2, far // 2)):
+            patch = subject.centre(one, one.picture, y, x)
+            answers += [network.probabilities(patch), network.probabilities(patch[:, ::-1])]
+        mean = np.mean(answers, axis=0)
+        best = found.best["seed-0"][row]
+        np.testing.assert_array_equal(np.argsort(-mean, kind="stable")[: len(best)], best)
+        np.testing.assert_allclose(mean[best], probabilities[row].astype(float), rtol=2e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("pin", ["sketch"], indirect=True)
+def test_any_drawn_picture_has_neighbours_those_that_the_stage_found(pin: Study) -> None:
+    table = frames.neighbours(pin)
+    for asked in (0, 5, 17):
+        part = table[table["query"] == asked].sort_values("rank")
+        ours = query.nearest_to_stored(pin, "test", asked, 6)
+        assert [near for near, _ in ours] == list(part["neighbour"])
+        assert [far for _, far in ours] == pytest.approx(list(part["distance"]), rel=1e-3)
+    beyond = int(table["query"].max()) + 1
+    assert len(query.nearest_to_stored(pin, "test", beyond, 6)) == 6, "of a picture that the stage did not look up"
+
+
+@pytest.mark.parametrize("pin", ["cifar10"], indirect=True)
+def test_a_study_without_base_compares_the_runs_that_it_has(pin: Study) -> None:
+    table = frames.components(pin, verdicts.claims(pin))
+    assert frames.control(pin) == "without_normalisation" and list(table["run"]) == ["with_normalisation"]
+    assert (
+        table["claim"].item() == "cifar-normalisation" and table["low"].item() < table["difference"].item() < table["high"].item()
+    )
+    app = opened("training", study=pin.address, view="components")
+    assert any("The largest difference from without_normalisation: with_normalisation errs" in head.value for head in app.header)
+
+
+@every_pin
+def test_a_pinned_study_can_be_mailed_with_what_its_pages_find(pin: Study) -> None:
+    page = mailed.page(pin)
+    assert "Where paper and code differ" in page and "first-layer kernels" in page.lower() and "Figure 2 of" in page
+    assert ("as fast" in page) == (not frames.convergence(pin).empty)
+    assert ("Of six neighbours in the last hidden layer" in page) == (not frames.precision(pin).empty)
+    assert "of the other four in" in page or "among the other four in" in page
