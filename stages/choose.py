@@ -55,7 +55,8 @@ def choose(study: str, changes: Sequence[str], discard: bool) -> list[str]:
         raise SettingsError(f"{lacking}; give the folder or archive that holds the pictures")
     before = _current_params(params, study, discard)
     if new is not None:
-        storage.write_bytes(file, f"# Made by: uv run python -m stages.choose {words}\n{_yaml(new)}".encode())
+        head = f"# Made by: uv run python -m stages.choose {words}\n# Result: not kept yet.\n"
+        storage.write_bytes(file, (head + _yaml(new)).encode())
     _leave_in_place(study)
     storage.write_bytes(PARAMS, (HEAD.format(words=words) + _yaml(params)).encode())
     made = [f"{file} is new: from now on `stages.choose {study}` is enough"] if new is not None else []

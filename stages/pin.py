@@ -126,8 +126,19 @@ def keep(results: Path, folder: Path, params: Mapping[str, Any]) -> list[str]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, folder / name)
     shutil.copyfile(PARAMS, folder / PARAMS)
-    shutil.copyfile(LOCK, folder / LOCK)
+    storage.write_bytes(folder / LOCK, _lock_of(results).encode())
     return remarks
+
+
+def _lock_of(results: Path) -> str:
+    """dvc.lock without the stages of other studies and of runs that this one has no more: DVC leaves those of earlier choices."""
+    stages, kept, lines = read_params(LOCK)["stages"], True, []
+    for line in LOCK.read_text(encoding="utf-8").splitlines(keepends=True):
+        if (name := line.strip().removesuffix(":")) in stages and line.startswith("  ") and line[2] != " ":
+            outs = [Path(out["path"]) for out in stages[name].get("outs", ())]
+            kept = all(out.exists() for out in outs) and any(out.is_relative_to(results) for out in outs)
+        lines.append(line if kept else "")
+    return "".join(lines)
 
 
 def add_cards(settings: StudySettings, params: Mapping[str, Any], made: Judged, folder: Path) -> None:
@@ -219,8 +230,7 @@ def main() -> None:
         remarks = pin(folder.name)
     except (ValueError, OSError) as problem:
         sys.exit(f"pin: {problem}")
-    pins = [manifest.parent for manifest in files.PINNED.glob(f"*/{pinning.MANIFEST}")]
-    README.write_text(with_tables(README.read_text(encoding="utf-8"), pins), encoding="utf-8")
+    README.write_text(with_tables(README.read_text(encoding="utf-8"), pinning.own(files.PINNED)), encoding="utf-8")
     chosen_by, changed = CONF / "study" / f"{folder.name}.yaml", [folder, LOCK, README]
     if chosen_by.exists():
         changed.append(chosen_by)

@@ -234,6 +234,8 @@ def machine_here(found: Verification, settings: StudySettings, stage: str) -> tu
     capability = machine.capability(torch.device(name) for name in declared.devices)
     if trained.get("capability") not in (None, [capability]):
         return settings, f"the processor has {capability} and was {', '.join(trained['capability'])}"
+    if trained.get("processor") not in (None, here["processor"]):  # with the same instructions, but maybe other kernels of oneDNN
+        return settings, f"the processor is {here['processor']} here and was {trained['processor']}"
     return settings, ""
 
 
@@ -377,6 +379,11 @@ def verify_losses(found: Verification, name: str, seed: int | None, epochs: int 
         found.broken.append(f"{name} seed {seed} has other {others_are.split(' ')[0]} on the same machine and versions{first}")
         return
     others = [float(of[total - 1]["training_loss"]) for of in pinned.values() if len(of) >= total]
+    if len(others) < 2:
+        raise ValueError(
+            f"{name} gives other bits here ({why}), and was trained from one seed, so that nothing says how far trainings "
+            "differ: only the machine and versions of its record can tell whether it comes out again"
+        )
     within, said = again.of_the_seeds(float(rows[total - 1]["training_loss"]), others)
     told = f"{name} seed {seed}: other bits ({why}); training loss after {total} epochs {said}"
     if within:

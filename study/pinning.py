@@ -79,6 +79,11 @@ def place(study: Path) -> tuple[bool, int, str]:
     return drawn, -sum(map(is_measured, rows)), study.name
 
 
+def own(pinned: Path) -> list[Path]:
+    """The folders of the pins in `pinned` that are this project's: beside one that `dvc import` took lies a .dvc file."""
+    return [path.parent for path in sorted(pinned.glob(f"*/{MANIFEST}")) if not path.parent.with_suffix(".dvc").exists()]
+
+
 def sha256_of_all(paths: Iterable[Path], tell: Callable[[int], None] = lambda read: None) -> dict[Path, str]:
     """The SHA-256 of each file, read by several threads; `tell` is called with the bytes of each."""
 

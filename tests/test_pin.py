@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,8 +21,10 @@ from dashboard.reading import Study
 from stages import pin, verify
 from stages.settings import load, read_params
 from study import machine, objects, pinning, provenance, storage
+from study.judging.verdicts import WITHHELD
 from study.measuring import again
-from tests.project import dvc, run
+from study.training.code import training_code
+from tests.project import ROOT, copy_project, dvc, run
 from tests.test_chain import in_folder
 
 STUDY = Path("results/miniature")
@@ -95,7 +98,7 @@ def test_a_pin_is_small_whole_and_says_what_it_is(kept: Path) -> None:
     assert {name: storage.sha256(path) for name, path in there.items() if name != "manifest.json"} == manifest
     assert sum(path.stat().st_size for path in there.values()) <= pinning.MOST
     heavy = {name for name in there if name.endswith(".safetensors") or "features" in name}
-    assert heavy == {"train/base/seed-0/weights.safetensors"}
+    assert heavy == {"train/base/seed-0/weights.safetensors", *pinning.SEARCHED}
     assert {Path(name).name for name in there if name.endswith((".png", ".jpg"))} == {"kernels.png"}
     card, model = (" ".join((pinned / name).read_text().split()) for name in ("README.md", "MODEL_CARD.md"))
     for word in ("What", "How", "On what", "Licence", "Limits", "`base` from 2 seeds", "under its licence, MIT"):
@@ -129,13 +132,13 @@ def test_its_params_and_lock_make_a_clone_current(kept: Path, tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_a_clone_names_a_picture_by_the_pinned_weights(kept: Path, tmp_path: Path) -> None:
-    """Without features, pictures or torch: the labels alone."""
+    """Without torch: its labels, and its neighbours, since the pinned features are few."""
     clone = tmp_path / "clone"
     run("git", "clone", "-q", str(kept), str(clone), cwd=tmp_path)
     with in_folder(clone):
         found = query.answer(np.zeros((64, 64, 3), dtype=np.uint8), Study(folder=Path("pinned/kept"), pinned=True), 6)
     assert isinstance(found, query.Answer), found
-    assert found.probabilities.shape == (24,) and abs(found.probabilities.sum() - 1) < 1e-5 and not len(found.rows)
+    assert found.probabilities.shape == (24,) and abs(found.probabilities.sum() - 1) < 1e-5 and len(found.rows) == 6
 
 
 # What is refused
@@ -203,6 +206,62 @@ def test_a_diverged_training_is_not_pinned_though_its_record_knows_it(kept: Path
         for path, text in before.items():
             path.unlink()
             path.write_bytes(text)
+
+
+def test_what_is_withheld_or_judged_otherwise_today_is_named(tmp_path: Path) -> None:
+    held = [{"id": "a", "verdict": WITHHELD}, {"id": "b", "verdict": "direction reproduced"}, {"id": "c", "verdict": "undecided"}]
+    storage.write_json(tmp_path / "judge/claims.json", {"claims": held})
+    words = {"a": WITHHELD, "b": "undecided", "c": "undecided"}
+    rows = [
+        SimpleNamespace(
+            claim=SimpleNamespace(id=name, title=name.upper()),
+            verdict=SimpleNamespace(word=word, why="code changed"),
+            decide="",
+        )
+        for name, word in words.items()
+    ]
+    withheld, stale = pin._of_words(tmp_path, SimpleNamespace(rows=rows))  # type: ignore[arg-type]
+    assert withheld.startswith(f"the verdict on “A” is {WITHHELD}: code changed")
+    assert stale.startswith("stale: “B” is 'direction reproduced' in claims.json and 'undecided' today")
+
+
+def test_what_is_too_large_for_git_stays_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    results, params = Path("results/mine"), {"retrieve": {"run": "base", "seed": 0}}
+    weights = f"train/base/seed-0/{pinning.WEIGHTS}"
+    for name, size in {weights: 3000, "evaluate/base/metrics.json": 900, **dict.fromkeys(pinning.SEARCHED, 200)}.items():
+        storage.write_bytes(results / name, b"{" + b" " * (size - 2) + b"}")
+    storage.write_json(results / "judge/claims.json", {"claims": []})
+    stages = {"train@base": "mine/train/base", "train@gone": "mine/train/gone", "train@other": "other/train/base"}
+    storage.write_bytes(Path("results/other/train/base/x"), b"x")
+    text = "".join(f"  {name}:\n    cmd: train\n    outs:\n    - path: results/{out}\n" for name, out in stages.items())
+    Path("dvc.lock").write_text(f"schema: '2.0'\nstages:\n{text}")
+    Path("params.yaml").write_text("study: mine\n")
+
+    def kept(name: str) -> set[str]:
+        return {path.relative_to(name).as_posix() for path in Path(name).rglob("*") if path.is_file()}
+
+    assert pin.keep(results, Path("whole"), params) == []
+    assert {weights, "evaluate/base/metrics.json", "params.yaml", *pinning.SEARCHED} <= kept("whole")
+    assert list(read_params(Path("whole/dvc.lock"))["stages"]) == ["train@base"], (
+        "no stage of another study or of a run that is gone"
+    )
+    monkeypatch.setattr(pinning, "MOST_SEARCHED", 500)
+    monkeypatch.setattr(pinning, "MOST", 3500)
+    assert pin.keep(results, Path("small"), params) == [f"{weights} (0.0 MB) is too large for Git and goes with dvc push alone"]
+    assert weights not in kept("small") and not kept("small").intersection(pinning.SEARCHED)
+    monkeypatch.setattr(pinning, "MOST", 500)
+    with pytest.raises(ValueError, match=r"are the most for Git \(largest: evaluate/base/metrics.json"):
+        pin.keep(results, Path("none"), params)
+    assert not Path("none").exists()
+
+
+def test_pins_of_others_are_not_ours(tmp_path: Path) -> None:
+    for name in ("ours", "theirs"):
+        storage.write_json(tmp_path / name / pinning.MANIFEST, {})
+    (tmp_path / "theirs.dvc").write_text("")
+    (tmp_path / "half").mkdir()
+    assert pinning.own(tmp_path) == [tmp_path / "ours"]
 
 
 @pytest.mark.slow
@@ -429,6 +488,8 @@ def test_another_machine_is_told_by_what_decides_the_bits(tmp_path: Path) -> Non
     assert (
         why(versions={**then["versions"], "torch": "1.0"}) == f"torch is {torch.__version__.partition('+')[0]} here and was 1.0"
     )
+    other = f"the processor is {provenance.environment()['processor']} here and was Another"
+    assert why(processor="Another") == why("evaluate-base", processor="Another") == other, "with the same instructions"
     assert why(declared={"replicas": 4}) == "one process does what several did"
     if not torch.cuda.is_available():
         assert why(declared={"devices": ("cuda:0",)}) == "cuda:0 is not here, so the CPU is used"
@@ -442,3 +503,19 @@ def test_elsewhere_a_loss_must_lie_where_one_more_seed_would() -> None:
     assert abs(share - again.CONFIDENCE) < 0.01
     with pytest.raises(ValueError, match="one seed alone"):
         again.of_the_seeds(2.0, [2.0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [folder.name for folder in pinning.own(ROOT / "pinned")])
+def test_in_a_fresh_clone_no_pinned_study_is_trained_again(name: str, tmp_path: Path) -> None:
+    """What a training rests on is as it was when each was pinned: DVC would run no train and no converge anew."""
+    copy_project(tmp_path)
+    run("git", "init", "-q", cwd=tmp_path)
+    for file in ("params.yaml", "dvc.lock"):
+        shutil.copyfile(ROOT / "pinned" / name / file, tmp_path / file)
+    settings = load(tmp_path / "params.yaml")
+    trainings = [*(f"train@{run}" for run in settings.runs), *(f"converge@{curve}" for curve in settings.curves)]
+    said = dvc("repro", "--dry", "--allow-missing", "-s", *trainings, cwd=tmp_path).stdout  # of the same packed pictures
+    assert "Running stage" not in said and all(f"Stage '{stage}' didn't change" in said for stage in trainings)
+    trained = [json.loads(path.read_text()) for path in (ROOT / "pinned" / name / "provenance").glob("train-*.json")]
+    assert {record["training_code"] for record in trained} == {training_code()}

@@ -11,11 +11,11 @@ import pytest
 from dashboard import frames, mailed, query, verdicts
 from dashboard.how import subject
 from dashboard.reading import Study
-from study import in_numpy
+from study import in_numpy, pinning
 from tests.test_dashboard import FEET, PAGES, opened, told
 
 ROOT = Path(__file__).resolve().parents[1]
-PINS = sorted(path.parent.name for path in (ROOT / "pinned").glob("*/manifest.json"))
+PINS = [folder.name for folder in pinning.own(ROOT / "pinned")]
 
 
 @pytest.fixture(scope="session")
