@@ -21,6 +21,7 @@ import pandas as pd
 from study import files, pinning, storage
 
 Made = TypeVar("Made")
+WORDS = ("name", "when", "kind", "way", "by", "layer")  # columns of tables that hold no numbers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,7 +122,8 @@ def made_of(study: Study, name: str, make: Callable[[dict[str, Any]], Made], oth
 
 
 def table_of(study: Study, name: str, columns: Sequence[str]) -> pd.DataFrame:
-    """A CSV file with `columns`, its numbers as numbers. A last line without its end is left out."""
+    """A CSV file with `columns`, its numbers as numbers: all columns but WORDS. A last line without its end is left out, and what
+    stands in the place of a number is missing."""
     path = study.folder / name
     try:
         seen = path.stat()
@@ -131,19 +133,22 @@ def table_of(study: Study, name: str, columns: Sequence[str]) -> pd.DataFrame:
     except (OSError, ValueError):
         table, whole = pd.DataFrame(), False
     if not whole or set(columns) - set(table.columns):
-        study.notes.append(f"{name} is incomplete; a run may be writing it.")
+        study.notes.append(f"{name} is incomplete or damaged; a run may be writing it.")
     return table.reindex(columns=list(columns)).dropna(how="all")
 
 
 @lru_cache(maxsize=256)
 def _table_of(path: Path, changed: int, size: int) -> tuple[pd.DataFrame, bool]:
-    """The whole lines of a CSV file, and whether these are all. Read again when its size or time changes."""
+    """The whole lines of a CSV file, and whether these are all and of numbers. Read again when its size or time changes."""
     text = path.read_text(encoding="utf-8")
     whole = text[: text.rfind("\n") + 1]
     try:
-        return pd.read_csv(io.StringIO(whole)), len(whole) == len(text)
+        table = pd.read_csv(io.StringIO(whole))
     except (pd.errors.ParserError, pd.errors.EmptyDataError):
         return pd.DataFrame(), len(whole) == len(text)
+    words = [name for name in table.columns if name not in WORDS and not pd.api.types.is_numeric_dtype(table[name])]
+    table[words] = table[words].apply(pd.to_numeric, errors="coerce")
+    return table, len(whole) == len(text) and not words
 
 
 def array_of(study: Study, name: str) -> np.ndarray | None:

@@ -42,6 +42,13 @@ OTHERS = (  # what a JSON file could hold in place of what is expected; numbers,
     '{"run": 5, "network": "large", "seeds": {"1": 3}, "inputs": ["a"], "filter": 3, "divergence": {"halved": null}}',
     '{"claims": {"id": "two-columns"}, "machine": [], "versions": 3, "seconds": "long", "outputs": 5}',
 )  # fmt: skip
+ODD = (  # every name that pages ask for, with something else in its place
+    '{"run": 5, "seed": "one", "network": "large", "seeds": {"1": 3}, "inputs": ["a"], "filter": 3, '
+    '"divergence": {"halved": null}, "models": {"seed-0": {"ten_patches": 1}}, "precision": {"features": {"6": 3}}, "layers": [1], "pictures": {"train": "many"},'
+    '"claims": [{"id": "two-columns", "artifacts": [1]}, 5], "exchange": [1], "machine": {"devices": 3}, "classes": 24,'
+    '"chance": "small", "queries": [1], "tried": 3, "threshold": "a quarter", "top1_error": {"many": []}, "memory": {"1": 3},'
+    '"batch": [], "map_share": "all", "columns": [2], "input": {}, "eigenvalues": ["a"], "mean_rgb": [1], "started": 5}'
+)
 FEET = [("start", {"foot": foot}) for foot in showing.FOOT]
 STAGES = ("download", "prepare", "train", "evaluate", "converge", "retrieve", "halve", "cost", "judge", "provenance")
 SENTENCE = "There are no results yet. Make them with `uv run dvc repro`."
@@ -178,6 +185,49 @@ def test_half_written_files_leave_every_page_standing(page: str, choices: dict[s
 def test_json_of_another_shape_leaves_every_page_standing(page: str, choices: dict[str, str], content: str, root: Path) -> None:
     for path in (root / "results").rglob("*.json"):
         path.write_text(content)
+    opened(page, **choices)
+
+
+@pytest.mark.parametrize(("page", "choices"), PAGES)
+def test_words_in_the_place_of_numbers_leave_every_page_standing(page: str, choices: dict[str, str], root: Path) -> None:
+    """In the middle row of every table, so that what is above and below it stays."""
+    for path in (root / "results").rglob("*.csv"):
+        lines = path.read_text().splitlines()
+        lines[len(lines) // 2] = ",".join(["many"] * len(lines[0].split(",")))
+        path.write_text("\n".join(lines) + "\n")
+    opened(page, **choices)
+
+
+@pytest.mark.parametrize(("page", "choices"), PAGES)
+def test_tables_of_words_alone_leave_every_page_standing(page: str, choices: dict[str, str], root: Path) -> None:
+    for path in (root / "results").rglob("*.csv"):
+        head, *rows = path.read_text().splitlines()
+        path.write_text("\n".join([head, *(re.sub(r"[\d.]+", "many", row) for row in rows)]) + "\n")
+    opened(page, **choices)
+
+
+@pytest.mark.parametrize(("page", "choices"), PAGES)
+def test_arrays_of_another_form_leave_every_page_standing(page: str, choices: dict[str, str], root: Path) -> None:
+    for path in (root / "results").rglob("*.np[yz]"):
+        (np.savez if path.suffix == ".npz" else np.save)(path, np.array(["many"]))
+    opened(page, **choices)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("page", "choices"), PAGES)
+@pytest.mark.parametrize(
+    "name",
+    ["evaluate/*/metrics", "evaluate/*/network", "converge/*/metrics", "retrieve/metrics", "halve/metrics",
+     "cost/metrics", "prepare/packed", "download/source", "judge/claims", "provenance/*"],
+)  # fmt: skip
+def test_one_kind_of_json_of_another_shape_leaves_every_page_standing(
+    page: str, choices: dict[str, str], name: str, root: Path
+) -> None:
+    """Alone: where all are damaged at once a page ends before it comes to the later ones."""
+    found = list((root / "results/invented").glob(f"{name}.json"))
+    assert found
+    for path in found:
+        path.write_text(ODD)
     opened(page, **choices)
 
 
