@@ -4,7 +4,7 @@
     uv run python -m bench.page draw clicks                       of: draw, clicks, sessions, uploads, access, hosts
     uv run python -m bench.page uploads --count 1000              so many uploads
 
-Keep the machine quiet meanwhile. Chromium must be there; axe-core is taken from npm.
+Keep the machine quiet meanwhile. Chromium must be there.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import socket
 import statistics
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,6 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-AXE = "axe-core@4.10.3"
 SECONDS = 60
 READS = 2  # seconds that a visitor looks at a page before the first click
 WIDTHS = (390, 1280)
@@ -43,7 +42,7 @@ ADDRESSES = (
     "how?part=augmentation", "how?part=patches", "how?part=sampling", "how?part=learning", "how?part=size", "how?part=equations",
     "how?part=misread", "sees", "sees?view=confusions", "sees?view=tables", "inside", "inside?view=layers", "inside?view=map",
     "training", "training?view=components", "training?view=curves", "training?view=questions", "training?view=cost", "compare",
-    "?foot=report", "?foot=provenance", "?foot=paper%20against%20code", "?foot=downloads",
+    "?foot=report", "?foot=words", "?foot=provenance", "?foot=paper%20against%20code", "?foot=downloads",
 )  # fmt: skip
 OWN_PROBES = "/_stcore/"  # Streamlit asks for these below a page's own path first, where they are not
 
@@ -113,16 +112,8 @@ def clicked(tab: Any, click: Callable[[], None]) -> float:
 
 @lru_cache(maxsize=1)
 def axe() -> str:
-    """The source of axe-core, from npm's registry. Raises RuntimeError where npm or the registry is not there."""
-    with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(["npm", "pack", "--silent", AXE], cwd=folder, capture_output=True, text=True)
-        packed = next(Path(folder).glob("*.tgz"), None)
-        if packed is None:
-            raise RuntimeError(f"npm could not bring {AXE}: {done.stderr.strip()[-200:]}")
-        with tarfile.open(packed) as archive:
-            source = archive.extractfile("package/axe.min.js")
-            assert source is not None
-            return source.read().decode()
+    """The source of axe-core, which the package axe-playwright-python brings."""
+    return (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 
 
 def findings(tab: Any) -> list[tuple[str, str, str]]:
@@ -136,23 +127,35 @@ def findings(tab: Any) -> list[tuple[str, str, str]]:
     ]
 
 
-def axis_contrast(tab: Any) -> float:
-    """The least contrast of text in Plotly's figures and our drawings with the page's background; 21 where there is none.
+def contrast_of_figures(tab: Any) -> float:
+    """The least contrast of text in figures with what lies under it, which axe does not look at; 21 where there is none.
 
-    Text within bars has the bar as its background, for which Plotly chooses its colour."""
+    Under the text of our drawings lies the last rectangle that is drawn before it around its middle, else the page. Text within
+    Plotly's bars is left out: Plotly chooses its colour by the bar."""
     return float(
         tab.evaluate(
             """() => {
-              const parts = colour => colour.match(/[\\d.]+/g).map(Number);
-              const light = colour => { const [r, g, b] = parts(colour).map(c => c / 255)
+              const parts = colour => { const [r, g, b, a = 1] = colour.match(/[\\d.]+/g).map(Number); return [r, g, b, a]; };
+              const light = ([r, g, b]) => { const [x, y, z] = [r, g, b].map(c => c / 255)
                 .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
-                return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-              const ground = light(getComputedStyle(document.querySelector('.stApp')).backgroundColor);
-              const shades = [...document.querySelectorAll('.js-plotly-plot text:not(.bartext)')]
-                .filter(one => one.textContent.trim())
-                .map(one => light(getComputedStyle(one).fill));
-              const least = shades.map(l => (Math.max(l, ground) + 0.05) / (Math.min(l, ground) + 0.05));
-              return Math.min(21, ...least); }"""
+                return 0.2126 * x + 0.7152 * y + 0.0722 * z; };
+              const page = parts(getComputedStyle(document.querySelector('.stApp')).backgroundColor);
+              const over = (one, ground) => { const style = getComputedStyle(one);
+                if (style.fill === 'none') return ground;
+                const [r, g, b, a] = parts(style.fill), share = a * style.fillOpacity * style.opacity;
+                return [r, g, b].map((c, n) => share * c + (1 - share) * ground[n]); };
+              const under = text => { const box = text.getBoundingClientRect(), svg = text.ownerSVGElement;
+                const x = box.x + box.width / 2, y = box.y + box.height / 2;
+                return [...svg.querySelectorAll('rect')]
+                  .filter(one => one.compareDocumentPosition(text) & Node.DOCUMENT_POSITION_FOLLOWING)
+                  .filter(one => { const r = one.getBoundingClientRect();
+                    return r.left <= x && x <= r.right && r.top <= y && y <= r.bottom; })
+                  .reduce((ground, one) => over(one, ground), page); };
+              const shown = [...document.querySelectorAll('svg text:not(.bartext)')].filter(one => one.textContent.trim());
+              return Math.min(21, ...shown.map(one => {
+                const ground = one.closest('.js-plotly-plot') ? page : under(one);
+                const [a, b] = [light(over(one, ground)), light(ground)];
+                return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05); })); }"""
         )
     )
 
@@ -323,7 +326,7 @@ def access(checkout: Path, count: int) -> None:
                     tab.wait_for_timeout(300)
                     wide.append(sideways(tab))
                     if width == WIDTHS[-1]:
-                        found, least = findings(tab), axis_contrast(tab)
+                        found, least = findings(tab), contrast_of_figures(tab)
                     context.close()
                 told = "; ".join(f"{rule}: {element}" for rule, element, _ in found) or "none"
                 print(f"| {where or 'start'} | {theme} | {told} | {least:.1f} | {wide[0]}, {wide[1]} |", flush=True)

@@ -17,14 +17,20 @@ from PIL import Image  # noqa: E402
 
 from dashboard import address, showing  # noqa: E402
 
+# What scrolls sideways cannot be reached by keyboard, so tables fit a phone.
 STYLE = """<style>
 .block-container, [data-testid="stMainBlockContainer"] { padding-top: 4.5rem; padding-bottom: 2rem; max-width: 1240px; }
 .st-key-study-line p { font-size: 0.92rem; }
 .katex-display { overflow: visible !important; padding: 0.3rem 0; font-size: 0.95em; }
-@media (max-width: 640px) { .katex-display { font-size: 0.75em; overflow-x: auto !important; } }
+@media (max-width: 640px) { .katex-display { font-size: 0.75em; } }
 .js-plotly-plot .modebar { top: auto !important; bottom: 0 !important; }
 .js-plotly-plot .modebar-container { top: auto !important; bottom: 0 !important; height: 26px; }
-.st-key-report-body table { display: block; overflow-x: auto; }
+@media (max-width: 640px) {
+  .st-key-report-body table, [data-testid=stTable] table { font-size: 0.78rem; overflow-wrap: anywhere; hyphens: auto; }
+  .st-key-report-body :is(th, td), [data-testid=stTable] :is(th, td) { padding: 0.25rem 0.3rem !important; }
+  [data-testid=stTable] table * { white-space: normal !important; overflow-wrap: anywhere; font-size: 0.78rem; }
+  .st-key-report-body :is(th, td):first-child { min-width: 2.3rem; }
+}
 @media (min-width: 1800px) { html { font-size: 20px; } .block-container { max-width: 1650px !important; } }
 [data-testid=stTable] td * { max-width: none !important; }
 [data-testid=stMain] [data-testid=stPageLink-NavLink] { padding-left: 0; }

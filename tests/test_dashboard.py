@@ -43,11 +43,12 @@ OTHERS = (  # what a JSON file could hold in place of what is expected; numbers,
     '{"claims": {"id": "two-columns"}, "machine": [], "versions": 3, "seconds": "long", "outputs": 5}',
 )  # fmt: skip
 ODD = (  # every name that pages ask for, with something else in its place
-    '{"run": 5, "seed": "one", "network": "large", "seeds": {"1": 3}, "inputs": ["a"], "filter": 3, '
-    '"divergence": {"halved": null}, "models": {"seed-0": {"ten_patches": 1}}, "precision": {"features": {"6": 3}}, "layers": [1], "pictures": {"train": "many"},'
+    '{"run": 5, "seed": "one", "network": "large", "seeds": {"1": 3}, "inputs": ["a"], "filter": 3, "layers": [1],'
+    '"divergence": {"halved": null}, "models": {"seed-0": {"ten_patches": 1}}, "precision": {"features": {"6": 3}},'
     '"claims": [{"id": "two-columns", "artifacts": [1]}, 5], "exchange": [1], "machine": {"devices": 3}, "classes": 24,'
     '"chance": "small", "queries": [1], "tried": 3, "threshold": "a quarter", "top1_error": {"many": []}, "memory": {"1": 3},'
-    '"batch": [], "map_share": "all", "columns": [2], "input": {}, "eigenvalues": ["a"], "mean_rgb": [1], "started": 5}'
+    '"batch": [], "map_share": "all", "columns": [2], "input": {}, "eigenvalues": ["a"], "mean_rgb": [1], "started": 5,'
+    '"pictures": {"train": "many"}}'
 )
 FEET = [("start", {"foot": foot}) for foot in showing.FOOT]
 STAGES = ("download", "prepare", "train", "evaluate", "converge", "retrieve", "halve", "cost", "judge", "provenance")
