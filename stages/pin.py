@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,9 @@ from study.judging import report, staleness
 from study.judging.chain import Chain, Conditions
 from study.judging.registration import EXPLORATORY
 from study.judging.row import NO_NUMBER
-from study.judging.verdicts import DIVERGED, NOT_SEEN, SMALL, WITHHELD
+from study.judging.verdicts import DIVERGED, HELD, NOT_HELD, NOT_SEEN, SMALL, WITHHELD
 
+FIRST = 3  # claims of a study that README begins with
 README, CONF, PIPELINE = Path("README.md"), Path("conf"), Path("dvc.yaml")
 ANEW = "run: uv run dvc repro"
 
@@ -175,9 +176,11 @@ def pin(name: str) -> list[str]:
 
 
 def with_tables(readme: str, pins: Iterable[Path]) -> str:
-    """README's text with its two generated tables renewed from the pinned studies' folders: between `<!-- measured -->` and
-    `<!-- end -->` a line a study and a row a claim that one of them measured, between `<!-- computed -->` and `<!-- end -->` what
-    follows from the paper's own numbers. Studies of drawn pictures stand last; before them stands first which measured most."""
+    """README's text with what is generated from the pinned studies' folders renewed, which stands between marks and an end.
+
+    After `<!-- found -->` what was found first; after `<!-- measured -->` a line a study and a row a claim that one of them
+    measured; after `<!-- computed -->` what follows from the paper's own numbers. Studies of drawn pictures stand last; before
+    them stands first which measured most."""
     claims = {study: storage.mapping(study / "judge/claims.json").get("claims", []) for study in pins}
     by_id = {study: {row["id"]: row for row in rows if pinning.is_measured(row)} for study, rows in claims.items()}
     studies = sorted(claims, key=pinning.place)
@@ -197,11 +200,25 @@ def with_tables(readme: str, pins: Iterable[Path]) -> str:
             computed.append(f"{told} {row['here']} | {row['verdict']} |")
         elif any(row["id"] in of_study for of_study in by_id.values()):
             measured.append(told + "".join(f" {_found(by_id[study].get(row['id']))} |" for study in studies))
-    for block, lines in {"measured": measured, "computed": computed}.items():
+    for block, lines in {"found": _found_first(by_id, studies), "measured": measured, "computed": computed}.items():
         before, mark, rest = readme.partition(f"<!-- {block} -->\n")
         if mark:
             readme = before + mark + "\n".join([*lines, "<!-- end -->"]) + rest.partition("<!-- end -->")[2]
     return readme
+
+
+def _found_first(by_id: Mapping[Path, Mapping[str, Mapping[str, Any]]], studies: Sequence[Path]) -> list[str]:
+    """A line a claim that a study of real pictures decided, at most FIRST a study, what did not hold before what held."""
+    lines, told = [], set[str]()
+    for study in studies:
+        drawn = storage.mapping(study / "download/source.json").get("source") == "sketch"
+        decided = [row for name, row in by_id[study].items() if row["group"] in (NOT_HELD, SMALL, HELD) and name not in told]
+        order = (NOT_HELD, SMALL, HELD)
+        for row in sorted(decided, key=lambda row: order.index(row["group"]))[: 0 if drawn else FIRST]:
+            told.add(row["id"])
+            paper = f"; {row['in_paper']} in the paper" if row["paper"] is not None else ""
+            lines.append(f"- {row['title']}: **{row['verdict']}**. {row['here']} in `{study.name}`, {row['sample']}{paper}.")
+    return lines
 
 
 def _found(row: Mapping[str, Any] | None) -> str:

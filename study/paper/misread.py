@@ -8,6 +8,8 @@ from study.paper import numbers
 from study.paper.claim import Claim
 from study.paper.claims import claim
 
+ILSVRC_2010, ILSVRC_2012 = 1_261_406, 1_281_167  # training pictures, as those below by Russakovsky et al. (IJCV 2015), Table 2
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Misreading:
@@ -27,9 +29,17 @@ def misreadings() -> tuple[Misreading, ...]:
     five, five_test = claim("table2-five-cnns"), claim("table2-five-cnns-test")
     rows = [
         ("65,000 neurons", f"{claim('neurons').value:,.0f} in the text; {numbers.neurons():,} by count", "3.5"),
-        ("exactly 1.2 million training pictures", "the paper rounds: 'roughly 1.2 million'", "2"),
-        ("150,000 test pictures in every year", "150,000 is the test set of ILSVRC-2010", "2"),
-        ("1,000 pictures in each class", "'roughly 1000 images in each of 1000 categories'", "2"),
+        (
+            "exactly 1.2 million training pictures",
+            f"the paper rounds ('roughly 1.2 million'): {ILSVRC_2010:,} in ILSVRC-2010, {ILSVRC_2012:,} in ILSVRC-2012",
+            "2",
+        ),
+        ("150,000 test pictures in every year", "150,000 is the test set of ILSVRC-2010; that of ILSVRC-2012 has 100,000", "2"),
+        (
+            "1,000 pictures in each class",
+            "'roughly 1000 images in each of 1000 categories': 668 to 3,047 in ILSVRC-2010, 732 to 1,300 in ILSVRC-2012",
+            "2",
+        ),
         ("about a week of training", "five to six days", "5"),
         (
             f"{_errors(fall)} as the headline",
