@@ -12,6 +12,7 @@ from dashboard import frames, mailed, query, verdicts
 from dashboard.how import subject
 from dashboard.reading import Study
 from study import in_numpy, pinning
+from study.judging.verdicts import HELD, NOT_HELD
 from tests.test_dashboard import FEET, PAGES, opened, told
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -105,3 +106,28 @@ def test_a_pinned_study_can_be_mailed_with_what_its_pages_find(pin: Study) -> No
     assert ("as fast" in page) == (not frames.convergence(pin).empty)
     assert ("Of six neighbours in the last hidden layer" in page) == (not frames.precision(pin).empty)
     assert "of the other four in" in page or "among the other four in" in page
+
+
+@pytest.mark.parametrize("pin", ["sketch"], indirect=True)
+def test_opposite_verdicts_of_two_studies_stand_first_and_under_one_another(pin: Study) -> None:
+    other = Study(folder=Path("pinned/cifar10"), pinned=True)
+    one, two = (verdicts.claims(study).set_index("id")["group"] for study in (pin, other))
+    opposite = [name for name in one.index if {one[name], two[name]} == {HELD, NOT_HELD}]
+    assert opposite, "these two have one"
+    app = opened("compare", study=pin.address, a=pin.address, b=other.address)
+    assert any(f"{len(opposite)} an opposite one" in head.value for head in app.subheader)
+    table = next(frame.value for frame in app.dataframe if "verdict" in frame.value.columns)
+    titles = [verdicts.by_id(pin)[name].title for name in opposite]
+    assert list(table["claim"][: 2 * len(opposite)]) == [title for title in titles for _ in range(2)]
+    assert list(table["study"][:2]) == [pin.address, other.address]
+
+
+@pytest.mark.parametrize("pin", [name for name in PINS if name == "imagewoof"], indirect=True)
+@pytest.mark.parametrize("part", ["dropout", "patches", "columns"])
+def test_what_needs_weights_leads_to_a_study_that_has_them(part: str, pin: Study) -> None:
+    app = opened("how", study=pin.address, part=part)
+    links = [link for link in app.get("page_link") if "which is here" in link.proto.label]
+    assert len(links) == 1 and "sketch" in links[0].proto.query_string
+    assert not [
+        link for link in opened("how", study="pinned/sketch", part=part).get("page_link") if "which is here" in link.proto.label
+    ]

@@ -12,7 +12,7 @@ import streamlit as st
 
 from dashboard import address, charts, clickable, drawings, frames, galleries, looking, showing
 from dashboard.how import counting
-from dashboard.how.subject import Subject, asked, effect
+from dashboard.how.subject import Subject, asked, effect, elsewhere
 from dashboard.reading import Study
 from study import amounts, in_numpy
 from study.paper import numbers
@@ -435,6 +435,9 @@ def columns(subject: Subject) -> None:
         st.caption(
             "A network that is cut after training is worse than one trained without communication, which is the claim below."
         )
+    elif subject.columns == 2:
+        st.caption("What the network says when nothing crosses needs its weights, which are not here.")
+        elsewhere(subject)
     memory = frames.step_memory(subject.study)
     paper = memory[memory["network"] == "the paper's"] if len(memory) else memory
     one = float(paper["GiB on one device"].iloc[0]) if len(paper) else 0.0

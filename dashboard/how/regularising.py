@@ -10,7 +10,7 @@ import plotly.express as px
 import streamlit as st
 
 from dashboard import address, charts, clickable, findings, frames, galleries, looking, reading, showing
-from dashboard.how.subject import Subject, asked, centre, effect
+from dashboard.how.subject import Subject, asked, centre, effect, elsewhere
 from dashboard.reading import Study
 from study import amounts, in_numpy
 from study.data.rescaling import FilterSettings, rescale
@@ -46,6 +46,7 @@ def dropout(subject: Subject) -> None:
             f"The weights of this run are not here, so its masks cannot be drawn; {subject.study.by('dvc pull')} brings them "
             "where a remote has them. What was measured of all pictures stands below."
         )
+        elsewhere(subject)
     masks_measured(subject)
     showing.leads_to(
         subject.study, "dropout-halving", "dropout-error", "dropout-overfitting", "dropout-iterations", "dropout-time"
@@ -216,6 +217,7 @@ def patches(subject: Subject) -> None:
     if network is None:
         lacking = "The weights of this run are not here, so what each patch says is not known"
         st.info(f"{lacking}; what was recorded of this picture is:" if subject.row is not None else f"{lacking}.")
+        elsewhere(subject)
     recorded(subject)
     showing.leads_to(subject.study, "ten-patches", "table1-one-patch", "ensemble", "off-centre")
 

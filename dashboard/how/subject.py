@@ -82,8 +82,11 @@ def choose(study: Study) -> Subject:
         count = min(MOST, frames.counts(study).get("test", 1))
         row = int(address.slider("Test picture", 0, max(count - 1, 1), "picture", doubtful(study, run, count), width=260))
         with st.popover("Use your own picture", icon=":material/upload:"):
-            dropped = st.file_uploader(f"{query.LIMITS}.", type=list(query.SUFFIXES), key="how-dropped")
-    own = query.decode_query(dropped.getvalue()) if dropped is not None else None
+            st.file_uploader(f"{query.LIMITS}.", type=list(query.SUFFIXES), key="how-dropped", on_change=_keep_dropped)
+        content = st.session_state.get("how-own")  # also after a part that has no picture was looked at
+        if content is not None and st.session_state.get("how-dropped") is None and st.button("Back to the test pictures"):
+            content = st.session_state["how-own"] = None
+    own = query.decode_query(content) if content is not None else None
     if isinstance(own, str):
         st.info(own)
         own = None
@@ -105,6 +108,22 @@ def choose(study: Study) -> Subject:
             "brings them."
         )
     return subject
+
+
+def _keep_dropped() -> None:
+    file = st.session_state["how-dropped"]
+    st.session_state["how-own"] = None if file is None else file.getvalue()
+
+
+def elsewhere(subject: Subject) -> None:
+    """Where this run's weights are not here: a link to a kept study that has those of a network of section 3."""
+    if subject.network is not None:
+        return
+    part = address.current().get("part", "dropout")
+    for other in st.session_state.get("kept-studies", ()):
+        if not query.lacking(other) and isinstance(query.network_of(other), in_numpy.AlexNet):
+            showing.link(f"Try it on the network of {other.address}, which is here", "how", study=other.address, part=part)
+            return
 
 
 def doubtful(study: Study, run: str, count: int) -> int:
