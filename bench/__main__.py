@@ -2,7 +2,6 @@
 
     uv run python -m bench                          every part, on the CPU and, where there is one, on the GPU
     uv run python -m bench step --batch 128         one part
-    uv run python -m bench search --stored 600000   a search over so many vectors on the disk, too: 12.3 GB for these
 
 Numbers are medians over the rounds, with the lowest and the highest behind them. Keep the machine quiet meanwhile.
 """
@@ -15,15 +14,13 @@ from dataclasses import replace
 
 import torch
 
-from bench import gpu, judging, search, step, table
+from bench import gpu, step, table
 from bench.table import Table
 from bench.timing import Scope
 
 Part = Callable[[Scope], list[Table]]
 PARTS: dict[str, tuple[Part, int]] = {  # and the usual batch
     "step": (step.measure, 64),
-    "search": (search.measure, 64),
-    "judging": (judging.measure, 64),
     "gpu": (gpu.measure, 128),
 }
 FEWEST_ROUNDS = 5  # of fewer the median says little
@@ -31,7 +28,7 @@ FEWEST_ROUNDS = 5  # of fewer the median says little
 
 def main() -> None:
     asked = _arguments()
-    scope = Scope(rounds=asked.rounds, compiled=not asked.plain, stored=asked.stored)
+    scope = Scope(rounds=asked.rounds, compiled=not asked.plain)
     print(table.machine(scope.threads), flush=True)
     for name in asked.parts or PARTS:
         measure, usual = PARTS[name]
@@ -46,12 +43,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, help="pictures a step; by default 64, and 128 for gpu")
     parser.add_argument("--rounds", type=int, default=7, help=f"that count, after the warm-up; {FEWEST_ROUNDS} or more")
     parser.add_argument("--plain", action="store_true", help="leave out what needs a C++ compiler or Triton")
-    parser.add_argument("--stored", type=int, default=0, metavar="N", help="for search: vectors written to the temporary folder")
     asked = parser.parse_args()
     if unknown := [part for part in asked.parts if part not in PARTS]:
         parser.error(f"{unknown[0]!r} is no part; use one of: {', '.join(PARTS)}")
-    if asked.stored < 0:
-        parser.error(f"stored is {asked.stored}; give a number of vectors, or leave it out")
     if asked.rounds < FEWEST_ROUNDS or (asked.batch is not None and asked.batch < 1):
         parser.error(f"rounds are {FEWEST_ROUNDS} or more, and a batch holds 1 picture or more")
     return asked

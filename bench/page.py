@@ -1,7 +1,7 @@
 """How fast, light and accessible the dashboard is, measured in Chromium and printed as Markdown.
 
     uv run python -m bench.page                                   every measurement, on the results of this checkout
-    uv run python -m bench.page draw clicks                       of: draw, clicks, sessions, uploads, access, hosts
+    uv run python -m bench.page draw clicks                       of: draw, clicks, sessions, uploads
     uv run python -m bench.page uploads --count 1000              so many uploads
 
 Keep the machine quiet meanwhile. Chromium must be there.
@@ -210,12 +210,12 @@ CLICKS: tuple[tuple[str, str, str], ...] = (  # where, what is clicked, in words
     ("", "a[data-key=dropout]", "Start: a layer of the map"),
     ("claims", ".list a:visible:not([aria-current]) >> nth=3", "Claims: another claim"),
     ("how?part=convolution", ".kernels a >> nth=5", "How it works: a kernel"),
-    ("how?part=normalisation", "svg [data-key='4-4']", "How it works: a place"),
+    ("how?part=normalisation", ".st-key-lrn-place [data-key] >> nth=40", "How it works: a place"),
     ("how?part=pooling", "button:has-text('2') >> nth=0", "How it works: windows of 2"),
     ("sees", ".grid a >> nth=3", "What it sees: another picture"),
     ("sees?view=confusions", "svg a >> nth=6", "What it sees: a confusion"),
     ("inside", ".kernels a >> nth=4", "Inside: a kernel"),
-    ("training", "button:has-text('Curves')", "Training: the curves"),
+    ("training", "button:has-text('Components')", "Training: the components"),
 )
 
 
@@ -310,46 +310,8 @@ def _memory(process: int) -> float:
     return float("nan")
 
 
-def access(checkout: Path, count: int) -> None:
-    """Every page in both themes: what axe finds, the least contrast of figures' text, scrolling sideways at both widths."""
-    print("| page | theme | serious findings | least contrast in figures | sideways px at 390, 1280 |\n|---|---|---|---|---|")
-    with browser() as chromium, served(checkout) as (address, _process):
-        for theme in ("light", "dark"):
-            for where in ADDRESSES:
-                found, wide = [], []
-                least = 21.0
-                for width in WIDTHS:
-                    context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
-                    tab = context.new_page()
-                    tab.goto(f"{address}/{where}")
-                    settle(tab)
-                    tab.wait_for_timeout(300)
-                    wide.append(sideways(tab))
-                    if width == WIDTHS[-1]:
-                        found, least = findings(tab), contrast_of_figures(tab)
-                    context.close()
-                told = "; ".join(f"{rule}: {element}" for rule, element, _ in found) or "none"
-                print(f"| {where or 'start'} | {theme} | {told} | {least:.1f} | {wide[0]}, {wide[1]} |", flush=True)
-
-
-def hosts(checkout: Path, count: int) -> None:
-    """What every page asks of hosts beyond loopback."""
-    asked: list[str] = []
-    with browser() as chromium, served(checkout) as (address, _process):
-        for where in ADDRESSES:
-            context = chromium.new_context()
-            context.on("request", lambda request: asked.append(request.url))
-            tab = context.new_page()
-            tab.goto(f"{address}/{where}")
-            settle(tab)
-            context.close()
-    own = (address, address.replace("http", "ws"), "data:", f"blob:{address}")
-    beyond = [url for url in asked if not url.startswith(own)]
-    print(f"{len(asked):,} requests of {len(ADDRESSES)} pages, {len(beyond)} beyond loopback {beyond[:3] or ''}")
-
-
 PARTS: dict[str, Callable[[Path, int], None]] = {
-    "draw": draw, "clicks": clicks, "sessions": sessions, "access": access, "hosts": hosts, "uploads": uploads,
+    "draw": draw, "clicks": clicks, "sessions": sessions, "uploads": uploads,
 }  # fmt: skip
 
 

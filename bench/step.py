@@ -6,34 +6,30 @@ Each way has a process of its own, since the study's allocator settings hold for
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 
 import torch
 
-from bench.kernels import Alone
 from bench.ordinary import Ordinary
 from bench.ours import Ours, declare, precisions, variants
 from bench.table import Cell, Measured, Table
 from bench.timing import Elsewhere, Scope, Sides, clocked, in_turns
 
 AIMS = {"float32 compiled": "2.5", "bfloat16 compiled": "4"}  # times the ordinary way in float32
-AIM_KERNELS, AIM_INFERENCE = "0.7", "3.5"
+AIM_INFERENCE = "3.5"
 CHECKED_STEPS, CHECKED_RATE = 3, 0.01  # the paper's rate, at which the losses move
 AGREEMENT = 1e-3  # relative
 
 
 def our_sides(scope: Scope) -> Sides:
-    """Steps, forward passes and kernels alone in every variant, and the losses to compare."""
+    """Steps and forward passes in every variant, and the losses to compare."""
     sides: dict[str, Callable[[], object]] = {"losses": partial(losses, partial(_ours_checked, scope))}
     for name, declared in variants(scope).items():
         ours = Ours(scope, scope.network, declared)
-        alone = cache(partial(Alone, ours))
         sides[f"{name}: step"] = clocked(ours.step, scope.device, ours.prepare)
         sides[f"{name}: inference"] = clocked(ours.infer, scope.device, ours.prepare)
-        sides[f"{name}: kernels"] = partial(_called, alone)
-        sides[f"{name}: kernel by kernel"] = partial(_by_kernel, alone)
     return sides
 
 
@@ -46,14 +42,6 @@ def ordinary_sides(scope: Scope) -> Sides:
         sides[f"{precision}: step"] = clocked(ordinary.step, scope.device, ordinary.prepare)
         sides[f"{precision}: inference"] = clocked(ordinary.infer, scope.device, ordinary.prepare)
     return sides
-
-
-def _called(alone: Callable[[], Alone]) -> float:
-    return alone()()
-
-
-def _by_kernel(alone: Callable[[], Alone]) -> dict[str, float]:
-    return alone().medians()
 
 
 def _ours_checked(scope: Scope) -> Ours:
@@ -87,19 +75,12 @@ def measure(scope: Scope) -> list[Table]:
         for kind in ("step", "inference"):
             sides: dict[str, Callable[[], float]]
             sides = {f"ordinary {precision}": partial(ordinary, f"{precision}: {kind}") for precision in precisions(scope)}
-            for name in names:
-                sides[name] = partial(ours, f"{name}: {kind}")
-                if kind == "step":
-                    sides[f"{name} kernels"] = partial(ours, f"{name}: kernels")
+            sides |= {name: partial(ours, f"{name}: {kind}") for name in names}
             times[kind] = in_turns(sides, scope.rounds)
-        notes = [agreed, *(_shares(name, ours(f"{name}: kernel by kernel")) for name in names)]
-    return [_step_table(scope, times["step"], notes), _inference_table(scope, times["inference"])]
-
-
-def _shares(name: str, seconds: dict[str, float]) -> str:
-    """Where the time of a step goes."""
-    told = ", ".join(f"{kernel} {1e3 * value:.3g}" for kernel, value in seconds.items())
-    return f"Kernels alone, {name}, ms: {told}."
+    return [
+        _table(scope, "Training step", times["step"], AIMS, (agreed,)),
+        _table(scope, "Inference", times["inference"], dict.fromkeys(names, AIM_INFERENCE), ()),
+    ]
 
 
 def _row(scope: Scope, name: str, times: dict[str, Measured]) -> tuple[Cell, ...]:
@@ -109,25 +90,10 @@ def _row(scope: Scope, name: str, times: dict[str, Measured]) -> tuple[Cell, ...
     return name, way, way.rate(scope.batch), *ratios
 
 
-def _step_table(scope: Scope, times: dict[str, Measured], notes: list[str]) -> Table:
-    rows: list[tuple[Cell, ...]] = []
-    for name in (name for name in times if not name.endswith("kernels")):
-        kernels, aims = times.get(f"{name} kernels"), "–"
-        if kernels:
-            aims = f"{AIMS[name]}; {AIM_KERNELS}" if name in AIMS else AIM_KERNELS
-        rows.append((*_row(scope, name, times), kernels.over(times[name]) if kernels else "–", aims))
+def _table(scope: Scope, title: str, times: dict[str, Measured], aims: Mapping[str, str], notes: tuple[str, ...]) -> Table:
     return Table(
-        title=f"Training step, batch {scope.batch}, {scope.device}, {scope.rounds} rounds",
-        columns=("way", "s", "images/s", "x ordinary float32", "x ordinary, same precision", "kernels alone / step", "aims"),
-        rows=tuple(rows),
-        notes=tuple(notes),
-    )
-
-
-def _inference_table(scope: Scope, times: dict[str, Measured]) -> Table:
-    rows = [(*_row(scope, name, times), "–" if name.startswith("ordinary") else AIM_INFERENCE) for name in times]
-    return Table(
-        title=f"Inference, batch {scope.batch}, {scope.device}, {scope.rounds} rounds",
+        title=f"{title}, batch {scope.batch}, {scope.device}, {scope.rounds} rounds",
         columns=("way", "s", "images/s", "x ordinary float32", "x ordinary, same precision", "aim"),
-        rows=tuple(rows),
+        rows=tuple((*_row(scope, name, times), aims.get(name, "–")) for name in times),
+        notes=notes,
     )

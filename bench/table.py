@@ -5,11 +5,11 @@ from __future__ import annotations
 import platform
 import statistics
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from study.cores import allotted_cores
+from study.provenance import environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def machine(threads: int) -> Table:
     """What every figure depends on."""
     gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
     rows = (
-        ("CPU", processor()),
+        ("CPU", environment()["processor"]),
         ("cores", str(allotted_cores())),
         ("threads", str(threads)),
         ("CPU capability", torch.backends.cpu.get_cpu_capability()),
@@ -83,13 +83,3 @@ def machine(threads: int) -> Table:
         ("system", " ".join((platform.system(), platform.machine(), *filter(None, platform.libc_ver())))),
     )
     return Table(title="Machine", columns=("what", "which"), rows=rows)
-
-
-def processor() -> str:
-    """The CPU's name; Linux has it in a file and Python does not tell it."""
-    listed = Path("/proc/cpuinfo")
-    if listed.exists():
-        for line in listed.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -24,10 +24,7 @@ QUEUED = 10  # calls that a GPU is given before its clock is read, as in a train
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scope:
-    """What is measured and how often. The defaults are the paper's network; `compiled` off leaves those variants out.
-
-    `stored`: vectors on the disk that are searched, or 0.
-    """
+    """What is measured and how often. The defaults are the paper's network; `compiled` off leaves those variants out."""
 
     network: AlexNetSettings = field(default_factory=AlexNetSettings)
     classes: int = 1000
@@ -36,7 +33,6 @@ class Scope:
     threads: int = field(default_factory=torch.get_num_threads)
     compiled: bool = True
     device: str = "cpu"
-    stored: int = 0
 
     def pictures(self) -> tuple[Tensor, Tensor]:
         """Random pictures on the 0-255 scale minus mean, and labels: the same for every side, and never zeros."""

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench import gpu, judging, kernels, search, step, table, timing
+from bench import gpu, step, table, timing
 from bench.__main__ import PARTS
 from bench.ordinary import LEARNED, ordinary, take_weights
 from bench.ours import Ours, declare
@@ -55,9 +55,7 @@ class Here(Elsewhere):
 def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(storage, "WORK", tmp_path)
     monkeypatch.setattr(timing, "WARM_UP", 0)
-    for name, number in {"VECTORS": 60, "COMPONENTS": 16, "QUERIES": (1, 3), "BLOCK": 25}.items():
-        monkeypatch.setattr(search, name, number)
-    for module in (step, gpu, search):
+    for module in (step, gpu):
         monkeypatch.setattr(module, "Elsewhere", Here)
 
 
@@ -71,26 +69,12 @@ def test_every_part_runs(part: str, here: None) -> None:
     assert "| --- |" in str(tables[0]) or not tables[0].rows
 
 
-def test_what_is_stored_is_searched(here: None) -> None:
-    found = search.from_disk(replace(SCOPE, stored=70))
-    assert [row[0] for row in found.rows] == list(search.STORED) and all(map(math.isfinite, _numbers([found])))
-    assert "finds itself at distance 0" in found.notes[0]
-    peak = float(found.notes[0].split("process ")[1].split(" GiB")[0])
-    assert 0 < peak < 64
-
-
 def test_what_runs_on_a_gpu_runs(here: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the CPU in its place."""
     monkeypatch.setattr(gpu, "MATRIX", 16)
     monkeypatch.setattr(gpu, "COPIED", 64)
     found = gpu._one_device(SCOPE)
     assert len(found.rows) == 4 and all(map(math.isfinite, _numbers([found])))
-
-
-def test_the_judgement_that_is_timed_is_the_pinned_one() -> None:
-    rows = judging.judged(judging.STUDY)
-    pinned = storage.read_json(judging.STUDY / "judge/claims.json")["claims"]
-    assert {claim["id"] for claim in pinned} <= {row.claim.id for row in rows}
 
 
 @pytest.mark.slow
@@ -124,18 +108,6 @@ def test_ways_that_differ_are_not_timed() -> None:
     assert "losses" in step.same_losses([7.0, 3.0], [7.0, 3.0001])
     with pytest.raises(RuntimeError, match="do not compute the same"):
         step.same_losses([7.0, 3.0], [7.0, 3.1])
-
-
-def test_kernels_alone_make_up_the_network() -> None:
-    ours = Ours(SCOPE, WITHOUT_DROPOUT, declare(SCOPE, "float32", compiled=False))
-    over = ours.network.overhang
-    x = torch.nn.functional.pad(ours.pictures, (0, over, 0, over))
-    for name, layer, _ in kernels.pieces(ours.network):
-        y = layer(x.flatten(1) if name == "fc6" else x)
-        x = torch.cat(y, dim=1) if isinstance(y, list) else y
-    torch.testing.assert_close(x, ours.network(ours.pictures))
-    alone = kernels.Alone(ours)
-    assert alone() == pytest.approx(sum(alone.medians().values())) and set(LEARNED) < set(alone.medians())
 
 
 def test_traced_memory_is_the_memory_of_a_real_step() -> None:
