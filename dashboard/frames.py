@@ -277,6 +277,20 @@ def colourfulness(study: Study, run: str) -> pd.DataFrame:
     return _stacked(tables, ("seed", "column", "share", "learned", "place"))
 
 
+def fuller_by_chance(coloured: Iterable[int], half: int) -> float:
+    """Which share of all coloured kernels lies in the fuller column of their seed where colour falls on kernels by chance.
+
+    `coloured` of each seed, columns of `half` kernels each: the mean of the larger part, a hypergeometric number. NaN for none.
+    """
+    counts = [count for count in coloured if count]
+    larger = sum(
+        max(first, count - first) * math.comb(half, first) * math.comb(half, count - first) / math.comb(2 * half, count)
+        for count in counts
+        for first in range(count + 1)
+    )
+    return larger / sum(counts) if counts else math.nan
+
+
 def layers(study: Study) -> pd.DataFrame:
     """What was measured of the layers while the runs were trained: `run`, `seed`, then the columns of outputs.LAYERS."""
     return _of_trainings(study, "layers.csv", outputs.LAYERS)

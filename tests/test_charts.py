@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dashboard import charts, drawings, looking
+from dashboard import charts, drawings, frames, looking
 from dashboard.how import PARTS
 from study.measuring.architecture import of_settings
 from study.network.settings import AlexNetSettings
@@ -199,3 +199,14 @@ def test_the_same_numbers_are_drawn_once_and_dressed_for_each_theme() -> None:
     assert (light.layout.font.color, dark.layout.font.color, first.layout.font.color) == ("#111111", "#ecebe8", None)
     assert not [trace for trace in dark.data if getattr(trace.marker, "color", None) == charts.BLUE]
     assert any(trace.marker.color == charts.BLUE for trace in light.data)
+
+
+def test_what_chance_puts_into_the_fuller_column_is_what_shuffling_does() -> None:
+    random, half, counts = np.random.default_rng(0), 12, (3, 0, 7)
+    larger = 0
+    for _ in range(4000):
+        for count in counts:
+            first = int((random.permutation(2 * half)[:count] < half).sum())
+            larger += max(first, count - first)
+    assert frames.fuller_by_chance(counts, half) == pytest.approx(larger / (4000 * sum(counts)), abs=0.01)
+    assert np.isnan(frames.fuller_by_chance((0, 0), half)) and frames.fuller_by_chance((1,), half) == 1

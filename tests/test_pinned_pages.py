@@ -131,3 +131,11 @@ def test_what_needs_weights_leads_to_a_study_that_has_them(part: str, pin: Study
     assert not [
         link for link in opened("how", study="pinned/sketch", part=part).get("page_link") if "which is here" in link.proto.label
     ]
+
+
+@pytest.mark.parametrize("pin", ["sketch"], indirect=True)
+def test_batch_normalisation_of_the_answers_stands_beside_response_normalisation(pin: Study) -> None:
+    app = opened("how", study=pin.address, part="normalisation")
+    assert any(head.value.startswith("Batch normalisation would make map") for head in app.subheader)
+    table = frames.layers(pin)
+    assert len(table) and "nan" not in told(app)

@@ -167,8 +167,11 @@ def colours(study: Study, run: str, columns: int) -> None:
         by_seed = (scores["share"] >= COLOURED).groupby([scores["seed"], scores["column"]]).sum().unstack("column")
         fuller, every = int(by_seed.max(axis=1).sum()), int(by_seed.to_numpy().sum())
         of = f"{len(by_seed)} seeds" if len(by_seed) > 1 else "one seed"
+        half = int((scores["seed"] == scores["seed"].iloc[0]).sum()) // 2
+        chance = frames.fuller_by_chance(map(int, by_seed.sum(axis=1)), half)
         finding = (
-            f"Of {every} coloured kernels in {of} {fuller / every:.0%} lie in the column of their seed that has more of them"
+            f"Of {every} coloured kernels in {of} {fuller / every:.0%} lie in the column of their seed that has more of "
+            f"them; by chance it would be {chance:.0%}"
             if every
             else f"No kernel is coloured in {of}"
         )

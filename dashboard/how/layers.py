@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -10,13 +11,14 @@ import pandas as pd
 import plotly.express as px
 import streamlit as st
 
-from dashboard import address, charts, clickable, drawings, frames, galleries, looking, showing
+from dashboard import address, charts, clickable, drawings, frames, galleries, looking, pictures, showing
 from dashboard.how import counting
-from dashboard.how.subject import Subject, asked, effect, elsewhere
+from dashboard.how.subject import Subject, asked, effect, elsewhere, with_picture
 from dashboard.reading import Study
 from study import amounts, in_numpy
 from study.paper import numbers
 
+BATCH = 16  # test pictures that stand for a batch
 CELLS = 24  # positions along a side that can be clicked
 
 
@@ -179,6 +181,7 @@ def normalisation(subject: Subject) -> None:
             source=f"Divisor: ({k:g} + {10**power:.2g} x the sum of squares over {n} neighbouring maps) ^ {beta:g}. Before it "
             f"{strong[0]} maps answer with more than a tenth of the loudest one, after it {strong[1]}.",
         )  # fmt: skip
+    against_batch(subject, before, y, x)
     swept = set(frames.sweeps(subject.study)["sweep"])
     asked(
         "What do k, n, alpha and beta do?",
@@ -213,6 +216,33 @@ def normalisation(subject: Subject) -> None:
     showing.leads_to(
         subject.study, "response-normalisation", "normalisation-generalises", "batch-normalisation", "cifar-normalisation"
     )
+
+
+def against_batch(subject: Subject, before: np.ndarray, y: int, x: int) -> None:
+    """What batch normalisation would make of the answers (maps,) at a place: each by the mean and spread of its own map over a
+    batch of test pictures. Nothing where the pictures are not here."""
+    key = f"batch-{subject.study.address}-{subject.run}-{subject.seed}"
+    if key not in st.session_state:
+        maps = [
+            np.maximum(with_picture(replace(subject, row=row), None).answers, 0)
+            for row in range(min(BATCH, frames.counts(subject.study).get("test", 0)))
+            if pictures.picture_of(subject.study, "test", row) is not None
+        ]
+        st.session_state[key] = (np.mean(maps, axis=(0, 2, 3)), np.std(maps, axis=(0, 2, 3)), len(maps)) if maps else None
+    if st.session_state[key] is None:
+        return
+    mean, spread, count = st.session_state[key]
+    normalised = (before - mean) / np.sqrt(spread**2 + 1e-5)
+    most = int(normalised.argmax())
+    table = pd.DataFrame({"map": np.arange(len(normalised)), "standard deviations": normalised})
+    figure = px.bar(table, x="map", y="standard deviations", height=260, color_discrete_sequence=[charts.BLUE])
+    showing.figure(
+        figure,
+        f"Batch normalisation would make map {most} the loudest here, {normalised[most]:.1f} deviations above its own mean",
+        table, "batch-normalisation", "Answers of all maps at one place after batch normalisation",
+        source=f"Means and standard deviations of each map over {count} test pictures and all places, before the learned scale "
+        "and shift. No map is compared with another, and none of the sliders above changes it.",
+    )  # fmt: skip
 
 
 def _places(total: np.ndarray, step: int, chosen: str) -> str:
