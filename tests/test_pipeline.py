@@ -195,6 +195,13 @@ def test_the_readme_can_be_read_at_one_go() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 200
 
 
+def test_one_version_stands_everywhere() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
+    released = re.findall(r"^## (\d[\d.]*), (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert released[0][0] == version and f"date-released: {released[0][1]}" in (ROOT / "CITATION.cff").read_text()
+
+
 def test_the_lock_has_the_pins() -> None:
     """requirements.lock, for those who install with pip, is of the versions that pyproject.toml names, without addresses."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())

@@ -80,11 +80,18 @@ def test_a_second_repro_does_nothing(miniature: Path) -> None:
 
 
 @pytest.mark.slow
-def test_dvc_shows_metrics_and_figure_1(miniature: Path) -> None:
+def test_dvc_shows_metrics_and_every_plot(miniature: Path) -> None:
     shown = json.loads(dvc("metrics", "show", "--json", cwd=miniature).stdout)[""]["data"]
     assert any(name.endswith("retrieve/metrics.json") for name in shown)
-    page = dvc("plots", "show", "Figure 1", "--show-vega", cwd=miniature)
-    assert "training_error" in page.stdout
+    for plot, holds in {"Figure 1": "training_error", "Validation error of base": "validation_error"}.items():
+        assert holds in dvc("plots", "show", plot, "--show-vega", cwd=miniature).stdout
+    dvc("plots", "show", "-o", "plots", cwd=miniature)
+    page = (miniature / "plots/index.html").read_text()
+    titles = ("Training error, ReLU and tanh", "Validation and training error of base", "Top-1 error by class, base")
+    assert all(title in page for title in titles) and page.count("kernels.png") >= 2
+    shutil.rmtree(miniature / "plots")
+    columns = dvc("exp", "show", "--csv", cwd=miniature).stdout.splitlines()[0]
+    assert "errors.base.top1_error" in columns and "train.learning.epochs" in columns
 
 
 @pytest.mark.slow
