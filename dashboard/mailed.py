@@ -24,7 +24,7 @@ import pandas as pd  # noqa: E402
 import plotly.graph_objects as go  # noqa: E402
 from plotly.offline import get_plotlyjs  # noqa: E402
 
-from dashboard import charts, drawings, findings, frames, galleries, looking, reading, tables, verdicts  # noqa: E402
+from dashboard import charts, drawings, findings, frames, galleries, reading, rendering, tables, verdicts  # noqa: E402
 from dashboard.findings import Finding  # noqa: E402
 from dashboard.reading import Study  # noqa: E402
 from study import files, storage  # noqa: E402
@@ -119,8 +119,10 @@ def _kernels(study: Study) -> list[str]:
         for seed in frames.seeds(study, run):
             if by_epoch := frames.kernels_by_epoch(study, run, seed):
                 kernels = by_epoch[max(by_epoch)]
-                full = looking.full_scale([kernels])
-                cells = "".join(f'<img src="{looking.kernel_tile(one, full)}" alt="kernel {n}">' for n, one in enumerate(kernels))
+                full = rendering.full_scale([kernels])
+                cells = "".join(
+                    f'<img src="{rendering.kernel_tile(one, full)}" alt="kernel {n}">' for n, one in enumerate(kernels)
+                )
                 columns = galleries.in_a_row(len(kernels), 12)
                 title = f"First-layer kernels of {run}, seed {seed}"
                 told = f"Mid-grey is weight 0, full colour from ±{full:.2g} on; column 1 first."

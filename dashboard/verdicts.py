@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from dashboard.reading import Study, dictionary, dictionary_of, hash_of, json_of
-from study import amounts
+from study import amounts, pinning
 from study.judging import staleness
 from study.judging.row import COLUMNS
 from study.judging.verdicts import GROUPS, NOT_JUDGED, WITHHELD
@@ -112,15 +112,9 @@ def effects_on_the_error(claims: pd.DataFrame) -> pd.DataFrame:
 
 def made_by(study: Study, claim: Any) -> list[dict[str, Any]]:
     """The records of the stages whose files a claim rests on, each with its stage's name as `stage`."""
-    stages = dict.fromkeys(_stage_of(name) for name in dictionary(claim.artifacts))
+    stages = dict.fromkeys(pinning.stage_of(name) for name in dictionary(claim.artifacts))
     records = [(stage, dictionary_of(study, f"provenance/{stage}.json")) for stage in stages]
     return [{**record, "stage": stage} for stage, record in records if record]
-
-
-def _stage_of(name: str) -> str:
-    """`evaluate-base` of `evaluate/base/ten_patches.npz`, `retrieve` of `retrieve/matches.csv`."""
-    parts = Path(name).parts
-    return "-".join(parts[:2]) if parts[0] in ("train", "evaluate", "converge") and len(parts) > 2 else parts[0]
 
 
 def speed_up(study: Study, means: Mapping[str, float]) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from study import objects, storage
+from study import dvc_objects, storage
 
 KIND = {"ssh": "ssh", "s3": "s3"}  # kinds of address that need one of the project's extras
 
@@ -44,10 +44,10 @@ def cache(repo: Any) -> Place:
     folder = Path(repo.cache.local_cache_dir)
 
     def write(file: Path, md5: str) -> None:
-        storage.write_bytes(path := objects.in_cache(folder, md5), file.read_bytes())
+        storage.write_bytes(path := dvc_objects.in_cache(folder, md5), file.read_bytes())
         path.chmod(0o444)  # as DVC has it
 
-    return Place("DVC's cache", lambda md5: open(objects.in_cache(folder, md5), "rb"), write, False)
+    return Place("DVC's cache", lambda md5: open(dvc_objects.in_cache(folder, md5), "rb"), write, False)
 
 
 def remote(repo: Any, remote: str) -> Place:

@@ -29,7 +29,7 @@ from tqdm import tqdm
 from stages import judgements, remotes
 from stages.rejudging import BROKEN
 from stages.settings import PARAMS, StudySettings, read_params, resolve
-from study import files, objects, pinning, predictions, storage, strict
+from study import dvc_objects, files, pinning, predictions, storage, strict
 from study.checking import SettingsError
 from study.data.packed import PACKED, damage, read_index
 from study.training import outputs
@@ -78,14 +78,14 @@ def verify_hashes(found: Verification, remote: str | None, mend: bool) -> None:
     if {PARAMS.name, judgements.LOCK.name} & set(verify_pin(found)):
         found.say("the rest is not looked at, as nothing says what it should be")
         return
-    records = objects.recorded(found.folder, storage.mapping)
+    records = dvc_objects.recorded(found.folder, storage.mapping)
     verify_results(found, records)
     if not (found.folder / judgements.LOCK).exists():
         if remote is not None:
             raise ValueError(f"{found.folder} was pinned without dvc.lock, so that nothing says what {remote} should hold of it")
         found.say(f"DVC: {found.folder} was pinned without dvc.lock, so that nothing says what DVC should hold of it")
         return
-    outs = objects.outs_of(read_params(found.folder / judgements.LOCK), found.study)
+    outs = dvc_objects.outs_of(read_params(found.folder / judgements.LOCK), found.study)
     with remotes.opened() as repo:
         places = [remotes.cache(repo), *([remotes.remote(repo, remote)] if remote else [])]
         if mend:
@@ -125,12 +125,12 @@ def verify_results(found: Verification, records: Mapping[str, str]) -> None:
     same = {path.stem for path in (found.folder / "provenance").glob("*.json") if _same(path, results / "provenance" / path.name)}
     if _same(found.folder / "judge/provenance.json", results / "judge/provenance.json"):
         same.add("judge")
-    wanted = {name: sha for name, sha in records.items() if _stage_of(name) in same and (results / name).is_file()}
+    wanted = {name: sha for name, sha in records.items() if pinning.stage_of(name) in same and (results / name).is_file()}
     with progress(str(results), sum((results / name).stat().st_size for name in wanted)) as tell:
         made = pinning.sha256_of_all((results / name for name in wanted), tell)
     wrong = [name for name, sha in wanted.items() if made[results / name] != sha]
     found.broken += [
-        f"{results / name} is not what {_stage_of(name)} wrote; bring it back with: uv run dvc checkout" for name in wrong
+        f"{results / name} is not what {pinning.stage_of(name)} wrote; bring it back with: uv run dvc checkout" for name in wrong
     ]
     others = (
         f"; of {len(records) - len(wanted)} more there are none here, or those of another training"
@@ -147,18 +147,14 @@ def _same(one: Path, other: Path) -> bool:
     return one.is_file() and other.is_file() and one.read_bytes() == other.read_bytes()
 
 
-def _stage_of(name: str) -> str:
-    """`train-base` of `train/base/metrics.json`, `retrieve` of `retrieve/metrics.json`."""
-    parts = Path(name).parts
-    return "-".join(parts[:2]) if parts[0] in ("train", "evaluate", "converge") else parts[0]
-
-
-def look(found: Verification, place: remotes.Place, outs: list[objects.Stored], records: Mapping[str, str]) -> objects.Found:
+def look(
+    found: Verification, place: remotes.Place, outs: list[dvc_objects.Stored], records: Mapping[str, str]
+) -> dvc_objects.Found:
     with progress(place.name) as tell:
-        return objects.look(outs, place.read, records, found.study, tell)
+        return dvc_objects.look(outs, place.read, records, found.study, tell)
 
 
-def report_objects(found: Verification, place: remotes.Place, held: objects.Found) -> None:
+def report_objects(found: Verification, place: remotes.Place, held: dvc_objects.Found) -> None:
     command = f"uv run python -m stages.verify {found.folder.name} --remote NAME --mend"
     remedy = f"with a right copy in the cache or in a remote: {command}"
     found.broken += [f"{one} is damaged in {place.name}; {remedy}" for one in held.damaged]
@@ -169,7 +165,7 @@ def report_objects(found: Verification, place: remotes.Place, held: objects.Foun
 
 
 def mend_objects(
-    found: Verification, places: list[remotes.Place], outs: list[objects.Stored], records: Mapping[str, str]
+    found: Verification, places: list[remotes.Place], outs: list[dvc_objects.Stored], records: Mapping[str, str]
 ) -> None:
     """Put a right copy in the place of what is damaged or lacking, from the working area or another place: `dvc push` takes for
     right whatever has the right name, and for complete every folder whose list is there."""
@@ -187,7 +183,7 @@ def mend_objects(
                 found.say(f"mended in {place.name}: {one}")
 
 
-def _right_copy(one: objects.Stored, places: list[remotes.Place]) -> bytes | None:
+def _right_copy(one: dvc_objects.Stored, places: list[remotes.Place]) -> bytes | None:
     with suppress(OSError):
         if one.is_content(content := Path(one.name).read_bytes()):
             return content
@@ -256,20 +252,20 @@ def pictures_of(found: Verification) -> Path:
 def weights_of(found: Verification, run: str, seed: int) -> Path | None:
     """A file that has the recorded weights of a network: in the pin, in results/ or in DVC's cache; None where there is none."""
     name = f"train/{run}/{outputs.seed_folder(seed)}/{pinning.WEIGHTS}"
-    wanted = objects.recorded(found.folder, storage.mapping).get(name)
+    wanted = dvc_objects.recorded(found.folder, storage.mapping).get(name)
     places = [found.folder / name, files.RESULTS / found.study / name]
     if (found.folder / judgements.LOCK).exists():
-        outs = objects.outs_of(read_params(found.folder / judgements.LOCK), found.study)
+        outs = dvc_objects.outs_of(read_params(found.folder / judgements.LOCK), found.study)
         with remotes.opened() as repo:
             cache = Path(repo.cache.local_cache_dir)
             for folder in (one for one in outs if one.name == f"results/{found.study}/train/{run}"):
-                listing = objects.in_cache(cache, folder.md5)
-                known = objects.files_in(folder, listing.read_bytes(), {}, found.study) if listing.is_file() else []
-                places += [objects.in_cache(cache, one.md5) for one in known if one.name == f"results/{found.study}/{name}"]
+                listing = dvc_objects.in_cache(cache, folder.md5)
+                known = dvc_objects.files_in(folder, listing.read_bytes(), {}, found.study) if listing.is_file() else []
+                places += [dvc_objects.in_cache(cache, one.md5) for one in known if one.name == f"results/{found.study}/{name}"]
     there = [place for place in places if place.is_file()]
     right = next((place for place in there if storage.sha256(place) == wanted), None)
     working = files.RESULTS / found.study
-    if there == [working / name] and objects.recorded(working, storage.mapping).get(name) != wanted:
+    if there == [working / name] and dvc_objects.recorded(working, storage.mapping).get(name) != wanted:
         found.say(f"{working / name} is of another training than the pinned one; not evaluated")
     elif there and right is None:
         found.broken.append(f"{there[0]} is not the weights that train-{run} wrote")
@@ -281,7 +277,7 @@ def verify_errors(found: Verification, run: str, seed: int | None) -> None:
     from stages.running import Bar
     from study.data.feeding import Feed
     from study.machine import set_up
-    from study.measuring import again, evaluation
+    from study.measuring import evaluation, retraining
     from study.training.run import load_network
 
     settings, packed = settings_of(found), pictures_of(found)
@@ -304,7 +300,7 @@ def verify_errors(found: Verification, run: str, seed: int | None) -> None:
         with Bar(f"{run} seed {one}", len(feed)) as bar:
             made = evaluation.predict(network, feed, settings.evaluate.batch, bar.tell)
         model = outputs.seed_folder(one)
-        differing = again.differences(made, model, pinned)
+        differing = retraining.differences(made, model, pinned)
         counts = {
             view: evaluation.wrong(made.best[view], feed.labels.numpy()) for view in pinned if view != predictions.PROBABILITIES
         }
@@ -315,9 +311,9 @@ def verify_errors(found: Verification, run: str, seed: int | None) -> None:
             found.say(f"{run} seed {one}: the same of every one of {len(feed):,} test pictures, to the bit; {errors}")
             continue
         most = f"what it says of {max(differing.values()):,} of {len(feed):,} test pictures differs in some digit; {errors}"
-        agree = all(again.close(counts[view], then[view], len(feed)) for view in counts)
+        agree = all(retraining.close(counts[view], then[view], len(feed)) for view in counts)
         if why and agree:
-            found.say(f"{run} seed {one}: the same errors within {again.TOLERANCE:.1%} of the pictures ({why}); {most}")
+            found.say(f"{run} seed {one}: the same errors within {retraining.TOLERANCE:.1%} of the pictures ({why}); {most}")
         else:
             found.broken.append(f"{run} seed {one} gives other errors than are pinned: {most}" + (f" ({why})" if why else ""))
 
@@ -331,7 +327,7 @@ def verify_losses(found: Verification, name: str, seed: int | None, epochs: int 
     """Train one seed of a run or curve again, whole or for its first epochs, and compare losses, kernels and weights."""
     from stages.running import Bar
     from study.machine import heed_requests_to_end
-    from study.measuring import again
+    from study.measuring import retraining
     from study.training.loop import Interrupted
 
     settings, packed = settings_of(found), pictures_of(found)
@@ -345,19 +341,19 @@ def verify_losses(found: Verification, name: str, seed: int | None, epochs: int 
         raise ValueError(f"{name} was not trained from seed {seed}; use one of: {', '.join(map(str, one.seeds))}")
     settings, why = machine_here(found, settings, f"{kind}-{name}")
     record = storage.mapping(found.folder / f"provenance/{kind}-{name}.json")
-    if not why and record.get("training_code") != again.TRAINING_CODE:
+    if not why and record.get("training_code") != retraining.TRAINING_CODE:
         why = "the code that trains has changed since; that of its own commit is in a checkout of it"
     rate = storage.mapping(found.folder / f"converge/{name}/metrics.json").get("chosen_rate")
     pinned = _curves(found.folder, kind, name, rate, one.seeds)
     heed_requests_to_end()
     total = min(epochs or len(pinned[seed]), len(pinned[seed]))
     try:
-        work = total * again.pictures_an_epoch(one, read_index(packed)["pictures"])
+        work = total * retraining.pictures_an_epoch(one, read_index(packed)["pictures"])
         with Bar(f"{name} seed {seed}", work) as bar:
-            made = again.train_again(one, rate, settings.machine, packed, name, seed, epochs, bar.tell)
+            made = retraining.train_again(one, rate, settings.machine, packed, name, seed, epochs, bar.tell)
     except Interrupted:
         sys.exit("verify: asked to end; the state is saved, the same command goes on from there")
-    rows = [dict(zip(outputs.CURVE, row, strict=True)) for row in again.as_written(made.curve)]
+    rows = [dict(zip(outputs.CURVE, row, strict=True)) for row in retraining.as_written(made.curve)]
     columns = [column for column in pinned[seed][0] if column in outputs.CURVE]
     then = [{column: row[column] for column in columns} for row in pinned[seed][:total]]
     now = [{column: row[column] for column in columns} for row in rows]
@@ -384,7 +380,7 @@ def verify_losses(found: Verification, name: str, seed: int | None, epochs: int 
             f"{name} gives other bits here ({why}), and was trained from one seed, so that nothing says how far trainings "
             "differ: only the machine and versions of its record can tell whether it comes out again"
         )
-    within, said = again.of_the_seeds(float(rows[total - 1]["training_loss"]), others)
+    within, said = retraining.of_the_seeds(float(rows[total - 1]["training_loss"]), others)
     told = f"{name} seed {seed}: other bits ({why}); training loss after {total} epochs {said}"
     if within:
         found.say(f"{told}: statistically the same")

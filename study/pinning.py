@@ -53,6 +53,12 @@ def network_of(params: Mapping[str, Any]) -> str:
     return f"train/{params['retrieve']['run']}/{outputs.seed_folder(params['retrieve']['seed'])}"
 
 
+def stage_of(name: str) -> str:
+    """The stage that wrote a file: `train-base` of `train/base/metrics.json`, `retrieve` of `retrieve/metrics.json`."""
+    parts = PurePosixPath(name).parts
+    return "-".join(parts[:2]) if parts[0] in ("train", "evaluate", "converge") and len(parts) > 2 else parts[0]
+
+
 def is_kept(name: str, network: str, rests_on: Collection[str]) -> bool:
     """Whether a pin keeps the file of this name below the study's folder; `rests_on` are the files that its verdicts rest on.
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dashboard import charts, drawings, frames, looking
+from dashboard import charts, drawings, frames, rendering
 from dashboard.how import PARTS
 from study.measuring.architecture import of_settings
 from study.network.settings import AlexNetSettings
@@ -97,11 +97,11 @@ def test_names_from_files_are_not_read_as_html() -> None:
 def test_a_kernel_s_zero_is_mid_grey_and_its_scale_full_colour() -> None:
     kernel = np.zeros((11, 11, 3), dtype=np.float32)
     kernel[0, 0] = (2.0, -2.0, 1.0)
-    assert looking.shades(kernel, 2.0)[0, 0].tolist() == [255, 0, 191]
-    assert looking.shades(kernel, 4.0)[0, 0].tolist() == [191, 64, 159]
-    assert looking.shades(kernel)[0, 0].tolist() == [255, 0, 191]
-    assert looking.shades(kernel, 2.0)[5, 5].tolist() == [128] * 3
-    assert looking.grown(looking.shades(kernel), 44).shape == (44, 44, 3)
+    assert rendering.shades(kernel, 2.0)[0, 0].tolist() == [255, 0, 191]
+    assert rendering.shades(kernel, 4.0)[0, 0].tolist() == [191, 64, 159]
+    assert rendering.shades(kernel)[0, 0].tolist() == [255, 0, 191]
+    assert rendering.shades(kernel, 2.0)[5, 5].tolist() == [128] * 3
+    assert rendering.grown(rendering.shades(kernel), 44).shape == (44, 44, 3)
 
 
 def test_an_interval_has_zero_in_its_middle_and_the_paper_s_direction_at_the_right() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from dashboard import looking
+from dashboard import rendering
 from study import in_numpy
 from study.checking import plain
 from study.network.alexnet import AlexNet
@@ -128,6 +128,6 @@ def test_masks_are_drawn_by_the_networks_own_dropout() -> None:
     pool5, far = np.random.default_rng(2).random(8 * 2 * 2).astype(np.float32), {}
     for dropout in (0.0, 0.1, 0.5):
         _, ours = made(replace(SMALL, dropout=dropout))
-        mean, whole = looking.mean_of_masks(ours, pool5, 200), in_numpy.softmax(ours.logits(ours.hidden(pool5)))
+        mean, whole = rendering.mean_of_masks(ours, pool5, 200), in_numpy.softmax(ours.logits(ours.hidden(pool5)))
         far[dropout] = float((mean * (np.log(mean) - np.log(whole))).sum())
     assert far[0.0] == pytest.approx(0, abs=1e-6) and far[0.1] < far[0.5]

@@ -20,9 +20,9 @@ from dashboard import query
 from dashboard.reading import Study
 from stages import pin, verify
 from stages.settings import load, read_params
-from study import machine, objects, pinning, provenance, storage
+from study import dvc_objects, machine, pinning, provenance, storage
 from study.judging.verdicts import WITHHELD
-from study.measuring import again
+from study.measuring import retraining
 from study.training.code import training_code
 from tests.project import ROOT, copy_project, dvc, run
 from tests.test_chain import in_folder
@@ -359,12 +359,12 @@ def test_a_byte_of_the_working_area(kept: Path, name: str) -> None:
 
 def object_of(kept: Path, name: str) -> str:
     """The MD5 by which DVC has a file or folder of the study."""
-    outs = objects.outs_of(read_params(kept / "dvc.lock"), "miniature")
+    outs = dvc_objects.outs_of(read_params(kept / "dvc.lock"), "miniature")
     out = next(out for out in outs if f"{STUDY}/{name}" == out.name or f"{STUDY}/{name}".startswith(f"{out.name}/"))
     if out.name == f"{STUDY}/{name}":
         return out.md5
-    listing = objects.in_cache(kept / ".dvc/cache", out.md5).read_bytes()
-    return next(one.md5 for one in objects.files_in(out, listing, {}, "miniature") if one.name == f"{STUDY}/{name}")
+    listing = dvc_objects.in_cache(kept / ".dvc/cache", out.md5).read_bytes()
+    return next(one.md5 for one in dvc_objects.files_in(out, listing, {}, "miniature") if one.name == f"{STUDY}/{name}")
 
 
 @pytest.mark.slow
@@ -373,7 +373,7 @@ def object_of(kept: Path, name: str) -> str:
 def test_a_byte_in_the_cache_or_in_a_remote(kept: Path, place: str, name: str) -> None:
     folder = kept / ".dvc/cache" if place == "cache" else kept.with_name("lab")
     said = "is damaged in DVC's cache" if place == "cache" else "is damaged in the remote lab"
-    with flipped(objects.in_cache(folder, object_of(kept, name))):
+    with flipped(dvc_objects.in_cache(folder, object_of(kept, name))):
         found = broken(kept, "lab" if place == "remote" else None)
     assert len(found) == 1 and found[0].startswith(f"results/miniature/{name}") and said in found[0]
 
@@ -383,7 +383,7 @@ def test_a_byte_in_the_cache_or_in_a_remote(kept: Path, place: str, name: str) -
 def test_what_is_damaged_or_lacking_is_mended_from_a_right_copy(kept: Path, place: str) -> None:
     """`dvc push` says that everything is up to date, whatever bytes have the right name."""
     folder = kept / ".dvc/cache" if place == "cache" else kept.with_name("lab")
-    damaged, lacking = (objects.in_cache(folder, object_of(kept, name)) for name in ("train/base", OF_RESULTS[0]))
+    damaged, lacking = (dvc_objects.in_cache(folder, object_of(kept, name)) for name in ("train/base", OF_RESULTS[0]))
     right = {path: path.read_bytes() for path in (damaged, lacking)}
     damaged.chmod(0o644)
     damaged.write_bytes(b"[]")
@@ -403,9 +403,9 @@ def test_what_is_damaged_or_lacking_is_mended_from_a_right_copy(kept: Path, plac
 def test_a_gigabyte_in_ten_seconds(tmp_path: Path) -> None:
     content = np.random.default_rng(0).bytes(64 << 20)
     (tmp_path / "object").write_bytes(content)
-    one = objects.Stored("x", hashlib.md5(content).hexdigest(), storage.sha256(tmp_path / "object"))
+    one = dvc_objects.Stored("x", hashlib.md5(content).hexdigest(), storage.sha256(tmp_path / "object"))
     began = time.perf_counter()
-    found = objects.look([one] * 16, lambda md5: (tmp_path / "object").open("rb"), {}, "x")
+    found = dvc_objects.look([one] * 16, lambda md5: (tmp_path / "object").open("rb"), {}, "x")
     seconds = time.perf_counter() - began
     assert found.size == 1 << 30 and not found.damaged and seconds < 10
 
@@ -497,12 +497,12 @@ def test_another_machine_is_told_by_what_decides_the_bits(tmp_path: Path) -> Non
 
 def test_elsewhere_a_loss_must_lie_where_one_more_seed_would() -> None:
     seeds = [2.00, 2.02, 1.98, 2.01, 1.99]
-    assert again.of_the_seeds(2.05, seeds)[0] and not again.of_the_seeds(2.30, seeds)[0]
+    assert retraining.of_the_seeds(2.05, seeds)[0] and not retraining.of_the_seeds(2.30, seeds)[0]
     inside = np.random.default_rng(0).normal(0, 1, (2000, 6))
-    share = np.mean([again.of_the_seeds(float(row[0]), row[1:].tolist())[0] for row in inside])
-    assert abs(share - again.CONFIDENCE) < 0.01
+    share = np.mean([retraining.of_the_seeds(float(row[0]), row[1:].tolist())[0] for row in inside])
+    assert abs(share - retraining.CONFIDENCE) < 0.01
     with pytest.raises(ValueError, match="one seed alone"):
-        again.of_the_seeds(2.0, [2.0])
+        retraining.of_the_seeds(2.0, [2.0])
 
 
 @pytest.mark.slow

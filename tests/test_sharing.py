@@ -20,7 +20,7 @@ import pytest
 from dashboard import reading, verdicts
 from stages import verify
 from stages.settings import read_params
-from study import objects, storage
+from study import dvc_objects, storage
 from study.judging.verdicts import WITHHELD
 from tests import servers
 from tests.project import ENVIRONMENT, ROOT, dvc, run
@@ -120,10 +120,11 @@ def remote(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
 def every_object(project: Path) -> set[str]:
     """The MD5 of every file and folder that DVC keeps of the study."""
-    outs = objects.outs_of(read_params(project / "dvc.lock"), "miniature")
-    folders = [one for one in outs if one.md5.endswith(objects.FOLDER)]
+    outs = dvc_objects.outs_of(read_params(project / "dvc.lock"), "miniature")
+    folders = [one for one in outs if one.md5.endswith(dvc_objects.FOLDER)]
     inside = [
-        objects.files_in(one, objects.in_cache(project / ".dvc/cache", one.md5).read_bytes(), {}, "miniature") for one in folders
+        dvc_objects.files_in(one, dvc_objects.in_cache(project / ".dvc/cache", one.md5).read_bytes(), {}, "miniature")
+        for one in folders
     ]
     return {one.md5 for one in (*outs, *(file for files in inside for file in files))}
 

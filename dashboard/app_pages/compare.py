@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import address, charts, clickable, frames, galleries, looking, pictures, reading, showing, tables, verdicts
+from dashboard import address, charts, clickable, frames, galleries, pictures, reading, rendering, showing, tables, verdicts
 from dashboard.galleries import Shown
 from dashboard.reading import Study
 from study import amounts, files
@@ -156,9 +156,9 @@ def kernels() -> None:
             if one is None:
                 st.caption(f"{showing.plain(title)}: no kernels")
                 continue
-            full = looking.full_scale([one])
+            full = rendering.full_scale([one])
             st.caption(f"{showing.plain(title)}: {len(one)} kernels of the first seed, full colour from ±{full:.2g} on")
-            tiles = {str(number): looking.kernel_tile(kernel, full) for number, kernel in enumerate(one)}
+            tiles = {str(number): rendering.kernel_tile(kernel, full) for number, kernel in enumerate(one)}
             clickable.draw(galleries.tiles(tiles, columns=12), key=f"compare-kernels-{name}")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import address, charts, clickable, drawings, findings, frames, galleries, looking, pictures, query, showing
+from dashboard import address, charts, clickable, drawings, findings, frames, galleries, pictures, query, rendering, showing
 from dashboard.galleries import Shown
 from dashboard.reading import Study
 from study.measuring.kernels import COLOURED
@@ -45,7 +45,7 @@ def show_kernels(study: Study) -> None:
     columns = frames.columns(study, run)
     every = [f"{seed}-{number}" for seed, found in by_seed.items() for number in range(len(next(iter(found.values()))))]
     chosen = address.chosen("kernel", every, every[0], "kernel")
-    full = looking.full_scale(kernels for found in by_seed.values() for kernels in found.values())
+    full = rendering.full_scale(kernels for found in by_seed.values() for kernels in found.values())
     told = f"full colour from ±{full:.2g} on" if scale == "shared" else "each kernel stretched to its own largest weight"
     st.caption(
         f"Mid-grey is weight 0; {told}. In the paper column 1 became grey, column 2 coloured; "
@@ -63,7 +63,7 @@ def show_kernels(study: Study) -> None:
                 if columns > 1:
                     st.caption(f"column {column}: {len(half)} kernels")
                 tiles_abreast = galleries.in_a_row(len(half), 16 if abreast == 1 else 8)
-                shown = {f"{seed}-{at}": looking.kernel_tile(kernels[at], full if scale == "shared" else None) for at in half}
+                shown = {f"{seed}-{at}": rendering.kernel_tile(kernels[at], full if scale == "shared" else None) for at in half}
                 key = f"kernels-{seed}-{column}"
                 clickable.draw(galleries.tiles(shown, chosen, columns=tiles_abreast), key=key, keeps="kernel")
                 blocks.append(list(shown.values()))
@@ -88,7 +88,7 @@ def one_kernel(study: Study, run: str, by_seed: dict[int, dict[int, np.ndarray]]
     kernel = found.get(epoch, found[max(found)])[number]
     st.header(f"Kernel {number} of seed {seed}{told_of_fit(frames.kernel_fits(study, run), seed, number)}", anchor="kernel")
     left, right = st.columns([1, 6])
-    left.image(looking.enlarged(kernel), width=150, alt=f"Kernel {number} of seed {seed}")
+    left.image(rendering.enlarged(kernel), width=150, alt=f"Kernel {number} of seed {seed}")
     table = frames.exciting(study, run)
     of_kernel = table[(table["seed"] == seed) & (table["kernel"] == number)].sort_values("rank").head(BEST)
     with right:
@@ -100,7 +100,7 @@ def one_kernel(study: Study, run: str, by_seed: dict[int, dict[int, np.ndarray]]
             picture = pictures.picture_of(study, "test", int(row.picture))
             if picture is not None:
                 patch = picture[int(row.y) : int(row.y) + len(kernel), int(row.x) : int(row.x) + kernel.shape[1]]
-                cells[f"test-{int(row.picture)}"] = galleries.encoded(looking.grown(patch), exact=True)
+                cells[f"test-{int(row.picture)}"] = galleries.encoded(rendering.grown(patch), exact=True)
         shown = (
             galleries.tiles(cells, label="patch of", columns=BEST) if cells else galleries.gallery(study, named(study, of_kernel))
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import clickable, drawings, frames, galleries, looking, showing, summary, tables, verdicts
+from dashboard import clickable, drawings, frames, galleries, rendering, showing, summary, tables, verdicts
 from dashboard.how import PARTS
 from dashboard.reading import Study
 from study.judging.verdicts import NOT_HELD, NOT_SEEN, SMALL
@@ -69,8 +69,8 @@ def first_kernels(study: Study) -> None:
         for seed in frames.seeds(study, run)[:1]:
             if by_epoch := frames.kernels_by_epoch(study, run, seed):
                 kernels = by_epoch[max(by_epoch)]
-                full = looking.full_scale([kernels])
-                shown = {f"{seed}-{at}": looking.kernel_tile(one, full) for at, one in enumerate(kernels)}
+                full = rendering.full_scale([kernels])
+                shown = {f"{seed}-{at}": rendering.kernel_tile(one, full) for at, one in enumerate(kernels)}
                 st.header("What its first layer learned here")
                 columns = galleries.in_a_row(len(shown), 12)
                 if kernel := clickable.draw(galleries.tiles(shown, columns=columns), key="kernels"):

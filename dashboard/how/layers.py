@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.express as px
 import streamlit as st
 
-from dashboard import address, charts, clickable, drawings, frames, galleries, looking, pictures, showing
+from dashboard import address, charts, clickable, drawings, frames, galleries, pictures, rendering, showing
 from dashboard.how import counting
 from dashboard.how.subject import Subject, asked, effect, elsewhere, with_picture
 from dashboard.reading import Study
@@ -28,18 +28,18 @@ def convolution(subject: Subject) -> None:
     lit = np.maximum(answers, 0)
     strongest = int(lit.reshape(len(lit), -1).max(axis=1).argmax())
     number = address.chosen("at-kernel", range(len(lit)), strongest, "kernel")
-    most, full = float(lit.max()), looking.full_scale([subject.kernels])
+    most, full = float(lit.max()), rendering.full_scale([subject.kernels])
     left, right = st.columns(2, gap="medium")
     across = 8 if len(lit) <= 32 else 12
     with left:
         size = "x".join(map(str, subject.kernels.shape[1:]))
         st.subheader(f"{len(lit)} kernels of {size} slide over the picture {subject.stride} pixels at a time")
-        tiles = {str(n): looking.kernel_tile(kernel, full) for n, kernel in enumerate(subject.kernels)}
+        tiles = {str(n): rendering.kernel_tile(kernel, full) for n, kernel in enumerate(subject.kernels)}
         clickable.draw(galleries.tiles(tiles, str(number), columns=across), key="conv-kernels", keeps="at-kernel")
         st.caption("Mid-grey is weight 0. Click a kernel, or its answer.")
     with right:
         st.subheader(f"After ReLU {(lit == 0).mean():.0%} of their answers are 0")
-        tiles = {str(n): galleries.encoded(looking.map_tile(one, most), exact=True) for n, one in enumerate(lit)}
+        tiles = {str(n): galleries.encoded(rendering.map_tile(one, most), exact=True) for n, one in enumerate(lit)}
         clickable.draw(galleries.tiles(tiles, str(number), "answer of kernel", across), key="conv-maps", keeps="at-kernel")
         st.caption(f"Black: 0; white: {most:.3g}, the largest answer. Each map has {lit.shape[1]} x {lit.shape[2]} places.")
     st.subheader(f"Kernel {number}: {(answers[number] > 0).mean():.0%} of its places receive something positive and pass it on")
@@ -47,10 +47,10 @@ def convolution(subject: Subject) -> None:
     span = float(np.abs(answers[number]).max()) or 1.0
     signed = np.clip(np.rint(127.5 + 127.5 * answers[number] / span), 0, 255).astype(np.uint8)
     shown = (
-        (looking.enlarged(subject.kernels[number]), "the kernel"),
-        (looking.grown(np.clip(subject.picture, 0, 255), 176), "the picture"),
-        (looking.grown(signed, 176), "its answers: grey is 0, white positive, black negative"),
-        (looking.grown(looking.map_tile(lit[number], float(lit[number].max())), 176), "after ReLU"),
+        (rendering.enlarged(subject.kernels[number]), "the kernel"),
+        (rendering.grown(np.clip(subject.picture, 0, 255), 176), "the picture"),
+        (rendering.grown(signed, 176), "its answers: grey is 0, white positive, black negative"),
+        (rendering.grown(rendering.map_tile(lit[number], float(lit[number].max())), 176), "after ReLU"),
     )
     for place, (picture, caption) in zip(places, shown, strict=True):
         place.image(picture, caption=caption, width=230, alt=caption)
@@ -284,7 +284,7 @@ def pooling(subject: Subject) -> None:
             f"{len(one)} x {len(one)} become"
         )  # fmt: skip
         st.subheader(f"{part} {made.shape[0]} x {made.shape[1]}")
-        st.image(looking.grown(looking.map_tile(made, float(one.max())), 330), width=330, alt="The map after pooling")
+        st.image(rendering.grown(rendering.map_tile(made, float(one.max())), 330), width=330, alt="The map after pooling")
     st.caption(
         f"Map {number}; choose another under Convolution, ReLU. A square is a window, four of them in colour; "
         "its circle marks the largest value in it."

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.express as px
 import streamlit as st
 
-from dashboard import address, charts, clickable, findings, frames, galleries, looking, reading, showing
+from dashboard import address, charts, clickable, findings, frames, galleries, reading, rendering, showing
 from dashboard.how.subject import Subject, asked, centre, effect, elsewhere
 from dashboard.reading import Study
 from study import amounts, in_numpy
@@ -60,7 +60,7 @@ def masks_live(subject: Subject, network: in_numpy.AlexNet) -> None:
     options = [count for count in MASKS if count <= most]
     count = address.steps("Thinned networks averaged", options, "masks", 10)
     halved = in_numpy.softmax(network.logits(network.hidden(pool5)))
-    mean = looking.mean_of_masks(network, pool5, count)
+    mean = rendering.mean_of_masks(network, pool5, count)
     apart = float((mean * (np.log(mean) - np.log(halved))).sum())
     likeliest = np.argsort(-halved, kind="stable")[:5]
     table = pd.DataFrame(
@@ -132,9 +132,9 @@ def augmentation(subject: Subject) -> None:
         change = vectors.T @ (np.array(drawn) * scaled)
         changed = np.clip(subject.picture + change, 0, 255).astype(np.uint8)
         before, after = st.columns(2)
-        before.image(looking.grown(subject.picture, 256), caption="the picture", width=256, alt="The picture")
+        before.image(rendering.grown(subject.picture, 256), caption="the picture", width=256, alt="The picture")
         after.image(
-            looking.grown(changed, 256), width=256, alt="The picture with other colours",
+            rendering.grown(changed, 256), width=256, alt="The picture with other colours",
             caption=f"red, green, blue changed by {change[0]:+.1f}, {change[1]:+.1f}, {change[2]:+.1f} grey levels",
         )  # fmt: skip
         st.caption(
@@ -267,7 +267,7 @@ def sampling(subject: Subject) -> None:
     cells, captions, spread = {}, [], {}
     for name, how in ways.items():
         small = rescale(texture, side // factor, how)
-        cells[name] = galleries.encoded(looking.grown(small, 160), exact=True)
+        cells[name] = galleries.encoded(rendering.grown(small, 160), exact=True)
         edge = small[:, :, 0].astype(float)
         spread[name] = float(edge[:6].std())
         captions.append(f"what is left of the finest rings: {spread[name]:.0f} grey levels")

@@ -13,7 +13,7 @@ import streamlit as st
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from dashboard import address, frames, looking, pictures, query, showing, tables, verdicts
+from dashboard import address, frames, pictures, query, rendering, showing, tables, verdicts
 from dashboard.reading import Study
 from study import in_numpy
 from study.data.rescaling import rescale
@@ -93,7 +93,7 @@ def choose(study: Study) -> Subject:
     by_epoch = frames.kernels_by_epoch(study, run, seed)
     subject = Subject(
         study=study, run=run, seed=seed, picture=np.zeros((64, 64, 3), np.uint8), row=row, patch=np.zeros((1, 1, 3), np.float32),
-        kernels=by_epoch[max(by_epoch)], settings=looking.network_settings(study, run), network=network(study, run, seed),
+        kernels=by_epoch[max(by_epoch)], settings=rendering.network_settings(study, run), network=network(study, run, seed),
     )  # fmt: skip
     subject = with_picture(subject, own)
     left.image(
@@ -174,7 +174,7 @@ def mean_of(study: Study, size: int) -> np.ndarray:
 def network(study: Study, run: str, seed: int) -> in_numpy.AlexNet | in_numpy.FourLayer | None:
     """The whole network of a run's seed; None where its weights are not here, or are of no network that is known here."""
     path = study.folder / f"train/{run}/seed-{seed}/weights.safetensors"
-    settings = looking.network_settings(study, run)
+    settings = rendering.network_settings(study, run)
     try:
         seen = path.stat()
         return _network(path.resolve(), seen.st_mtime_ns, json.dumps(settings)) if settings else None
