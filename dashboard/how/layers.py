@@ -221,7 +221,7 @@ def normalisation(subject: Subject) -> None:
 def against_batch(subject: Subject, before: np.ndarray, y: int, x: int) -> None:
     """What batch normalisation would make of the answers (maps,) at a place: each by the mean and spread of its own map over a
     batch of test pictures. Nothing where the pictures are not here."""
-    key = f"batch-{subject.study.address}-{subject.run}-{subject.seed}"
+    key = f"batch-{subject.study.address}-{hash(subject.kernels.tobytes())}"  # other kernels, other answers
     if key not in st.session_state:
         maps = [
             np.maximum(with_picture(replace(subject, row=row), None).answers, 0)
@@ -268,8 +268,9 @@ def pooling(subject: Subject) -> None:
     st.header("Pooling: the largest of each window stands for it")
     size = int(address.segmented("Size of a window, at stride 2", [2, 3], "window", 3))
     a = np.maximum(subject.answers, 0)
-    before = a  # what is pooled: ReLU's answers, or what response normalisation makes of them
-    if subject.settings.get("normalisation", "response") == "response":
+    before = a  # what is pooled: ReLU's answers, as in the four-layer network, or what response normalisation makes of them
+    normalised = subject.settings.get("normalisation", "response") == "response"
+    if normalised and subject.settings.get("architecture") != "four_layer":
         before = in_numpy.response_normalisation(a, **subject.response, columns=subject.columns)
     number = address.chosen("at-kernel", range(len(a)), int(a.reshape(len(a), -1).max(axis=1).argmax()), "kernel")
     whole = before[number]
