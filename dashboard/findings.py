@@ -12,15 +12,8 @@ from dashboard import charts, frames, verdicts
 from dashboard.reading import Study
 from dashboard.tables import listed
 from study import amounts, files
+from study.judging.report import PRECISION_AT, RANKED_BY
 from study.measuring.kernels import COLOURED
-
-RANKED_BY = {
-    "features": "last hidden layer",
-    "untrained": "the same, untrained",
-    "colours": "colour histogram",
-    "pixels": "pixels",
-}
-MEASURES = {"1": "nearest", "6": "6 nearest", "50": "50 nearest", "average": "mean average precision"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,9 +151,9 @@ def precision(study: Study) -> Finding | None:
     table, (run, queries, seeds, chance) = frames.precision(study), frames.retrieval(study)
     if table.empty:
         return None
-    known = table[table["by"].isin(RANKED_BY) & table["measure"].isin(MEASURES)]
-    known = known.assign(by=known["by"].map(RANKED_BY), measure=known["measure"].map(MEASURES))
-    six = known[known["measure"] == MEASURES["6"]].set_index("by")["mean"]
+    known = table[table["by"].isin(RANKED_BY) & table["measure"].isin(PRECISION_AT)]
+    known = known.assign(by=known["by"].map(RANKED_BY), measure=known["measure"].map(PRECISION_AT))
+    six = known[known["measure"] == PRECISION_AT["6"]].set_index("by")["mean"]
     told = ", ".join(f"{amounts.amount(six[name], 'share')} by {name}" for name in list(RANKED_BY.values())[1:] if name in six)
     far = "; ".join(f"{amounts.amount(share, 'share')} by {name}" for name, share in frames.percentiles(study).items())
     first = amounts.amount(six.get(RANKED_BY["features"], float("nan")), "share")

@@ -6,7 +6,9 @@ uv run python -m stages.judge --pinned sketch     a pinned study by the code of 
 """
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from stages import judgements, rejudging, versions
 from stages.judgements import LOCK, Judged
@@ -24,21 +26,25 @@ PIPELINE = Path("dvc.yaml")
 
 
 def judge_study(settings: StudySettings, record: Record) -> None:
-    params, today = read_params(PARAMS), versions.as_it_stands()
-    made = judgements.judged(settings.results, params, judgements.working(settings, params, record.content), today)
-    write(settings.results, made, tuple(settings.runs), tuple(settings.curves))
-    tested = {row.claim.id: versions.told(today, row.claim.id, settings.study) for row in made.rows}
-    storage.write_json(settings.results / "judge" / "protocol.json", tested)
+    params = read_params(PARAMS)
+    made = judgements.judged(
+        settings.results, params, judgements.working(settings, params, record.content), versions.as_it_stands()
+    )
+    write(settings.results, settings, made)
     print(report.summary(made.rows), flush=True)
     if changed := changed_since(settings.packed):
         print(f"note: {changed}", flush=True)
+    record.add(made_by=made_by(settings, params, read_params(LOCK) if LOCK.exists() else {}))
+
+
+def made_by(settings: StudySettings, params: Mapping[str, Any], lock: Mapping[str, Any]) -> dict[str, str]:
+    """By path, the hash of the code that made the results, of which `lock` is the dvc.lock, and of what judges them."""
     pipeline = versions.read_yaml(PIPELINE.read_text(encoding="utf-8"), str(PIPELINE))
-    lock = read_params(LOCK) if LOCK.exists() else {}
-    record.add(made_by=makers(lock, params, pipeline["stages"]["judge"], Path(), settings.study))
+    return makers(lock, params, pipeline["stages"]["judge"], Path(), settings.study)
 
 
-def write(results: Path, made: Judged, runs: tuple[str, ...], curves: tuple[str, ...]) -> None:
-    """The tables and reports of a judgement."""
+def write(results: Path, settings: StudySettings, made: Judged) -> None:
+    """The tables and reports of a judgement, into a study's folder: `settings.results`, or that of a pin that is renewed."""
     folder, rows = results / "judge", made.rows
     storage.write_json(folder / "claims.json", report.as_json(made.study, rows))
     storage.write_csv(folder / "claims.csv", COLUMNS, report.as_csv(rows))
@@ -51,7 +57,12 @@ def write(results: Path, made: Judged, runs: tuple[str, ...], curves: tuple[str,
     }
     for name, text in texts.items():
         storage.write_bytes(folder / name, text.encode())
-    storage.write_json(folder / "metrics.json", report.counts(rows) | headline(results, runs, curves))
+    storage.write_json(
+        folder / "metrics.json", report.counts(rows) | headline(results, tuple(settings.runs), tuple(settings.curves))
+    )
+    today = versions.as_it_stands()
+    tested = {row.claim.id: versions.told(today, row.claim.id, settings.study) for row in rows}
+    storage.write_json(folder / "protocol.json", tested)
 
 
 if __name__ == "__main__":

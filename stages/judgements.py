@@ -1,8 +1,8 @@
 """A judgement put together: the results of a folder, the protocol and code as they stand, and what must agree with records."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,15 @@ def working(settings: StudySettings, params: Mapping[str, Any], code: Mapping[st
     )
 
 
+def renewed(
+    settings: StudySettings, params: Mapping[str, Any], code: Mapping[str, Any], of_the_pin: Collection[str]
+) -> Conditions:
+    """Of a pin that is renewed: what `working` asks, but the stages `of_the_pin` have the files and the code that the pin has."""
+    asked = working(settings, params, code)
+    outdated = {stage: why for stage, why in asked.outdated.items() if stage not in of_the_pin}
+    return replace(asked, outdated=outdated, pinned=True)
+
+
 def pinned(folder: Path, params: Mapping[str, Any]) -> Conditions:
     """Of a pinned study, whose settings are its own: its files are those of its manifest, and the manifest is the one in Git."""
     broken = [f"{name} is not the file of the pin's manifest" for name in changed_files(folder)]
@@ -84,6 +93,7 @@ def pinned(folder: Path, params: Mapping[str, Any]) -> Conditions:
         refusal=_uncommitted(provenance.code()) or next(iter(broken), ""),
         remedy="restore from Git what was changed; a pin is never mended",
         lines=_lines(params),
+        pinned=True,
     )
 
 

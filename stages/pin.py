@@ -1,32 +1,42 @@
 """Keep a finished study in pinned/<name>/, which is in Git, with a manifest and cards. What it holds: study/pinning.py.
 
-    uv run python -m stages.pin sketch
+    uv run python -m stages.pin sketch              the study that is chosen, as results/ has it
+    uv run python -m stages.pin sketch --renew      a pin that is there, judged by today's code, with whatever results/ has
+                                                    of its study that was run since; needs none of its weights
 
 What is stale, not committed, diverged or withheld is not pinned, and a sentence says which. Weights and features go with
 `uv run dvc push` (docs/sharing.md). README.md's tables are renewed, and the line `# Result:` of
 conf/study/<name>.yaml if it has one.
 """
 
+import io
 import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stages import judgements, versions
+from ruamel.yaml import YAML
+
+from stages import judge, judgements, versions
 from stages.judgements import LOCK, Judged
 from stages.rejudging import pinned_words
 from stages.settings import PARAMS, StudySettings, is_study_name, load, read_params
 from study import amounts, files, pinning, provenance, storage
+from study.checking import plain
 from study.data.packed import read_index
 from study.judging import report, staleness
 from study.judging.chain import Chain, Conditions
 from study.judging.registration import EXPLORATORY
 from study.judging.row import NO_NUMBER
+from study.judging.staleness import outdated
 from study.judging.verdicts import DIVERGED, HELD, NOT_HELD, NOT_SEEN, SMALL, WITHHELD
+from study.machine import peak_memory
+from study.provenance import Record
 
+RENEW = "--renew"
 FIRST = 3  # claims of a study that README begins with
 README, CONF, PIPELINE = Path("README.md"), Path("conf"), Path("dvc.yaml")
 ANEW = "run: uv run dvc repro"
@@ -44,7 +54,7 @@ def require_fit(settings: StudySettings, params: Mapping[str, Any]) -> Judged:
     made = judgements.judged(results, params, conditions, versions.as_it_stands())
     if missing := [stage for stage in _expected(settings) if stage not in made.study.records]:
         raise ValueError(f"{results.name} is not finished: {', '.join(missing)} did not run; {ANEW}")
-    for problem in (*_of_judge(results), *_of_stages(settings, made, conditions), *_of_words(results, made)):
+    for problem in (*_of_judge(results), *_of_stages(results, settings, made, conditions), *_of_words(results, made)):
         raise ValueError(problem)
     return made
 
@@ -59,10 +69,10 @@ def _of_judge(results: Path) -> Iterator[str]:
         yield f"stale: {changed[0]} has changed since the verdicts were given; {ANEW}"
 
 
-def _of_stages(settings: StudySettings, made: Judged, conditions: Conditions) -> Iterator[str]:
+def _of_stages(results: Path, settings: StudySettings, made: Judged, conditions: Conditions) -> Iterator[str]:
     """Every stage has run, with the settings of params.yaml, no training diverged, and the files are those of the records."""
     chain = Chain(
-        folder=settings.results,
+        folder=results,
         study=settings.study,
         pictures=made.study.packed,
         records=made.study.records,
@@ -71,7 +81,7 @@ def _of_stages(settings: StudySettings, made: Judged, conditions: Conditions) ->
     for stage in _expected(settings):
         if broken := chain.withheld([stage]):
             yield f"{stage} cannot be vouched for: {broken.why}; {conditions.remedy}"
-        metrics = storage.mapping(settings.results.joinpath(*stage.split("-", 1)) / "metrics.json")
+        metrics = storage.mapping(results.joinpath(*stage.split("-", 1)) / "metrics.json")
         seeds = metrics.get("seeds") if stage.startswith(("train-", "converge-")) else None
         if gone := [seed for seed, end in (seeds or {}).items() if end.get("status") == "diverged"]:
             yield (
@@ -100,10 +110,9 @@ def _of_words(results: Path, made: Judged) -> Iterator[str]:
             yield f"stale: “{row.claim.title}” is {then!r} in claims.json and {row.verdict.word!r} today; {ANEW}"
 
 
-def keep(results: Path, folder: Path, params: Mapping[str, Any]) -> list[str]:
-    """Copy into `folder` what Git keeps of a study's results and params.yaml, and dvc.lock. Returns remarks.
-
-    Raises ValueError where that is too much for Git.
+def keep(results: Path, folder: Path, params: Mapping[str, Any], written: Path = PARAMS, lock: str = "") -> list[str]:
+    """Copy into `folder` what Git keeps of a study's results, its settings, which are `written` there, and its `lock`, or what
+    dvc.lock has of it. Returns remarks. Raises ValueError where that is too much for Git.
     """
     network = pinning.network_of(params)
     claims = storage.mapping(results / "judge/claims.json").get("claims", [])
@@ -126,8 +135,8 @@ def keep(results: Path, folder: Path, params: Mapping[str, Any]) -> list[str]:
     for name, path in kept.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, folder / name)
-    shutil.copyfile(PARAMS, folder / PARAMS)
-    storage.write_bytes(folder / LOCK, _lock_of(results).encode())
+    shutil.copyfile(written, folder / PARAMS)
+    storage.write_bytes(folder / LOCK, (lock or _lock_of(results)).encode())
     return remarks
 
 
@@ -142,37 +151,138 @@ def _lock_of(results: Path) -> str:
     return "".join(lines)
 
 
-def add_cards(settings: StudySettings, params: Mapping[str, Any], made: Judged, folder: Path) -> None:
-    """The cards and the mean picture. Raises ValueError where the packed pictures are not those of the study."""
-    if read_index(settings.packed)["sha256"] != made.study.packed:
-        raise ValueError(f"{settings.packed} does not hold the pictures of the study; make them with: uv run dvc repro prepare")
-    shutil.copyfile(settings.packed / pinning.MEAN, folder / pinning.MEAN)
+def add_cards(results: Path, params: Mapping[str, Any], made: Judged, folder: Path) -> None:
+    """The cards."""
     name, network, summary = folder.name, pinning.network_of(params), report.summary(made.rows)
     to_go_on = f"cp {files.PINNED / name / PARAMS} {files.PINNED / name / LOCK} . && uv run dvc pull"
     weights = (folder / network / pinning.WEIGHTS).exists()
-    storage.write_bytes(folder / pinning.CARD, pinning.card(name, settings.results, summary, to_go_on, weights).encode())
+    storage.write_bytes(folder / pinning.CARD, pinning.card(name, results, summary, to_go_on, weights).encode())
     if weights:
-        storage.write_bytes(folder / pinning.MODEL_CARD, pinning.model_card(name, settings.results, network).encode())
+        storage.write_bytes(folder / pinning.MODEL_CARD, pinning.model_card(name, results, network).encode())
 
 
 def pin(name: str) -> list[str]:
     """Pin the study that is chosen, whole or not at all. Returns remarks. Raises ValueError where it cannot be pinned."""
     folder, unfinished = files.PINNED / name, storage.WORK / "pin" / name
     if folder.exists():
-        raise ValueError(f"{folder} exists already; choose another name, or remove it with: git rm -r {folder}")
+        raise ValueError(
+            f"{folder} exists already; judge it anew with --renew, choose another name, or remove it with: git rm -r {folder}"
+        )
     settings, params = load(), read_params(PARAMS)
     made = require_fit(settings, params)
+    if read_index(settings.packed)["sha256"] != made.study.packed:
+        raise ValueError(f"{settings.packed} does not hold the pictures of the study; make them with: uv run dvc repro prepare")
     shutil.rmtree(unfinished, ignore_errors=True)  # of a pin that was interrupted
     remarks = keep(settings.results, unfinished, params)
-    add_cards(settings, params, made, unfinished)
+    shutil.copyfile(settings.packed / pinning.MEAN, unfinished / pinning.MEAN)
+    _complete(settings.results, params, made, unfinished)
+    folder.parent.mkdir(exist_ok=True)
+    os.replace(unfinished, folder)
+    return remarks
+
+
+def _complete(results: Path, params: Mapping[str, Any], made: Judged, unfinished: Path) -> None:
+    """Cards and manifest. Raises ValueError where what is pinned would not give the verdicts that it holds."""
+    add_cards(results, params, made, unfinished)
     storage.write_json(unfinished / pinning.MANIFEST, pinning.manifest(unfinished))
     again = judgements.judged(unfinished, params, judgements.pinned(unfinished, params), versions.as_it_stands())
     for row in again.rows:
         if row.verdict.word != pinned_words(unfinished)[row.claim.id]:
             raise ValueError(f"the pin alone would make “{row.claim.title}” {row.verdict.word}: {row.verdict.why}")
-    folder.parent.mkdir(exist_ok=True)
+
+
+def renew(name: str) -> list[str]:
+    """Judge a pin by today's code, with the stages of its study that results/ has in place of, or beside, the pinned ones.
+
+    So a pin keeps up with the rules and gets more runs where nobody has its weights any more. Its settings are those of
+    params.yaml where this has its study, else its own. Returns remarks. Raises ValueError where it cannot be renewed; the pin
+    is then as it was.
+    """
+    folder, unfinished, whole = files.PINNED / name, storage.WORK / "pin" / name, storage.WORK / "pin" / f"{name}-whole"
+    if folder not in pinning.own(files.PINNED):
+        raise ValueError(f"there is no pin {folder} of this project's, so there is none to renew; pin it without --renew")
+    if changed := judgements.changed_files(folder):
+        raise ValueError(f"{folder / changed[0]} is not the file of the pin's manifest; restore it with: git checkout {folder}")
+    written = PARAMS if read_params(PARAMS).get("study") == read_params(folder / PARAMS)["study"] else folder / PARAMS
+    settings, params = load(written), read_params(written)
+    for left in (unfinished, whole):
+        shutil.rmtree(left, ignore_errors=True)
+    of_the_pin = _put_together(settings, pinning.network_of(params), folder, whole)
+    record = Record("judge", {part: plain(getattr(settings, part)) for part in ("study", "machine")})
+    conditions = judgements.renewed(settings, params, record.content, of_the_pin)
+    made = judgements.judged(whole, params, conditions, versions.as_it_stands())
+    judge.write(whole, settings, made)
+    for problem in (*_of_stages(whole, settings, made, conditions), *_of_words(whole, made)):
+        raise ValueError(problem)
+    lock = _merged_lock(settings, folder, of_the_pin)
+    record.add(made_by=judge.made_by(settings, params, lock))
+    record.outputs(whole, whole / "judge")
+    record.write(files.provenance(whole, "judge"), peak_memory())
+    text = io.StringIO()
+    lock["stages"]["judge"] = _judged_in_lock(read_params(folder / LOCK)["stages"]["judge"], settings, whole)
+    YAML(typ="safe", pure=True).dump(lock, text)
+    remarks = _differences(folder, params, of_the_pin) + keep(whole, unfinished, params, written, text.getvalue())
+    shutil.copyfile(folder / pinning.MEAN, unfinished / pinning.MEAN)
+    _complete(whole, params, made, unfinished)
+    shutil.rmtree(folder)  # Git has it
     os.replace(unfinished, folder)
+    shutil.rmtree(whole)
     return remarks
+
+
+def _put_together(settings: StudySettings, network: str, folder: Path, whole: Path) -> list[str]:
+    """Into `whole`, every stage of the study as results/ has it, or else as the pin in `folder` does. Returns the latter."""
+    of_the_pin = []
+    for stage in _expected(settings):
+        place = settings.results if files.provenance(settings.results, stage).is_file() else folder
+        if not (told := files.provenance(place, stage)).is_file():
+            raise ValueError(f"{stage} is neither in {settings.results} nor in {folder}; run: uv run dvc repro {_name(stage)}")
+        if place == folder:
+            of_the_pin.append(stage)
+        below = Path(*stage.split("-", 1))
+        for path in (told, *(path for path in (place / below).rglob("*") if path.is_file() and path.name[0] != ".")):
+            name = path.relative_to(place)
+            if path.name != pinning.WEIGHTS or name.as_posix() == f"{network}/{pinning.WEIGHTS}":
+                storage.write_bytes(whole / name, path.read_bytes())
+    return of_the_pin
+
+
+def _differences(folder: Path, params: Mapping[str, Any], of_the_pin: Collection[str]) -> list[str]:
+    """A remark for each stage of the pin whose code has changed since. Raises ValueError where its settings have."""
+    lock = read_params(folder / LOCK)
+    settings_alone = {name: block | {"deps": []} for name, block in lock["stages"].items()}
+    for stage, why in outdated({"stages": settings_alone}, params, Path(), params["study"], of_the_pin).items():
+        if stage in of_the_pin and str(PARAMS) in why:
+            raise ValueError(f"{why}, so that what {folder} has of it does not count; run: uv run dvc repro {_name(stage)}")
+    today = outdated(lock, params, Path(), params["study"], of_the_pin)
+    return [f"{stage} is the pinned one, although {why}" for stage, why in today.items() if stage in of_the_pin]
+
+
+def _name(stage: str) -> str:
+    """What DVC calls a stage that records call `train-base`."""
+    return stage.replace("-", "@", 1)
+
+
+def _merged_lock(settings: StudySettings, folder: Path, of_the_pin: Collection[str]) -> dict[str, Any]:
+    """The pin's dvc.lock for the stages that are its own, and dvc.lock for the others."""
+    of = {True: read_params(folder / LOCK)["stages"], False: read_params(LOCK)["stages"] if LOCK.exists() else {}}
+    return {"schema": "2.0", "stages": {_name(stage): of[stage in of_the_pin][_name(stage)] for stage in _expected(settings)}}
+
+
+def _judged_in_lock(before: Mapping[str, Any], settings: StudySettings, whole: Path) -> dict[str, Any]:
+    """What dvc.lock says of judge, with today's code and what was written now, so that DVC has nothing to run in a clone.
+
+    Results as a whole are nowhere, so what it says of them stays; whoever has them all judges them once more.
+    """
+    block = versions.read_yaml(PIPELINE.read_text(encoding="utf-8"), str(PIPELINE))["stages"]["judge"]
+    known = {dep["path"]: dep for dep in before["deps"]}
+    deps = []
+    for path in (str(dep).replace("${study}", settings.study) for dep in block["deps"]):
+        today = {"path": path, "hash": "md5", "md5": staleness.md5(Path(), path)}
+        deps.append(today if path.startswith(staleness.CODE) else known[path])
+    written = {"path": f"{settings.results}/judge", "hash": "md5", "md5": staleness.md5(whole, "judge")}
+    packages = {staleness.PROJECT: {"project.dependencies": staleness.dependencies(Path())}}
+    return {"cmd": block["cmd"], "deps": deps, "params": packages, "outs": [written]}
 
 
 def with_tables(readme: str, pins: Iterable[Path]) -> str:
@@ -240,11 +350,12 @@ def with_result(settings: str, folder: Path) -> str:
 
 
 def main() -> None:
-    if len(sys.argv) != 2 or not is_study_name(sys.argv[1]):
-        sys.exit("pin: give a name of letters, digits, - and _, as in: uv run python -m stages.pin sketch")
-    folder = files.PINNED / sys.argv[1]
+    names = [word for word in sys.argv[1:] if word != RENEW]
+    if len(names) != 1 or not is_study_name(names[0]):
+        sys.exit(f"pin: give a name of letters, digits, - and _, as in: uv run python -m stages.pin sketch [{RENEW}]")
+    folder = files.PINNED / names[0]
     try:
-        remarks = pin(folder.name)
+        remarks = (renew if RENEW in sys.argv else pin)(folder.name)
     except (ValueError, OSError) as problem:
         sys.exit(f"pin: {problem}")
     README.write_text(with_tables(README.read_text(encoding="utf-8"), pinning.own(files.PINNED)), encoding="utf-8")

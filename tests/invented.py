@@ -150,7 +150,7 @@ def _invent(
     _timed(folder, random, planted)
     _hand_made(folder, random, pictures, planted)
     lines = {"train": runs, "converge": CURVES}
-    return Invented(folder=folder, study=study, runs=runs, curves=CURVES, conditions=Conditions(lines=lines))
+    return Invented(folder=folder, study=study, runs=runs, curves=CURVES, conditions=Conditions(lines=lines, pinned=True))
 
 
 def seal(folder: Path, stage: str, **facts: Any) -> None:

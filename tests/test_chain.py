@@ -330,7 +330,7 @@ def test_runs_that_differ_in_more_than_the_lines_of_their_blocks_are_not_compare
     edit(root / PINNED / "provenance/train-one_column.json", lambda record: DIFFERENT[line](record["run"]))
     with in_folder(root):
         kept = read_params(PINNED / "params.yaml")
-        conditions = judgements.Conditions(lines={"train": kept["runs"], "converge": kept["curves"]})
+        conditions = judgements.Conditions(lines={"train": kept["runs"], "converge": kept["curves"]}, pinned=True)
         made = judgements.judged(PINNED, kept, conditions, versions.as_it_stands())
     row = next(row for row in made.rows if row.claim.id == "two-columns")
     assert row.verdict.why == f"train-one_column and train-base differ in {line}, which is no line of their blocks"

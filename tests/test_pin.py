@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ import torch
 from dashboard import query
 from dashboard.reading import Study
 from stages import pin, verify
-from stages.settings import load, read_params
+from stages.settings import load, merged, read_params
 from study import dvc_objects, machine, pinning, provenance, storage
 from study.judging.verdicts import WITHHELD
 from study.measuring import retraining
@@ -264,9 +265,122 @@ def test_pins_of_others_are_not_ours(tmp_path: Path) -> None:
     assert pinning.own(tmp_path) == [tmp_path / "ours"]
 
 
+# Renewed
+
+
+@pytest.fixture(scope="module")
+def bare(kept: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh clone of what Git has: no results, no cache, another study chosen."""
+    clone = tmp_path_factory.mktemp("renewed") / "clone"
+    run("git", "clone", "-q", str(kept), str(clone), cwd=clone.parent)
+    (clone / "dvc.lock").unlink()
+    run(sys.executable, "-m", "stages.choose", "sketch", "--discard-edits", cwd=clone)
+    return clone
+
+
+def at_head(clone: Path) -> None:
+    """As Git has it, with nothing beside that but what it ignores."""
+    run("git", "checkout", "-q", "--", "pinned", "study", cwd=clone)
+    run("git", "clean", "-qfd", "pinned", cwd=clone)
+    shutil.rmtree(clone / "results", ignore_errors=True)
+
+
+@pytest.mark.slow
+def test_a_pin_is_judged_anew_without_its_weights(bare: Path) -> None:
+    """By code that says something in other words, and with all files of its stages as they were, byte for byte."""
+    at_head(bare)
+    pinned, changed = bare / "pinned/kept", bare / "study/judging/report.py"
+    before = {path.relative_to(pinned).as_posix(): path.read_bytes() for path in pinned.rglob("*") if path.is_file()}
+    assert '"# The reproduction' in (text := changed.read_text()) or "# " in text
+    changed.write_text(text.replace("def one_page(", "OTHER = 1\n\n\ndef one_page("))
+    refused = run(sys.executable, "-m", "stages.pin", "kept", "--renew", cwd=bare, check=False)
+    assert refused.returncode == 1 and "the code that judges is not committed" in refused.stderr
+    run("git", "commit", "-qam", "other words", cwd=bare)
+    done = run(sys.executable, "-m", "stages.pin", "kept", "--renew", cwd=bare)
+    assert "although" not in done.stdout, "no stage but the judgement rests on what was changed"
+    after = {path.relative_to(pinned).as_posix(): path.read_bytes() for path in pinned.rglob("*") if path.is_file()}
+    assert set(after) == set(before)
+    differing = {name for name in after if after[name] != before[name]}
+    assert {name.split("/")[0] for name in differing} <= {"judge", "manifest.json", "README.md", "MODEL_CARD.md", "dvc.lock"}
+    record = json.loads(after["judge/provenance.json"])
+    assert record["commit"] == run("git", "rev-parse", "HEAD", cwd=bare).stdout.strip() and record["dirty"] is False
+    words = [{row["id"]: row["verdict"] for row in json.loads(files["judge/claims.json"])["claims"]} for files in (before, after)]
+    assert words[0] == words[1]
+    run("git", "commit", "-qam", "renewed", cwd=bare)
+    with in_folder(bare):
+        found = verify.verification("kept")
+        verify.verify_pin(found)
+    assert found.broken == []
+
+
+@pytest.mark.slow
+def test_a_pin_gets_a_run_more_and_trains_nothing_again(bare: Path) -> None:
+    at_head(bare)
+    pinned = bare / "pinned/kept"
+    trained = (pinned / "provenance/train-base.json").read_bytes()
+    params = read_params(pinned / "params.yaml")
+    params["runs"]["no_dropout"] = {"network": {"dropout": 0.0}, "seeds": [0, 1]}
+    (bare / "params.yaml").write_text(json.dumps(params))
+    short = run(sys.executable, "-m", "stages.pin", "kept", "--renew", cwd=bare, check=False)
+    assert (
+        "train-no_dropout is neither in results/miniature nor in pinned/kept; run: uv run dvc repro train@no_dropout"
+        in short.stderr
+    )
+    dvc("repro", "evaluate@no_dropout", cwd=bare)
+    assert not (bare / STUDY / "train/base").exists()
+    run(sys.executable, "-m", "stages.pin", "kept", "--renew", cwd=bare)
+    assert (pinned / "provenance/train-base.json").read_bytes() == trained
+    rows = {row["id"]: row for row in json.loads((pinned / "judge/claims.json").read_text())["claims"]}
+    assert rows["dropout-error"]["verdict"] != "not run" and rows["dropout-error"]["sample"]
+    lock = read_params(pinned / "dvc.lock")["stages"]
+    assert {"train@base", "train@no_dropout", "evaluate@no_dropout", "prepare"} <= set(lock)
+    run("git", "add", "-A", cwd=bare)
+    run("git", "commit", "-qm", "a run more", cwd=bare)
+    clone = bare.with_name("again")
+    run("git", "clone", "-q", str(bare), str(clone), cwd=bare.parent)
+    for name in ("params.yaml", "dvc.lock"):
+        shutil.copyfile(pinned / name, clone / name)
+    said = dvc("repro", "--dry", "--allow-missing", cwd=clone).stdout
+    assert "Running stage" not in said and "up to date" in said
+    run("git", "reset", "-q", "--hard", "HEAD~1", cwd=bare)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"train": {"learning": {"epochs": 2}}}, "train-base cannot be vouched for: train-base ran with another learning.epochs"),
+        ({"evaluate": {"batch": 7}}, "so that what pinned/kept has of it does not count; run: uv run dvc repro evaluate@base"),
+        ({"halve": {"masks": 110}}, "so that what pinned/kept has of it does not count; run: uv run dvc repro halve"),
+    ],
+)
+def test_stages_of_other_settings_do_not_count(bare: Path, change: dict[str, Any], sentence: str) -> None:
+    at_head(bare)
+    (bare / "params.yaml").write_text(json.dumps(merged(read_params(bare / "pinned/kept/params.yaml"), change)))
+    before = (bare / "pinned/kept/manifest.json").read_bytes()
+    refused = run(sys.executable, "-m", "stages.pin", "kept", "--renew", cwd=bare, check=False)
+    assert refused.returncode == 1 and sentence in refused.stderr, refused.stderr
+    assert (bare / "pinned/kept/manifest.json").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_what_is_no_pin_of_ours_or_was_changed_is_not_renewed(bare: Path) -> None:
+    at_head(bare)
+    told = run(sys.executable, "-m", "stages.pin", "nothing", "--renew", cwd=bare, check=False)
+    assert "there is no pin pinned/nothing of this project's" in told.stderr
+    with flipped(bare / "pinned/kept/evaluate/base/metrics.json"):
+        told = run(sys.executable, "-m", "stages.pin", "kept", "--renew", cwd=bare, check=False)
+    assert "pinned/kept/evaluate/base/metrics.json is not the file of the pin's manifest" in told.stderr
+
+
 @pytest.mark.slow
 def test_a_name_that_is_taken_gets_one_sentence(kept: Path) -> None:
-    with in_folder(kept), pytest.raises(ValueError, match="pinned/kept exists already; choose another name, or remove it with"):
+    with (
+        in_folder(kept),
+        pytest.raises(
+            ValueError, match="pinned/kept exists already; judge it anew with --renew, choose another name, or remove it with"
+        ),
+    ):
         pin.pin("kept")
 
 

@@ -29,7 +29,7 @@ class Conditions:
     it, and whatever else is not in order. `lines`: by `train` and `converge`, the blocks
     of params.yaml under `runs` and `curves`. `settings`: by stage (`train-base`), its complete settings today, and
     `machine`; None for a pinned study, whose settings are its own. `outdated`: by stage, why it would have to run again, from
-    what DVC recorded.
+    what DVC recorded. `pinned`: whether files are only those that a pin keeps.
     """
 
     refusal: str = ""
@@ -37,6 +37,7 @@ class Conditions:
     lines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     settings: Mapping[str, Any] | None = None
     outdated: Mapping[str, str] = field(default_factory=dict)
+    pinned: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +91,7 @@ class Chain:
         there = {path.relative_to(root).as_posix(): path for path in _written(root / Path(*stage.split("-", 1)))}
         if stray := sorted(set(there) - set(outputs)):
             return Withheld(why=f"{stray[0]} was not written by {stage}", locked=True)
-        needed = set(outputs) if self.conditions.settings is not None else set()
+        needed = set() if self.conditions.pinned else set(outputs)
         if gone := sorted(needed - set(there)):
             return Withheld(why=f"{gone[0]}, which {stage} wrote, is gone", locked=True)
         for name, path in there.items():

@@ -42,6 +42,13 @@ KINDS = {
     "arithmetic": "that its own numbers decide",
     "untestable": "that nothing of ours can decide",
 }
+RANKED_BY = {  # of the right half of Figure 4, by the names in retrieve/metrics.json
+    "features": "last hidden layer",
+    "untrained": "the same, untrained",
+    "colours": "colour histogram",
+    "pixels": "pixels",
+}
+PRECISION_AT = {"1": "nearest", "6": "6 nearest", "50": "50 nearest", "average": "mean average precision"}
 MOST = 8  # sentences of one group: a page holds no more
 EASY = (
     "Layer sizes, the update rule, the schedule and the tests are stated, so that every layer's size can be counted; the counts "
@@ -285,20 +292,13 @@ def _figure_4(folder: Path) -> Iterator[str]:
 def _precision(folder: Path) -> str:
     """Shares of neighbours that are of the query's class, as a table in Markdown; empty where none were looked up."""
     retrieved = storage.mapping(folder / "retrieve/metrics.json")
-    ways = {
-        "features": "last hidden layer",
-        "untrained": "the same, untrained",
-        "colours": "colour histogram",
-        "pixels": "pixels",
-    }
-    measures = {"1": "nearest", "6": "6 nearest", "50": "50 nearest", "average": "mean average precision"}
     found = retrieved.get("precision", {})
     cells = {
-        words: [amount(found[by][one]["mean"], "share") if found[by].get(one) else NO_NUMBER for one in measures]
-        for by, words in ways.items()
+        words: [amount(found[by][one]["mean"], "share") if found[by].get(one) else NO_NUMBER for one in PRECISION_AT]
+        for by, words in RANKED_BY.items()
         if found.get(by)
     }
-    lines = [f"| Figure 4, right: neighbours by | {' | '.join(measures.values())} |", "|---|---|---|---|---|"]
+    lines = [f"| Figure 4, right: neighbours by | {' | '.join(PRECISION_AT.values())} |", "|---|---|---|---|---|"]
     return "\n".join([*lines, *(f"| {by} | {' | '.join(told)} |" for by, told in cells.items())]) if cells else ""
 
 
