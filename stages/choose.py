@@ -18,7 +18,6 @@ if __name__ == "__main__":
 
     leave_torch_out()
 
-import io  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
 import shlex  # noqa: E402
@@ -26,11 +25,9 @@ from collections.abc import Sequence  # noqa: E402
 from contextlib import suppress  # noqa: E402
 from typing import Any  # noqa: E402
 
-from ruamel.yaml import YAML  # noqa: E402
-
 from stages.composing import GROUPS, MISSING, choices, composed, differences, parsed, study_file  # noqa: E402
 from stages.plan import missing, plan  # noqa: E402
-from stages.settings import CHOSEN, PARAMS, StudySettings, read_params, resolve  # noqa: E402
+from stages.settings import CHOSEN, PARAMS, StudySettings, as_yaml, read_params, resolve  # noqa: E402
 from study import files, storage  # noqa: E402
 from study.checking import SettingsError  # noqa: E402
 
@@ -56,9 +53,9 @@ def choose(study: str, changes: Sequence[str], discard: bool) -> list[str]:
     before = _current_params(params, study, discard)
     if new is not None:
         head = f"# Made by: uv run python -m stages.choose {words}\n# Result: not kept yet.\n"
-        storage.write_bytes(file, (head + _yaml(new)).encode())
+        storage.write_bytes(file, (head + as_yaml(new)).encode())
     _leave_in_place(study)
-    storage.write_bytes(PARAMS, (HEAD.format(words=words) + _yaml(params)).encode())
+    storage.write_bytes(PARAMS, (HEAD.format(words=words) + as_yaml(params)).encode())
     made = [f"{file} is new: from now on `stages.choose {study}` is enough"] if new is not None else []
     return [*_heading(settings)[: 2 if changes else None], *made, *_changed(before, params), *plan(settings)]
 
@@ -129,14 +126,6 @@ def _value_at(params: Any, key: str) -> Any:
 def _brief(value: Any) -> str:
     text = "nothing" if value is MISSING else json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _yaml(content: Any) -> str:
-    """In the style in which DVC writes, so that its `exp run -S` changes no more than it says."""
-    writer, text = YAML(typ="safe", pure=True), io.StringIO()
-    writer.default_flow_style, writer.sort_base_mapping_type_on_output = False, False  # type: ignore[assignment]
-    writer.dump(json.loads(json.dumps(content)), text)  # a copy, so that what conf/ shares is written out
-    return text.getvalue()
 
 
 def _heading(settings: StudySettings) -> list[str]:

@@ -9,7 +9,6 @@ What is stale, not committed, diverged or withheld is not pinned, and a sentence
 conf/study/<name>.yaml if it has one.
 """
 
-import io
 import os
 import re
 import shutil
@@ -18,12 +17,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from stages import judge, judgements, versions
 from stages.judgements import LOCK, Judged
 from stages.rejudging import pinned_words
-from stages.settings import PARAMS, StudySettings, is_study_name, load, read_params
+from stages.settings import PARAMS, StudySettings, as_yaml, is_study_name, load, read_params
 from study import amounts, files, pinning, provenance, storage
 from study.checking import plain
 from study.data.packed import read_index
@@ -218,10 +215,8 @@ def renew(name: str) -> list[str]:
     record.add(made_by=judge.made_by(settings, params, lock))
     record.outputs(whole, whole / "judge")
     record.write(files.provenance(whole, "judge"), peak_memory())
-    text = io.StringIO()
     lock["stages"]["judge"] = _judged_in_lock(read_params(folder / LOCK)["stages"]["judge"], settings, whole)
-    YAML(typ="safe", pure=True).dump(lock, text)
-    remarks = _differences(folder, params, of_the_pin) + keep(whole, unfinished, params, written, text.getvalue())
+    remarks = _differences(folder, params, of_the_pin) + keep(whole, unfinished, params, written, as_yaml(lock))
     shutil.copyfile(folder / pinning.MEAN, unfinished / pinning.MEAN)
     _complete(whole, params, made, unfinished)
     shutil.rmtree(folder)  # Git has it

@@ -5,6 +5,8 @@ Unknown keys, wrong types and impossible values are refused, naming the key, the
 
 from __future__ import annotations
 
+import io
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -87,6 +89,14 @@ def read_params(path: Path = PARAMS) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise SettingsError(f"{path} holds no settings; restore it from Git")
     return content
+
+
+def as_yaml(content: Any) -> str:
+    """In the style in which DVC writes, so that its `exp run -S` changes no more than it says."""
+    writer, text = YAML(typ="safe", pure=True), io.StringIO()
+    writer.default_flow_style, writer.sort_base_mapping_type_on_output = False, False  # type: ignore[assignment]
+    writer.dump(json.loads(json.dumps(content)), text)  # a copy, so that what is shared within it is written out
+    return text.getvalue()
 
 
 def load(path: Path = PARAMS) -> StudySettings:
