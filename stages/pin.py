@@ -195,13 +195,14 @@ def renew(name: str) -> list[str]:
     params.yaml where this has its study, else its own. Returns remarks. Raises ValueError where it cannot be renewed; the pin
     is then as it was.
     """
-    folder, unfinished, whole = files.PINNED / name, storage.WORK / "pin" / name, storage.WORK / "pin" / f"{name}-whole"
+    folder, unfinished = files.PINNED / name, storage.WORK / "pin" / name
     if folder not in pinning.own(files.PINNED):
         raise ValueError(f"there is no pin {folder} of this project's, so there is none to renew; pin it without --renew")
     if changed := judgements.changed_files(folder):
         raise ValueError(f"{folder / changed[0]} is not the file of the pin's manifest; restore it with: git checkout {folder}")
     written = PARAMS if read_params(PARAMS).get("study") == read_params(folder / PARAMS)["study"] else folder / PARAMS
     settings, params = load(written), read_params(written)
+    whole = storage.WORK / "renewed" / settings.study
     for left in (unfinished, whole):
         shutil.rmtree(left, ignore_errors=True)
     of_the_pin = _put_together(settings, pinning.network_of(params), folder, whole)

@@ -302,6 +302,7 @@ def test_a_pin_is_judged_anew_without_its_weights(bare: Path) -> None:
     assert set(after) == set(before)
     differing = {name for name in after if after[name] != before[name]}
     assert {name.split("/")[0] for name in differing} <= {"judge", "manifest.json", "README.md", "MODEL_CARD.md", "dvc.lock"}
+    assert "The study `miniature` of" in after["README.md"].decode()
     record = json.loads(after["judge/provenance.json"])
     assert record["commit"] == run("git", "rev-parse", "HEAD", cwd=bare).stdout.strip() and record["dirty"] is False
     words = [{row["id"]: row["verdict"] for row in json.loads(files["judge/claims.json"])["claims"]} for files in (before, after)]
