@@ -248,7 +248,7 @@ def _edited(key: str, value: object) -> None:
     for folder in folders:
         block = block[folder]
     block[last] = value
-    Path("params.yaml").write_text(choose._yaml(params))
+    Path("params.yaml").write_text(choose.as_yaml(params))
 
 
 @pytest.mark.parametrize("study", ["cifar10", "sketch"])
@@ -276,7 +276,7 @@ def test_what_is_there_with_other_settings_is_not_said_to_be_there(project: Path
 def test_what_was_removed_by_hand_is_an_edit_too() -> None:
     params = read_params()
     del params["runs"]["no_dropout"]
-    Path("params.yaml").write_text(choose._yaml(params))
+    Path("params.yaml").write_text(choose.as_yaml(params))
     with pytest.raises(SettingsError, match="runs.no_dropout was removed"):
         choose.choose("sketch", (), discard=False)
 
