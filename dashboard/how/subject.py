@@ -116,14 +116,15 @@ def _keep_dropped() -> None:
 
 
 def elsewhere(subject: Subject) -> None:
-    """Where this run's weights are not here: a link to a kept study that has those of a network of section 3."""
+    """Where this run's weights are not here: a link to a kept study that has those of a network of section 3, and if there is
+    one, to one whose test pictures are here too."""
     if subject.network is not None:
         return
     part = address.current().get("part", "dropout")
-    for other in st.session_state.get("kept-studies", ()):
-        if not query.lacking(other) and isinstance(query.network_of(other), in_numpy.AlexNet):
-            showing.link(f"Try it on the network of {other.address}, which is here", "how", study=other.address, part=part)
-            return
+    kept = [study for study in st.session_state.get("kept-studies", ()) if not query.lacking(study)]
+    able = [study for study in kept if isinstance(query.network_of(study), in_numpy.AlexNet)]
+    for other in sorted(able, key=lambda study: pictures.picture_of(study, "test", 0) is None)[:1]:
+        showing.link(f"Try it on the network of {other.address}, which is here", "how", study=other.address, part=part)
 
 
 def doubtful(study: Study, run: str, count: int) -> int:
