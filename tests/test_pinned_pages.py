@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -138,3 +139,15 @@ def test_batch_normalisation_of_the_answers_stands_beside_response_normalisation
     app = opened("how", study=pin.address, part="normalisation")
     assert any(head.value.startswith("Batch normalisation would make map") for head in app.subheader)
     assert "over 16 test pictures and all places" in told(app) and " nan " not in told(app)
+
+
+@pytest.mark.parametrize("pin", [name for name in PINS if name == "sketch"], indirect=True)
+def test_what_rounding_makes_of_a_training_picture_is_distance_0(pin: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """numpy's features of the picture are not to the bit those that the stage stored; its true neighbours are far."""
+    stored = np.load(pin.folder / pinning.SEARCHED[0])[9]
+    nearly = stored * np.float32(1 + 3e-7)
+    network = SimpleNamespace(features=lambda patch: nearly, logits=lambda hidden: np.zeros(24), settings={"crop": 40})
+    monkeypatch.setattr(query, "network_of", lambda study: network)
+    found = query.answer(np.zeros((64, 64, 3), dtype=np.uint8), pin, 6)
+    assert not isinstance(found, str), found
+    assert (found.rows[0], found.distances[0]) == (9, 0) and found.distances[1] > 0.01 * np.linalg.norm(stored)
