@@ -25,7 +25,7 @@ from study.judging.verdicts import WITHHELD
 from tests import servers
 from tests.project import ENVIRONMENT, ROOT, dvc, run
 from tests.test_chain import in_folder
-from tests.test_dashboard import opened, told
+from tests.test_dashboard import drawn, opened, told
 
 # DVC leaves the clients of its HTTP remotes to the garbage collector, which says so whenever it comes by.
 pytestmark = pytest.mark.filterwarnings("ignore:Unclosed c:ResourceWarning")
@@ -158,8 +158,9 @@ def test_pushed_pulled_verified_and_shown(kept: Path, remote: Remote, tmp_path: 
         assert set(shown) == {"pinned/kept", "results/miniature"}
         for address, claims in shown.items():
             assert not (claims["verdict"] == WITHHELD).any()
-            said = told(opened("claims", study=address))
-            assert "Response normalisation lowers the error" in said and "cannot be read" not in said
+            page = opened("claims", study=address, claim="response-normalisation")
+            assert "Response normalisation lowers the error" in page.header[0].value and "cannot be read" not in told(page)
+            assert "Response normalisation lowers the error" in drawn(page)
             assert "Test picture" in told(opened("sees", study=address))
 
     # A reader cannot write, is told so, and nothing is there that was not before.
