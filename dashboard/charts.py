@@ -272,22 +272,26 @@ def _wrapped(title: str, width: int = 34) -> str:
 
 @kept
 def colourfulness(frame: pd.DataFrame, threshold: float | None) -> go.Figure:
-    """A point a first-layer kernel, a row a seed and column. `frame`: place (the row's name), column, share (0..1).
+    """A point a first-layer kernel, a row a seed, the columns one above the other. `frame`: seed, column, share (0..1).
 
     `threshold`: the share from which a kernel counts as coloured.
     """
-    shown = frame.assign(percent=100 * frame["share"], name=[f"column {column}" for column in frame["column"]])
+    shown = frame.assign(
+        percent=100 * frame["share"],
+        name=[f"column {column}" for column in frame["column"]],
+        row=[f"seed {seed}" for seed in frame["seed"]],
+    )
     figure = px.strip(
-        shown, x="percent", y="place", color="name", orientation="h", color_discrete_sequence=list(PALETTE), stripmode="overlay"
+        shown, x="percent", y="row", color="name", orientation="h", color_discrete_sequence=list(PALETTE), stripmode="group"
     )
     for trace, symbol in zip(figure.data, ("circle", "diamond"), strict=False):
         trace.update(marker={"size": 7, "symbol": symbol}, jitter=0.6, hovertemplate="%{x:.0f}%<extra></extra>")
-    places = list(frame["place"].unique())
-    figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=places)
+    rows = list(shown["row"].unique())
+    figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=rows)
     figure.update_xaxes(rangemode="tozero")
     if threshold is not None:
         figure.add_vline(x=100 * threshold, line={"color": GREY, "width": 1, "dash": "dot"})
-    return _laid_out(figure, "share of colour (%)", "", 120 + 44 * len(places))
+    return _laid_out(figure, "share of colour (%)", "", 120 + 40 * len(rows))
 
 
 LAYER_QUANTITIES = {  # columns of outputs.LAYERS: words, unit, factor

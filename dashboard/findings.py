@@ -123,8 +123,9 @@ def kernel_kinds(study: Study, run: str) -> Finding | None:
     if fits.empty:
         return None
     trained, before = fits[fits["when"] == "end"], fits[fits["when"] == "start"]
+    starts = before["seed"].nunique()
     parts = {f"seed {seed}": of for seed, of in trained.groupby("seed")} | (
-        {"untrained, all seeds": before} if len(before) else {}
+        {f"untrained, {f'{starts} seeds' if starts > 1 else 'one seed'}": before} if starts else {}
     )
     counts = pd.DataFrame(
         [(place, kind, int((of["kind"] == kind).sum())) for place, of in parts.items() for kind in files.KINDS],

@@ -272,9 +272,8 @@ def colourfulness(study: Study, run: str) -> pd.DataFrame:
         learned = 0 in by_epoch and max(by_epoch) > 0
         share = kernels_of_figure3.learned_colourfulness(by_epoch[0], end) if learned else kernels_of_figure3.colourfulness(end)
         column = np.repeat([1, 2], len(end) // 2)
-        table = pd.DataFrame({"seed": seed, "column": column, "share": share, "learned": learned})
-        tables.append(table.assign(place=[f"seed {seed}, column {number}" for number in column]))
-    return _stacked(tables, ("seed", "column", "share", "learned", "place"))
+        tables.append(pd.DataFrame({"seed": seed, "column": column, "share": share, "learned": learned}))
+    return _stacked(tables, ("seed", "column", "share", "learned"))
 
 
 def fuller_by_chance(coloured: Iterable[int], half: int) -> float:

@@ -147,12 +147,12 @@ def test_the_ratio_stands_in_figure_1() -> None:
     assert any(list(line.x) == [2.0, 3.6] for line in figure.data if len(line.x) == 2)
 
 
-def test_colourfulness_has_a_row_a_seed_and_column() -> None:
-    rows = [(1, 1, 0.1, "seed 1, column 1"), (1, 2, 0.5, "seed 1, column 2"), (2, 1, 0.2, "seed 2, column 1")]
-    figure = charts.colourfulness(pd.DataFrame(rows, columns=["seed", "column", "share", "place"]), 1 / 3)
+def test_colourfulness_has_a_row_a_seed() -> None:
+    rows = [(1, 1, 0.1), (1, 2, 0.5), (2, 1, 0.2)]
+    figure = charts.colourfulness(pd.DataFrame(rows, columns=["seed", "column", "share"]), 1 / 3)
     assert [box.name for box in figure.data] == ["column 1", "column 2"]
     assert list(figure.data[0].x) == [10, 20]
-    assert list(figure.layout.yaxis.categoryarray) == ["seed 1, column 1", "seed 1, column 2", "seed 2, column 1"]
+    assert list(figure.data[0].y) == ["seed 1", "seed 2"] == list(figure.layout.yaxis.categoryarray)
 
 
 def test_effects_show_ours_alone_with_its_interval_and_the_paper_s_number_in_words() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -72,6 +73,14 @@ def test_what_is_there_is_seen(studies: dict[str, Study], name: str) -> None:
     measured, _ = studies["true"]
     assert (given := verdict(studies["true"], name)).word == verdicts.DIRECTION, given.why
     assert measured[name].said and measured[name].files and measured[name].stages
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"), [("weight-decay", "%"), ("overlapping-overfit", " points"), ("dropout-overfitting", " nats")]
+)
+def test_what_curves_come_to_is_said_in_its_unit(studies: dict[str, Study], name: str, unit: str) -> None:
+    said = studies["true"][0][name].said
+    assert re.fullmatch(rf"\w+ -?[\d.]+{unit}, \w+ -?[\d.]+{unit}", said), said
 
 
 @pytest.mark.parametrize("name", SEEN)

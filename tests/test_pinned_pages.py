@@ -151,3 +151,15 @@ def test_what_rounding_makes_of_a_training_picture_is_distance_0(pin: Study, mon
     found = query.answer(np.zeros((64, 64, 3), dtype=np.uint8), pin, 6)
     assert not isinstance(found, str), found
     assert (found.rows[0], found.distances[0]) == (9, 0) and found.distances[1] > 0.01 * np.linalg.norm(stored)
+
+
+@pytest.mark.parametrize("pin", [name for name in PINS if name == "sketch"], indirect=True)
+@pytest.mark.parametrize(
+    ("choices", "seeds"), [({}, [0, 1, 2]), ({"kernel": "7-4"}, [0, 1, 2, 7]), ({"seeds": "all"}, [*range(10)])]
+)
+def test_of_many_seeds_the_kernels_of_the_first_are_drawn_and_those_asked_for(
+    pin: Study, choices: dict[str, str], seeds: list[int]
+) -> None:
+    app = opened("inside", study=pin.address, **choices)
+    drawn = [head.value.split(",")[0] for head in app.subheader if head.value.startswith("Seed ")]
+    assert drawn == [f"Seed {seed}" for seed in seeds]

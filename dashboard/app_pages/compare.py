@@ -135,7 +135,7 @@ def curves() -> None:
     words, unit = charts.QUANTITIES[quantity]
     ends = both.dropna(subset=[quantity]).groupby(["run", "seed"])[quantity].last().groupby("run").mean()
     factor = 100 if unit == "%" else 1
-    told = ", ".join(f"{name} {factor * value:.3g}{'' if unit == '%' else ' '}{unit}" for name, value in ends.items())
+    told = ", ".join(f"{name} {amounts.digits(factor * value)}{'' if unit == '%' else ' '}{unit}" for name, value in ends.items())
     showing.figure(
         charts.training(both, quantity, list(dict.fromkeys(both["run"]))), f"{words.capitalize()} at the end: {told}", both,
         "compare-curves", f"{words} over epochs of A and B", source="Thin lines: one seed each; thick: their mean.",

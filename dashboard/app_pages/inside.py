@@ -11,11 +11,13 @@ import streamlit as st
 from dashboard import address, charts, clickable, drawings, findings, frames, galleries, pictures, query, rendering, showing
 from dashboard.galleries import Shown
 from dashboard.reading import Study
+from study.amounts import digits
 from study.measuring.kernels import COLOURED
 
 VIEWS = {"kernels": "Kernels", "layers": "Layers over epochs", "map": "Map of the last hidden layer"}
 SCALES = {"shared": "one scale for all", "own": "each its own scale"}
 BEST = 9
+FEW = 3  # seeds whose kernels are drawn at first
 
 study = showing.begin("Inside")
 view = address.segmented("View", list(VIEWS), "view", "kernels", names=VIEWS.__getitem__, label_visibility="collapsed")
@@ -25,13 +27,23 @@ def show_kernels(study: Study) -> None:
     names = [run for run in frames.runs(study, "train") if frames.seeds(study, run)]
     if not names:
         showing.stop("No kernels yet. `uv run dvc repro` trains the runs of the study.")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    choices = st.container(horizontal=True, vertical_alignment="bottom")
+    with choices:
         run = address.select("Run", names, "run", names[0], width=200)
         scale = address.segmented("Scale", list(SCALES), "scale", "shared", names=SCALES.__getitem__)
     showing.warn_of_diverged(study, run)
     by_seed = {seed: found for seed in frames.seeds(study, run) if (found := frames.kernels_by_epoch(study, run, seed))}
     if not by_seed:
         showing.stop("The kernels of this run are not there yet.")
+    every = [f"{seed}-{number}" for seed, found in by_seed.items() for number in range(len(next(iter(found.values()))))]
+    chosen = address.chosen("kernel", every, every[0], "kernel")
+    drawn = dict(list(by_seed.items())[:FEW])
+    drawn[int(chosen.split("-")[0])] = by_seed[int(chosen.split("-")[0])]
+    if len(by_seed) > FEW:
+        words = {"few": f"the first {FEW}", "all": f"all {len(by_seed)}"}
+        with choices:
+            if address.segmented("Seeds", list(words), "seeds", "few", names=words.__getitem__) == "all":
+                drawn = by_seed
     fits = frames.kernel_fits(study, run)
     kinds = fits[fits["when"] == "end"]["kind"]
     count = sum(len(found[max(found)]) for found in by_seed.values())
@@ -43,16 +55,14 @@ def show_kernels(study: Study) -> None:
     epochs = sorted({epoch for found in by_seed.values() for epoch in found})
     epoch = address.steps("Epoch", epochs, "epoch", epochs[-1]) if len(epochs) > 1 else epochs[-1]
     columns = frames.columns(study, run)
-    every = [f"{seed}-{number}" for seed, found in by_seed.items() for number in range(len(next(iter(found.values()))))]
-    chosen = address.chosen("kernel", every, every[0], "kernel")
     full = rendering.full_scale(kernels for found in by_seed.values() for kernels in found.values())
     told = f"full colour from ±{full:.2g} on" if scale == "shared" else "each kernel stretched to its own largest weight"
     st.caption(
         f"Mid-grey is weight 0; {told}. In the paper column 1 became grey, column 2 coloured; "
         "a click shows what excites a kernel."
     )
-    each = list(by_seed.items())
-    abreast = min(3, len(each))
+    each = list(drawn.items())
+    abreast = min(FEW, len(each))
     blocks = []
     rows = [st.columns(abreast, gap="large") for _ in range(0, len(each), abreast)]  # so that a phone shows them in their order
     for place, (seed, found) in zip(itertools.chain(*rows), each, strict=False):
@@ -73,7 +83,7 @@ def show_kernels(study: Study) -> None:
     variety(study, run)
     colours(study, run, columns)
     with st.container(horizontal=True):
-        for seed in by_seed:
+        for seed in drawn:
             path = study.folder / f"train/{run}/seed-{seed}/kernels.npy"
             if path.is_file():
                 name = f"kernels-{run}-{seed}.npy"
@@ -108,8 +118,9 @@ def one_kernel(study: Study, run: str, by_seed: dict[int, dict[int, np.ndarray]]
             showing.go_to("sees", view="pictures", query=clicked)
         first, last = of_kernel["answer"].iloc[0], of_kernel["answer"].iloc[-1]
         st.caption(
-            f"Of all test pictures, the {len(of_kernel)} with the patch that excites it most after training (answers {first:.3g} "
-            f"to {last:.3g}). A click shows {'the whole picture' if cells else 'what the network makes of it'}."
+            f"Of all test pictures, the {len(of_kernel)} with the patch that excites it most after training (answers "
+            f"{digits(first)} to {digits(last)}). A click shows "
+            f"{'the whole picture' if cells else 'what the network makes of it'}."
         )
         if remark := pictures.remark(study):
             st.info(remark)
@@ -146,11 +157,13 @@ def variety(study: Study, run: str) -> None:
     if selective.empty:
         return
     named = selective.assign(name=[f"kernel {row.kernel} of seed {row.seed}" for row in selective.itertuples()])
-    eighths = len({round(angle / 22.5) % 8 for angle in selective["orientation"]})
+    eighths = (selective["orientation"] / 22.5).round().astype(int) % 8
+    commonest = int(eighths.mode()[0])
     low, high = selective["frequency"].quantile([0.1, 0.9])
     showing.figure(
         charts.kernel_waves(named),
-        f"They have {eighths} of 8 orientations; four of five have {low:.2f} to {high:.2f} waves a pixel",
+        f"They have {eighths.nunique()} of 8 orientations, {(eighths == commonest).mean():.0%} of them near "
+        f"{digits(22.5 * commonest)}°; four of five have {low:.2f} to {high:.2f} waves a pixel",
         named, f"kernel-waves-{run}", "Orientation and frequency of every selective kernel",
         source="Orientations in eighths of 180 degrees: 0 is a lying edge, 90 a standing one.",
     )  # fmt: skip
@@ -184,7 +197,7 @@ def colours(study: Study, run: str, columns: int) -> None:
         means = scores.groupby("column")["share"].mean()
         finding = f"Colour in the kernels' energy: {means[1]:.0%} in column 1, {means[2]:.0%} in column 2 on average"
         source = "Of the whole kernel, the start was not kept: noise has two thirds off the grey axis too."
-    alt = "Share of each first-layer kernel's energy that is colour, a row a seed and column"
+    alt = "Share of each first-layer kernel's energy that is colour, a row a seed"
     showing.figure(charts.colourfulness(scores, threshold), finding, scores, f"colourfulness-{run}", alt, source=source)
 
 
@@ -201,7 +214,8 @@ def show_layers(study: Study) -> None:
     if last.empty:
         showing.stop(f"{run} has no {words[quantity]}: nothing of the kind stands in its network.")
     told, unit, factor = charts.LAYER_QUANTITIES[quantity]
-    ends = f"most in {last.idxmax()}, {factor * last.max():.3g}{unit}, least in {last.idxmin()}, {factor * last.min():.3g}{unit}"
+    most, least = (digits(factor * value) + unit for value in (last.max(), last.min()))
+    ends = f"most in {last.idxmax()}, {most}, least in {last.idxmin()}, {least}"
     showing.figure(
         charts.layers(part, quantity), f"{told.capitalize()} at the end: {ends}", part, f"layers-{run}-{quantity}",
         f"{told} by layer over epochs, the mean of the seeds",

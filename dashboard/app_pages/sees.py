@@ -68,7 +68,7 @@ def own_picture(study: Study) -> None:
             st.caption(f"The features of the training pictures are not here; {query.bring(study)}")
         known = [pictures.label_of(study, "train", int(row)) for row in found.rows]
         shown = [
-            Shown(split="train", row=int(row), caption=f"{class_of(label)} ({distance:.3g})")
+            Shown(split="train", row=int(row), caption=f"{class_of(label)} ({amounts.digits(distance)})")
             for row, label, distance in zip(found.rows, known, found.distances, strict=True)
         ]
         if shown:
@@ -132,7 +132,7 @@ def neighbours(study: Study, split: str, row: int, label: int | None) -> None:
     own = sum(known == label for _, known, _ in by_features)
     st.subheader(f"Nearest in the last hidden layer: {own} of {len(by_features)} of its class")
     shown = [
-        Shown(split="train", row=int(near), caption=f"{'✓ ' if known == label else ''}{class_of(known)} ({far:.3g})")
+        Shown(split="train", row=int(near), caption=f"{'✓ ' if known == label else ''}{class_of(known)} ({amounts.digits(far)})")
         for near, known, far in by_features
         if known is not None
     ]

@@ -83,7 +83,7 @@ def times_and_reasons(study: Study) -> None:
     mean["curve"] = [charts.curve_name(curve) for curve in mean["curve"]]
     told, unit, factor = charts.LAYER_QUANTITIES[quantity]
     least, most = (
-        f"in {mean['layer'][at]} with {mean['curve'][at]}, {factor * mean[quantity][at]:.3g}{unit}"
+        f"in {mean['layer'][at]} with {mean['curve'][at]}, {amounts.digits(factor * mean[quantity][at])}{unit}"
         for at in (mean[quantity].idxmin(), mean[quantity].idxmax())
     )
     showing.figure(

@@ -15,7 +15,8 @@ from dashboard import address, charts, clickable, drawings, frames, galleries, p
 from dashboard.how import counting
 from dashboard.how.subject import Subject, asked, effect, elsewhere, with_picture
 from dashboard.reading import Study
-from study import amounts, in_numpy
+from study import in_numpy
+from study.amounts import amount, digits
 from study.paper import numbers
 
 BATCH = 16  # test pictures that stand for a batch
@@ -41,7 +42,7 @@ def convolution(subject: Subject) -> None:
         st.subheader(f"After ReLU {(lit == 0).mean():.0%} of their answers are 0")
         tiles = {str(n): galleries.encoded(rendering.map_tile(one, most), exact=True) for n, one in enumerate(lit)}
         clickable.draw(galleries.tiles(tiles, str(number), "answer of kernel", across), key="conv-maps", keeps="at-kernel")
-        st.caption(f"Black: 0; white: {most:.3g}, the largest answer. Each map has {lit.shape[1]} x {lit.shape[2]} places.")
+        st.caption(f"Black: 0; white: {digits(most)}, the largest answer. Each map has {lit.shape[1]} x {lit.shape[2]} places.")
     st.subheader(f"Kernel {number}: {(answers[number] > 0).mean():.0%} of its places receive something positive and pass it on")
     places = st.columns(4)
     span = float(np.abs(answers[number]).max()) or 1.0
@@ -176,7 +177,8 @@ def normalisation(subject: Subject) -> None:
     with right:
         showing.figure(
             figure,
-            f"Map {loud}, the loudest here, is divided by {divisor:.3g}, the one with the quietest neighbours by {least:.3g}",
+            f"Map {loud}, the loudest here, is divided by {digits(divisor)}, the one with the quietest neighbours by "
+            f"{digits(least)}",
             table, "normalisation", "Answers of all maps at one place before and after response normalisation",
             source=f"Divisor: ({k:g} + {10**power:.2g} x the sum of squares over {n} neighbouring maps) ^ {beta:g}. Before it "
             f"{strong[0]} maps answer with more than a tenth of the loudest one, after it {strong[1]}.",
@@ -186,7 +188,7 @@ def normalisation(subject: Subject) -> None:
     asked(
         "What do k, n, alpha and beta do?",
         "n is how many neighbouring maps are summed, alpha how much their squares weigh, beta how steeply the divisor grows "
-        f"with them. k is added to the sum: where nothing answers the divisor is k^beta = {k**beta:.3g}, and never 0. "
+        f"with them. k is added to the sum: where nothing answers the divisor is k^beta = {digits(k**beta)}, never 0. "
         f"The paper chose {', '.join(f'{name} = {value:g}' for name, value in numbers.RESPONSE.items())} on a validation set and "
         "reports no other values. What the error does when they change "
         + ("is drawn under Training, One setting in steps." if swept & {"k", "n", "alpha", "beta"} else
@@ -198,11 +200,11 @@ def normalisation(subject: Subject) -> None:
         of_run = layers[(layers["run"] == subject.run) & layers["divisor"].notna()]
         ends = of_run[of_run["epoch"] == of_run["epoch"].max()].groupby("layer", sort=False)["divisor"].mean()
         if len(ends):
-            told = showing.listed(f"{value:.3g} after {layer}" for layer, value in ends.items())
+            told = showing.listed(f"{digits(value)} after {layer}" for layer, value in ends.items())
             alone = own["k"] ** own["beta"]
             asked("Does it make activities sparse, or keep them from saturating?",
                   "Neither by itself: dividing makes no answer 0, and ReLUs do not saturate. "
-                  f"At the end of training its mean divisor is {told} ({subject.run}): {alone:.3g} would be k alone, which "
+                  f"At the end of training its mean divisor is {told} ({subject.run}): {digits(alone)} would be k alone, which "
                   "scales all maps alike. How it grows over the epochs is under Inside.")  # fmt: skip
             showing.link("Divisors and saturated units over the epochs", "inside", view="layers", quantity="divisor")
     asked(
@@ -397,8 +399,8 @@ def two_devices(study: Study, layers: list[dict[str, Any]], columns: int) -> Non
     batch = frames.pictures_a_step(study)
     size = 4 * 2 * columns * crosses * batch
     crossing = frames.crossing(study)
-    share = f", {amounts.amount(crossing['share'], 'share')} of its time" if crossing else ""
-    st.subheader(f"{size / 1e6:.3g} MB cross in a step of {batch} pictures{share}")
+    share = f", {amount(crossing['share'], 'share')} of its time" if crossing else ""
+    st.subheader(f"{digits(size / 1e6)} MB cross in a step of {batch} pictures{share}")
     st.caption(
         f"{crosses:,} numbers of a picture from each column to the other, and as many gradients back, 4 bytes each."
         + ("" if crossing else " Both columns of this study share a device, so no time was measured.")
@@ -492,7 +494,7 @@ def columns(subject: Subject) -> None:
     crossing = frames.crossing(subject.study)
     asked(
         "Is the ratio of communication over computation acceptable? Did the GPUs wait?",
-        f"Here {amounts.amount(crossing['share'], 'share')} of a step is communication, {crossing['numbers']:,.0f} numbers, "
+        f"Here {amount(crossing['share'], 'share')} of a step is communication, {crossing['numbers']:,.0f} numbers, "
         f"between {frames.devices_of_cost(subject.study)}, which says nothing of two GPUs of 2012. "
         f"By count the paper's network sends {numbers.exchanged():,} numbers a picture each way."
         if crossing

@@ -4,25 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from study.paper import (
-    architecture,
-    figures,
-    learning,
-    normalisation,
-    numbers,
-    overfitting,
-    pooling,
-    questions,
-    results,
-    sizes,
-)
+from study.paper import architecture, figures, learning, numbers, overfitting, questions, results, sizes
 from study.paper.claim import Claim
 
 CLAIMS: tuple[Claim, ...] = tuple(
     sorted(
         architecture.CLAIMS
-        + normalisation.CLAIMS
-        + pooling.CLAIMS
         + questions.CLAIMS
         + sizes.CLAIMS
         + overfitting.CLAIMS

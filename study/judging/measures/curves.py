@@ -87,7 +87,7 @@ def _over_curves(
         floor = GUESSING
     return Measurement(
         sample=Arms(first=one, second=other),
-        said=f"{block.run} {one.mean():.3g}, {block.against} {other.mean():.3g}",
+        said=", ".join(f"{run} {_in_its_unit(seeds, block)}" for run, seeds in ((block.run, one), (block.against, other))),
         files=_files(evidence, block.run, block.against),
         stages=_stages(block.run, block.against),
         learned=learned,
@@ -100,6 +100,12 @@ def _over_curves(
         if "falls to the end" in floor
         else (),
     )
+
+
+def _in_its_unit(seeds: np.ndarray, block: Block) -> str:
+    """The mean of a run's seeds in the unit of the measure, such as "66.3%"."""
+    units = {"curves.final_training_error": "error", "curves.final_gap": "error difference"}
+    return amount(float(seeds.mean()), units.get(block.measure, "nats"))
 
 
 def _files(evidence: Evidence, *runs: str) -> tuple[str, ...]:
