@@ -33,7 +33,7 @@ MOST_SEARCHED = 5_000_000  # bytes of these: more stays in DVC's remotes
 COMPUTED = (CONFIRMED, CONSISTENT, REFUTED)  # words for what follows from the paper's own numbers
 TABLES = (".json", ".csv", ".md", ".tex")
 OF_EVERY_RUN = ("kernels.npy", predictions.file_of("ten_patches"))
-OF_ONE_RUN = ("kernels.png", "kernels-by-epoch.npz", *map(predictions.file_of, ("centre_patch", predictions.PROBABILITIES)))
+OF_ONE_RUN = ("kernels-by-epoch.npz", *map(predictions.file_of, ("centre_patch", predictions.PROBABILITIES)))
 
 LICENCES = {  # of the pictures, by what download/source.json says
     "sketch": "Drawn by this project's own program, so under its licence, MIT.",
@@ -63,13 +63,13 @@ def is_kept(name: str, network: str, rests_on: Collection[str]) -> bool:
     """Whether a pin keeps the file of this name below the study's folder; `rests_on` are the files that its verdicts rest on.
 
     Five labels of ten patches and the last kernels of every network; both views, probabilities and the kernels over epochs of
-    the run that `network` is of; the weights of `network`. No other picture than those of kernels.
+    the run that `network` is of; the weights of `network` and its kernels as a picture, the only picture that is kept.
     """
     path = PurePosixPath(name)
     if name in rests_on or path.suffix in TABLES or path.name in OF_EVERY_RUN:
         return True
     of_the_run = path.parts[1:2] == PurePosixPath(network).parts[1:2]
-    return (of_the_run and path.name in OF_ONE_RUN) or name == f"{network}/{WEIGHTS}"
+    return (of_the_run and path.name in OF_ONE_RUN) or name in (f"{network}/{WEIGHTS}", f"{network}/kernels.png")
 
 
 def is_measured(row: Mapping[str, Any]) -> bool:

@@ -61,12 +61,12 @@ def test_what_a_pin_keeps() -> None:
     kept = {
         "judge/claims.json", "train/two/seed-3/curve.csv", "train/two/seed-3/kernels.npy", "evaluate/two/ten_patches.npz",
         "evaluate/base/centre_patch.npz", "evaluate/base/probabilities.npz", "train/base/seed-4/kernels-by-epoch.npz",
-        "train/base/seed-0/weights.safetensors", "train/two/seed-3/kernels-by-epoch.npz",
+        "train/base/seed-0/weights.safetensors", "train/base/seed-0/kernels.png", "train/two/seed-3/kernels-by-epoch.npz",
     }  # fmt: skip
     left = {
         "train/base/seed-1/weights.safetensors", "train/two/seed-0/weights.safetensors", "evaluate/two/centre_patch.npz",
         "evaluate/two/probabilities.npz", "train/two/seed-0/kernels-by-epoch.npz", "retrieve/features-train.npy",
-        "download/thumbnail.png", "download/photograph.jpg",
+        "train/base/seed-1/kernels.png", "download/thumbnail.png", "download/photograph.jpg",
     }  # fmt: skip
     assert {name for name in kept | left if pinning.is_kept(name, network, rests_on)} == kept
 
