@@ -7,7 +7,7 @@ named in a sentence. Streamlit's own `bind` leaves defaults out of the address a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -63,6 +63,17 @@ def number(name: str, lowest: float, highest: float, default: float, what: str =
     return type(default)(_taken(name, read, str(default), what))
 
 
+def picture(name: str, counts: Mapping[str, int], default: str) -> str:
+    """A picture by its split and number, such as `test-3`, where `counts` says how many pictures a split has."""
+
+    def read(text: str) -> str | None:
+        split, _, row = text.partition("-")
+        whole = row.isdecimal() and len(row) < 12 and row == str(int(row))
+        return text if text == default or (whole and int(row) < counts.get(split, 0)) else None
+
+    return _taken(name, read, default, "picture")
+
+
 def several(name: str, options: Sequence[str], what: str = "") -> list[str]:
     """Any number of `options`, in their order; in the address joined by commas, `all` for none."""
 
@@ -114,7 +125,8 @@ def select(label: str, options: Sequence[T], name: str, default: T, names: Calla
 
 
 def slider(label: str, lowest: float, highest: float, name: str, default: float, step: float = 1, **more: Any) -> Any:
-    """A number of a range."""
+    """A number of a range, which grows where `default` lies outside of it."""
+    lowest, highest = min(lowest, default), max(highest, default)
     value = number(name, lowest, highest, default, label.lower())
     return _shown(st.slider, name, value, label, lowest, highest, step=step, **more)
 

@@ -632,30 +632,18 @@ def still_learning(study: Study, run: str) -> bool:
 
 
 def going_on(study: Study) -> pd.DataFrame:
-    """A row a run that is being trained: epochs done of those planned, and about how many minutes are left.
+    """A row a run that is being trained: seeds that were begun, and epochs that all of these have done.
 
-    A run goes on while it has curves and no record. Planned epochs and seconds an epoch are those of another run that has
-    ended, so both are missing before the first has.
+    A run goes on while it has curves and no record. How many seeds and epochs are planned stands in no file of results.
     """
-    records = provenance(study)
-    ended = [one for name, one in records.items() if name.startswith("train-")]
-    epochs, seconds = math.nan, math.nan
-    for record in ended:
-        try:
-            epochs = float(record["run"]["learning"]["epochs"])
-            seconds = max(float(np.median(of_seed)) for of_seed in record["epoch_seconds"].values() if of_seed)
-        except (KeyError, TypeError, ValueError, AttributeError):
-            continue
-    rows = []
+    records, rows = provenance(study), []
     for run in [] if study.pinned else runs(study, "train"):
         if f"train-{run}" in records:
             continue
-        tables = [
-            table_of(study, f"train/{run}/{outputs.seed_folder(seed)}/curve.csv", outputs.CURVE) for seed in seeds(study, run)
-        ]
-        done = min((len(table) for table in tables), default=0)
-        rows.append((run, done, epochs, max(epochs - done, 0) * seconds / 60))
-    return pd.DataFrame(rows, columns=["run", "epochs done", "epochs planned", "minutes left"])
+        begun = seeds(study, run)
+        tables = [table_of(study, f"train/{run}/{outputs.seed_folder(seed)}/curve.csv", outputs.CURVE) for seed in begun]
+        rows.append((run, len(begun), min((len(table) for table in tables), default=0)))
+    return pd.DataFrame(rows, columns=["run", "seeds begun", "epochs done"])
 
 
 def provenance(study: Study) -> dict[str, dict[str, Any]]:

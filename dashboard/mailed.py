@@ -70,7 +70,7 @@ def _head(study: Study, claims: pd.DataFrame) -> str:
     made = frames.judged_by(study)
     said = [f"{int((claims['group'] == group).sum())} {group}" for group in dict.fromkeys(GROUPS.values())]
     stale = verdicts.outdated(study)
-    warned = f"<p><strong>Stale: {escape(stale)}; what was measured is withheld.</strong></p>" if stale else ""
+    warned = f"<p><strong>Stale: {escape(stale)}; the verdicts that rest on it are withheld.</strong></p>" if stale else ""
     return (
         f"<h1>AlexNet, claim by claim: {escape(study.folder.name)}</h1><p>A. Krizhevsky, I. Sutskever, G. E. Hinton: ImageNet "
         f"Classification with Deep Convolutional Neural Networks, NIPS 2012.</p><p>{escape(frames.description(study))}. Judged "
@@ -144,7 +144,10 @@ def _labels(study: Study, run: str) -> list[str]:
         [f"<h3>{escape(told[0])}</h3><p>{escape(told[1])}</p>"] if (told := findings.among_the_five(study, run, model)) else []
     )
     parts += _found(findings.by_distance(study, run, model))
-    pairs, names = frames.confusions(found.labels, found.best[model][:, 0]).head(10), frames.class_names(study)
+    pairs, names = (
+        frames.confusions(found.labels, found.best[model][:, 0]).head(10),
+        frames.class_names(study, frames.labels_in(found)),
+    )
     if pairs.empty:
         return parts
     table = pairs.assign(true=[names[n] for n in pairs["true"]], predicted=[names[n] for n in pairs["predicted"]])

@@ -113,7 +113,9 @@ def warn_of_diverged(study: Study, *names: str) -> None:
     for name in names or found:
         if seeds := found.get(name):
             told = f"The training of {name} diverged from seed {' and '.join(map(str, seeds))}, so nothing is computed from it."
-            st.warning(f"{plain(told)} The remedy is a smaller rate for all runs, with a new block in protocol.yaml.")
+            st.warning(
+                f"{plain(told)} The remedy is a smaller rate (`train.learning.rate.initial`) for all runs that are compared."
+            )
 
 
 def unknown_choices() -> None:

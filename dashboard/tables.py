@@ -40,21 +40,6 @@ def class_table(classes: pd.DataFrame) -> pd.DataFrame:
     return ordered[["name", "pictures"]].assign(**percent)
 
 
-def verdict_counts(claims: pd.DataFrame) -> dict[str, int]:
-    """How many claims have each verdict; verdicts that no claim has are left out."""
-    counts = claims["verdict"].value_counts()
-    order = [*VERDICTS, *(word for word in counts.index if word not in VERDICTS)]
-    return {word: int(counts[word]) for word in order if word in counts}
-
-
-def answer(claims: pd.DataFrame) -> dict[str, int]:
-    """The verdicts in the few groups that answer the first page's question; together they are all claims."""
-    groups = dict.fromkeys(GROUPS.values(), 0)
-    for word, count in verdict_counts(claims).items():
-        groups[GROUPS.get(word, NOT_JUDGED)] += count
-    return groups
-
-
 def claim_table(claims: pd.DataFrame) -> pd.DataFrame:
     """A row a claim: what the paper says and what was measured here, each in a column of its own, as judge wrote them."""
     return pd.DataFrame(
@@ -198,9 +183,9 @@ def rule(claim: Any, family: Mapping[str, Any]) -> str:
         )
     else:
         told = (
-            "Where seeds are enough and runs have learned, the paper's direction is reproduced where the whole interval lies "
-            f"above {nothing}; where it lies within {limit} of {nothing} on either side, it is smaller than what matters; below "
-            f"{nothing} the paper is contradicted; else it is undecided"
+            "Where seeds are enough and runs have learned, the first of these that fits: contradicted, if the whole interval "
+            f"lies below {nothing}; smaller than what matters, if it lies within {limit} of {nothing} on either side; the "
+            f"paper's direction reproduced, if it lies above {nothing}; undecided"
         )
     if claim.verdict in (REPRODUCED, SIZE_DIFFERS, SIZE_OPEN) and not pd.isna(claim.paper):
         told += ". Here, at the paper's scale, its number is compared too: could a new pair of trainings give it"

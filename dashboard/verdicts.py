@@ -123,6 +123,6 @@ def speed_up(study: Study, means: Mapping[str, float]) -> tuple[str, str]:
     if not {"relu", "tanh"} <= set(means):
         return "", ""
     claim = by_id(study).get("relu-faster")
-    judged = float("nan") if claim is None else claim.ours
+    judged = float("nan") if claim is None or claim.verdict == WITHHELD else claim.ours
     ratio = amounts.amount(judged if judged == judged else means["tanh"] / means["relu"], "times")
     return ratio, " (by geometric means)" if judged == judged else ""

@@ -49,7 +49,7 @@ def choose(study: str, changes: Sequence[str], discard: bool) -> list[str]:
     params = composed(study, changes) if new is None else composed(study, own=new)
     settings = resolve(params)
     if any(change.partition("=")[0] in ("place", "download.place") for change in changes) and (lacking := missing(settings)):
-        raise SettingsError(f"{lacking}; give the folder or archive that holds the pictures")
+        raise SettingsError(lacking)
     before = _current_params(params, study, discard)
     if new is not None:
         head = f"# Made by: uv run python -m stages.choose {words}\n# Result: not kept yet.\n"

@@ -55,6 +55,11 @@ def composed(study: str, changes: Sequence[str] = (), own: Mapping[str, Any] | N
     if not only:
         _check_network(wanted, params["train"]["network"]["architecture"], **names)
     params = merged(params, own)
+    for block in ("download", "prepare", "runs"):
+        if not isinstance(params[block], dict):
+            raise SettingsError(
+                f"{block} is {params[block]!r}; it is a block: change one of its settings, {block}.<name>=<value>"
+            )
     params["curves"] = params["curves"] or {}  # `curves: null` in a study's file: without Figure 1
     if only:
         params["runs"] = _selected(params["runs"], only)

@@ -1,7 +1,7 @@
 """Every claim of the paper against this study's results, by the rules of protocol.yaml.
 
 uv run dvc repro                                  as the last stage
-uv run python -m stages.judge --strict            judge again, write nothing, and end with status 3 where a lock is broken
+uv run python -m stages.judge --strict            judge again, write nothing, and end with status 3 where a check fails
 uv run python -m stages.judge --pinned sketch     a pinned study by the code of its own commit, and by today's
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stages import judgements, rejudging, versions
-from stages.judgements import LOCK, Judged
+from stages.judgements import DVC_LOCK, Judged
 from stages.running import run_stage
 from stages.settings import PARAMS, StudySettings, read_params
 from study import storage
@@ -34,7 +34,7 @@ def judge_study(settings: StudySettings, record: Record) -> None:
     print(report.summary(made.rows), flush=True)
     if changed := changed_since(settings.packed):
         print(f"note: {changed}", flush=True)
-    record.add(made_by=made_by(settings, params, read_params(LOCK) if LOCK.exists() else {}))
+    record.add(made_by=made_by(settings, params, read_params(DVC_LOCK) if DVC_LOCK.exists() else {}))
 
 
 def made_by(settings: StudySettings, params: Mapping[str, Any], lock: Mapping[str, Any]) -> dict[str, str]:

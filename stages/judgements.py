@@ -20,17 +20,17 @@ from study.judging.registration import Version, registration, weakest
 from study.judging.row import Row
 from study.judging.staleness import outdated
 
-LOCK = Path("dvc.lock")
+DVC_LOCK = Path("dvc.lock")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judged:
-    """A study with its verdicts; `locks`: those of its files that are not the ones on record, a sentence each."""
+    """A study with its verdicts; `altered`: a sentence for each of its files that is not the one on record."""
 
     study: Study
     protocol: Protocol
     rows: list[Row]
-    locks: list[str]
+    altered: list[str]
 
 
 def judged(folder: Path, params: Mapping[str, Any], conditions: Conditions, today: Version) -> Judged:
@@ -46,7 +46,7 @@ def judged(folder: Path, params: Mapping[str, Any], conditions: Conditions, toda
 
     rows = judge(evidence, protocol, study, chain, registered)
     broken = (chain.withheld([stage]) for stage in study.records)
-    return Judged(study=study, protocol=protocol, rows=rows, locks=sorted({one.why for one in broken if one and one.locked}))
+    return Judged(study=study, protocol=protocol, rows=rows, altered=sorted({one.why for one in broken if one and one.altered}))
 
 
 def _protocol(today: Version) -> Protocol:
@@ -67,7 +67,7 @@ def working(settings: StudySettings, params: Mapping[str, Any], code: Mapping[st
     trained |= {f"converge-{curve}": one for curve, one in settings.curves.items()}
     wanted = {stage: json.loads(json.dumps(plain(one))) for stage, one in (trained | {"machine": settings.machine}).items()}
     stages = [path.stem for path in (settings.results / "provenance").glob("*.json")]
-    lock = read_params(LOCK) if LOCK.exists() else {}
+    lock = read_params(DVC_LOCK) if DVC_LOCK.exists() else {}
     return Conditions(
         refusal=(unclean := _uncommitted(code)),
         remedy=f"{'commit it, then ' if unclean else ''}`uv run dvc repro`",

@@ -6,7 +6,7 @@
 
 What is stale, not committed, diverged or withheld is not pinned, and a sentence says which. Weights and features go with
 `uv run dvc push` (docs/sharing.md). README.md's tables are renewed, and the line `# Result:` of
-conf/study/<name>.yaml if it has one.
+conf/study/<study>.yaml if it has one.
 """
 
 import os
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from stages import judge, judgements, versions
-from stages.judgements import LOCK, Judged
+from stages.judgements import DVC_LOCK, Judged
 from stages.rejudging import pinned_words
 from stages.settings import PARAMS, StudySettings, as_yaml, is_study_name, load, read_params
 from study import amounts, files, pinning, provenance, storage
@@ -133,14 +133,14 @@ def keep(results: Path, folder: Path, params: Mapping[str, Any], written: Path =
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, folder / name)
     shutil.copyfile(written, folder / PARAMS)
-    storage.write_bytes(folder / LOCK, (lock or _lock_of(results)).encode())
+    storage.write_bytes(folder / DVC_LOCK, (lock or _lock_of(results)).encode())
     return remarks
 
 
 def _lock_of(results: Path) -> str:
     """dvc.lock without the stages of other studies and of runs that this one has no more: DVC leaves those of earlier choices."""
-    stages, kept, lines = read_params(LOCK)["stages"], True, []
-    for line in LOCK.read_text(encoding="utf-8").splitlines(keepends=True):
+    stages, kept, lines = read_params(DVC_LOCK)["stages"], True, []
+    for line in DVC_LOCK.read_text(encoding="utf-8").splitlines(keepends=True):
         if (name := line.strip().removesuffix(":")) in stages and line.startswith("  ") and line[2] != " ":
             outs = [Path(out["path"]) for out in stages[name].get("outs", ())]
             kept = all(out.exists() for out in outs) and any(out.is_relative_to(results) for out in outs)
@@ -149,9 +149,9 @@ def _lock_of(results: Path) -> str:
 
 
 def add_cards(results: Path, params: Mapping[str, Any], made: Judged, folder: Path) -> None:
-    """The cards."""
+    """Write the card of the study, and of its network where its weights are kept, into the pin's `folder`."""
     name, network, summary = folder.name, pinning.network_of(params), report.summary(made.rows)
-    to_go_on = f"cp {files.PINNED / name / PARAMS} {files.PINNED / name / LOCK} . && uv run dvc pull"
+    to_go_on = f"cp {files.PINNED / name / PARAMS} {files.PINNED / name / DVC_LOCK} . && uv run dvc pull"
     weights = (folder / network / pinning.WEIGHTS).exists()
     storage.write_bytes(folder / pinning.CARD, pinning.card(name, results, summary, to_go_on, weights).encode())
     if weights:
@@ -166,6 +166,8 @@ def pin(name: str) -> list[str]:
             f"{folder} exists already; judge it anew with --renew, choose another name, or remove it with: git rm -r {folder}"
         )
     settings, params = load(), read_params(PARAMS)
+    if name != settings.study and (CONF / "study" / f"{name}.yaml").exists():
+        raise ValueError(f"{name} is another study than {settings.study}, which is chosen; choose it first, or give another name")
     made = require_fit(settings, params)
     if read_index(settings.packed)["sha256"] != made.study.packed:
         raise ValueError(f"{settings.packed} does not hold the pictures of the study; make them with: uv run dvc repro prepare")
@@ -216,7 +218,7 @@ def renew(name: str) -> list[str]:
     record.add(made_by=judge.made_by(settings, params, lock))
     record.outputs(whole, whole / "judge")
     record.write(files.provenance(whole, "judge"), peak_memory())
-    lock["stages"]["judge"] = _judged_in_lock(read_params(folder / LOCK)["stages"]["judge"], settings, whole)
+    lock["stages"]["judge"] = _judged_in_lock(read_params(folder / DVC_LOCK)["stages"]["judge"], settings, whole)
     remarks = _differences(folder, params, of_the_pin) + keep(whole, unfinished, params, written, as_yaml(lock))
     shutil.copyfile(folder / pinning.MEAN, unfinished / pinning.MEAN)
     _complete(whole, params, made, unfinished)
@@ -245,7 +247,7 @@ def _put_together(settings: StudySettings, network: str, folder: Path, whole: Pa
 
 def _differences(folder: Path, params: Mapping[str, Any], of_the_pin: Collection[str]) -> list[str]:
     """A remark for each stage of the pin whose code has changed since. Raises ValueError where its settings have."""
-    lock = read_params(folder / LOCK)
+    lock = read_params(folder / DVC_LOCK)
     settings_alone = {name: block | {"deps": []} for name, block in lock["stages"].items()}
     for stage, why in outdated({"stages": settings_alone}, params, Path(), params["study"], of_the_pin).items():
         if stage in of_the_pin and str(PARAMS) in why:
@@ -261,7 +263,7 @@ def _name(stage: str) -> str:
 
 def _merged_lock(settings: StudySettings, folder: Path, of_the_pin: Collection[str]) -> dict[str, Any]:
     """The pin's dvc.lock for the stages that are its own, and dvc.lock for the others."""
-    of = {True: read_params(folder / LOCK)["stages"], False: read_params(LOCK)["stages"] if LOCK.exists() else {}}
+    of = {True: read_params(folder / DVC_LOCK)["stages"], False: read_params(DVC_LOCK)["stages"] if DVC_LOCK.exists() else {}}
     return {"schema": "2.0", "stages": {_name(stage): of[stage in of_the_pin][_name(stage)] for stage in _expected(settings)}}
 
 
@@ -355,7 +357,7 @@ def main() -> None:
     except (ValueError, OSError) as problem:
         sys.exit(f"pin: {problem}")
     README.write_text(with_tables(README.read_text(encoding="utf-8"), pinning.own(files.PINNED)), encoding="utf-8")
-    chosen_by, changed = CONF / "study" / f"{folder.name}.yaml", [folder, LOCK, README]
+    chosen_by, changed = CONF / "study" / f"{read_params(folder / PARAMS)['study']}.yaml", [folder, DVC_LOCK, README]
     if chosen_by.exists():
         changed.append(chosen_by)
         chosen_by.write_text(with_result(chosen_by.read_text(encoding="utf-8"), folder), encoding="utf-8")

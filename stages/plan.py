@@ -7,15 +7,14 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from itertools import groupby
-from pathlib import Path
 
 from stages.settings import StudySettings
-from study import storage
+from study import amounts, storage
 from study.cores import allotted_cores
 from study.machine import MachineSettings
 from study.network.building import NetworkSettings
+from study.sources import folders
 from study.sources.choosing import BuiltInSettings
-from study.sources.fetching import places
 from study.sources.folders import FolderSettings
 
 CORES = 2
@@ -75,10 +74,11 @@ def missing(settings: StudySettings) -> str:
     source = settings.download
     if not isinstance(source, FolderSettings):
         return ""
-    looked_in = [Path(source.place), *(place / source.place for place in places("folder"))]
-    if any(list(path.parent.glob(f"{path.name}*")) for path in looked_in if path.name):
-        return ""
-    return f"{source.place} is not here: looked for {', '.join(dict.fromkeys(map(str, looked_in)))}"
+    try:
+        folders.find(source.place)
+    except ValueError as problem:
+        return str(problem)
+    return ""
 
 
 def _counted(number: int, what: str) -> str:
@@ -96,11 +96,13 @@ def _how_long(settings: StudySettings) -> list[str]:
     drawn = _seconds(replace(settings, runs={}), *counts, others=0) if settings.curves else 0.0
     if whole is None or drawn is None:
         return ["how long: no rate was measured for such a network on such a machine"]
-    curves = f", and at most {lasting(drawn)} for the curves, which end at their threshold" if drawn else ""
+    curves = f", and at most {amounts.lasting(drawn)} for the curves, which end at their threshold" if drawn else ""
     cores, (training, test) = allotted_cores(), counts
-    begin = f"  `uv run dvc repro evaluate@{first}` alone: about {lasting(begun)}" if begun and begun < 0.9 * whole else None
+    begin = (
+        f"  `uv run dvc repro evaluate@{first}` alone: about {amounts.lasting(begun)}" if begun and begun < 0.9 * whole else None
+    )
     return [
-        f"about {lasting(whole)} on the {_counted(cores, 'core')} here{curves}: reckoned for {training:,} training and "
+        f"about {amounts.lasting(whole)} on the {_counted(cores, 'core')} here{curves}: reckoned for {training:,} training and "
         f"{test:,} test pictures from rates measured on {CORES} cores of an AMD EPYC with AVX-512, so other processors differ",
         *([begin] if begin else []),
     ]
@@ -144,7 +146,7 @@ def _pictures(settings: StudySettings) -> tuple[int, int] | None:
     except (OSError, ValueError, KeyError):
         pass
     if isinstance(source, FolderSettings):
-        found = _counted_in(Path(source.place)) or KNOWN_FOLDERS.get(source.place)
+        found = KNOWN_FOLDERS.get(source.place) or _counted_in(source.place)
         return _split_counts(source, *found) if found else None
     return KNOWN.get(source.source)
 
@@ -157,8 +159,12 @@ def _split_counts(source: FolderSettings, classes: int, training: int, others: i
     return max(training - moved - validation, 1), others + moved
 
 
-def _counted_in(root: Path) -> tuple[int, int, int] | None:
+def _counted_in(place: str) -> tuple[int, int, int] | None:
     """Classes, files below train/, and all others; a folder of classes alone is taken to be divided 8 to 2. None if not here."""
+    try:
+        root = folders.find(place)
+    except ValueError:
+        return None
     parts = [part for part in sorted(root.glob("*")) if part.is_dir()] if root.is_dir() else []
     counts, classes = {True: 0, False: 0}, len(parts)
     for part in parts:
@@ -174,11 +180,3 @@ def _counted_in(root: Path) -> tuple[int, int, int] | None:
     if not counts[True]:
         return classes, 8 * counts[False] // 10, 2 * counts[False] // 10
     return classes, counts[True], counts[False]
-
-
-def lasting(seconds: float) -> str:
-    """A length of time as one would say it."""
-    minutes = seconds / 60
-    if minutes < 90:
-        return f"{max(minutes, 1):.0f} min"
-    return f"{minutes / 60:.0f} h" if minutes < 48 * 60 else f"{minutes / 60 / 24:.0f} days"

@@ -99,7 +99,7 @@ def differences(name: str, held: Mapping[str, str], then: Mapping[str, str], row
 
 
 def judge_pin(name: str, words_alone: bool) -> tuple[str, list[str]]:
-    """What to say of a pinned study, and which of its locks are broken."""
+    """What to say of a pinned study, and which checks it fails."""
     pinned = files.PINNED / name
     if not (pinned / "judge/claims.json").is_file():
         kept = ", ".join(sorted(path.name for path in files.PINNED.glob("*/")))
@@ -111,20 +111,21 @@ def judge_pin(name: str, words_alone: bool) -> tuple[str, list[str]]:
     held, then = pinned_words(pinned), words_at_its_commit(pinned)
     broken = [f"{name} is not the file of the pin's manifest" for name in judgements.changed_files(pinned)]
     broken += ["its own code gives other words than it holds"] if held != then else []
-    return differences(name, held, then, made.rows), broken + locks(made)
+    return differences(name, held, then, made.rows), broken + failed_checks(made)
 
 
-def locks(made: Judged) -> list[str]:
-    """Broken locks: files, and claims that were registered otherwise before their runs."""
+def failed_checks(made: Judged) -> list[str]:
+    """A sentence for each file that is not the one on record, and each claim that was registered otherwise before its runs."""
     rows = (row for row in made.rows if row.numbers.registered.startswith(EXPLORATORY))
-    return made.locks + [f"{row.claim.id} is {row.numbers.registered}" for row in rows]
+    return made.altered + [f"{row.claim.id} is {row.numbers.registered}" for row in rows]
 
 
 def judge_again(arguments: list[str]) -> None:
     """`--pinned` and `--strict`: say, and write nothing."""
     strict, words_alone = "--strict" in arguments, WORDS in arguments
     names = [one for one in arguments if not one.startswith("--")]
-    if set(arguments) - {"--strict", "--pinned", WORDS, *names} or len(names) != ("--pinned" in arguments):
+    wrong = set(arguments) - {"--strict", "--pinned", WORDS, *names} or (words_alone and not names)
+    if wrong or len(names) != ("--pinned" in arguments):
         sys.exit("judge: use it alone, with --strict, or with --pinned and the name of a pinned study")
     try:
         if names:
@@ -133,10 +134,10 @@ def judge_again(arguments: list[str]) -> None:
             settings, params = load(), read_params(PARAMS)
             conditions = judgements.working(settings, params, provenance.code())
             made = judgements.judged(settings.results, params, conditions, versions.as_it_stands())
-            said, broken = report.summary(made.rows), locks(made)
+            said, broken = report.summary(made.rows), failed_checks(made)
     except (ValueError, OSError) as problem:
         sys.exit(f"judge: {problem}")
     print(said)
     if strict and broken:
-        print("\nbroken locks:", *broken, sep="\n- ")
+        print("\nfailed checks:", *broken, sep="\n- ")
         sys.exit(BROKEN)

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from study import dvc_objects, storage
 
-KIND = {"ssh": "ssh", "s3": "s3"}  # kinds of address that need one of the project's extras
+EXTRAS = ("ssh", "s3")  # kinds of address that need the project's extra of that name
 
 
 @contextmanager
@@ -65,7 +65,7 @@ def remote(repo: Any, remote: str) -> Place:
         odb = repo.cloud.get_remote_odb(name=remote)
         odb.fs.fs  # noqa: B018  connects: what is missing is said here, and not by a thread
     except ImportError:
-        extra = f"put --extra {KIND[kind]} after `uv run`" if kind in KIND else f"install dvc[{kind}]"
+        extra = f"put --extra {kind} after `uv run`" if kind in EXTRAS else f"install dvc[{kind}]"
         raise ValueError(f"a remote of kind {kind} needs more than is installed; {extra}") from None
     except (DvcException, ValueError) as problem:
         raise ValueError(f"the remote {remote} cannot be asked: {problem}") from None

@@ -75,17 +75,17 @@ def progress(title: str, total: int | None = None) -> Iterator[Callable[[int], N
 
 def verify_hashes(found: Verification, remote: str | None, mend: bool) -> None:
     """The pin's files against its manifest, and what DVC holds of the study against dvc.lock and the pin's records."""
-    if {PARAMS.name, judgements.LOCK.name} & set(verify_pin(found)):
+    if {PARAMS.name, judgements.DVC_LOCK.name} & set(verify_pin(found)):
         found.say("the rest is not looked at, as nothing says what it should be")
         return
     records = dvc_objects.recorded(found.folder, storage.mapping)
     verify_results(found, records)
-    if not (found.folder / judgements.LOCK).exists():
+    if not (found.folder / judgements.DVC_LOCK).exists():
         if remote is not None:
             raise ValueError(f"{found.folder} was pinned without dvc.lock, so that nothing says what {remote} should hold of it")
         found.say(f"DVC: {found.folder} was pinned without dvc.lock, so that nothing says what DVC should hold of it")
         return
-    outs = dvc_objects.outs_of(read_params(found.folder / judgements.LOCK), found.study)
+    outs = dvc_objects.outs_of(read_params(found.folder / judgements.DVC_LOCK), found.study)
     with remotes.opened() as repo:
         places = [remotes.cache(repo), *([remotes.remote(repo, remote)] if remote else [])]
         if mend:
@@ -156,7 +156,7 @@ def look(
 
 def report_objects(found: Verification, place: remotes.Place, held: dvc_objects.Found) -> None:
     command = f"uv run python -m stages.verify {found.folder.name} --remote NAME --mend"
-    remedy = f"with a right copy in the cache or in a remote: {command}"
+    remedy = f"to put a right copy from the cache or a remote in its place: {command}"
     found.broken += [f"{one} is damaged in {place.name}; {remedy}" for one in held.damaged]
     found.broken += [f"{place.name} lacks {one}; {remedy}" for one in held.lacking if place.whole]
     lacking = f", {len(held.lacking)} are not here" if held.lacking else ""
@@ -245,7 +245,7 @@ def pictures_of(found: Verification) -> Path:
             return index.parent
     raise ValueError(
         f"the pictures of {found.folder} are not packed here; pack them with: "
-        f"cp {found.folder / PARAMS} {found.folder / judgements.LOCK} . && uv run dvc repro prepare"
+        f"cp {found.folder / PARAMS} {found.folder / judgements.DVC_LOCK} . && uv run dvc repro prepare"
     )
 
 
@@ -254,8 +254,8 @@ def weights_of(found: Verification, run: str, seed: int) -> Path | None:
     name = f"train/{run}/{outputs.seed_folder(seed)}/{pinning.WEIGHTS}"
     wanted = dvc_objects.recorded(found.folder, storage.mapping).get(name)
     places = [found.folder / name, files.RESULTS / found.study / name]
-    if (found.folder / judgements.LOCK).exists():
-        outs = dvc_objects.outs_of(read_params(found.folder / judgements.LOCK), found.study)
+    if (found.folder / judgements.DVC_LOCK).exists():
+        outs = dvc_objects.outs_of(read_params(found.folder / judgements.DVC_LOCK), found.study)
         with remotes.opened() as repo:
             cache = Path(repo.cache.local_cache_dir)
             for folder in (one for one in outs if one.name == f"results/{found.study}/train/{run}"):
@@ -288,6 +288,7 @@ def verify_errors(found: Verification, run: str, seed: int | None) -> None:
     pinned = {view: predictions.read_arrays(folder / predictions.file_of(view)) for view in _views(folder)}
     metrics, classes = strict.mapping(folder / "metrics.json"), len(read_index(packed)["classes"])
     seeds = [one for one in wanted.seeds if seed in (None, one)]
+    _require_seed(run, seed, wanted.seeds)
     here = {one: path for one in seeds if (path := weights_of(found, run, one))}
     if not here and not found.broken:
         raise ValueError(f"no weights of {run} are here; bring them from a remote (docs/sharing.md), or name another run")
@@ -318,6 +319,11 @@ def verify_errors(found: Verification, run: str, seed: int | None) -> None:
             found.broken.append(f"{run} seed {one} gives other errors than are pinned: {most}" + (f" ({why})" if why else ""))
 
 
+def _require_seed(name: str, seed: int | None, seeds: tuple[int, ...]) -> None:
+    if seed is not None and seed not in seeds:
+        raise ValueError(f"{name} was not trained from seed {seed}; use one of: {', '.join(map(str, seeds))}")
+
+
 def _views(folder: Path) -> list[str]:
     known = (*predictions.VIEWS, predictions.PROBABILITIES)
     return [view for view in known if (folder / predictions.file_of(view)).is_file()]
@@ -336,9 +342,8 @@ def verify_losses(found: Verification, name: str, seed: int | None, epochs: int 
         raise ValueError(f"{name!r} is no run and no curve of {found.folder}; use one of: {', '.join(known)}")
     of_a_run = name in settings.runs
     kind, one = "train" if of_a_run else "converge", known[name]
+    _require_seed(name, seed, one.seeds)
     seed = one.seeds[0] if seed is None else seed
-    if seed not in one.seeds:
-        raise ValueError(f"{name} was not trained from seed {seed}; use one of: {', '.join(map(str, one.seeds))}")
     settings, why = machine_here(found, settings, f"{kind}-{name}")
     record = storage.mapping(found.folder / f"provenance/{kind}-{name}.json")
     if not why and record.get("training_code") != retraining.TRAINING_CODE:
@@ -423,6 +428,8 @@ def main() -> None:
         parser.error("--mend goes with hashes: leave --evaluate and --train out")
     if given.epochs is not None and not given.train:
         parser.error("--epochs goes with --train")
+    if given.epochs is not None and given.epochs < 1:
+        parser.error(f"--epochs is {given.epochs}; it counts epochs, 1 or more")
     if given.seed is not None and not (given.train or given.evaluate):
         parser.error("--seed goes with --evaluate or --train")
     try:
@@ -436,7 +443,8 @@ def main() -> None:
     except (ValueError, OSError) as problem:
         sys.exit(f"verify: {' '.join(str(problem).split())}")
     except KeyboardInterrupt:
-        sys.exit("verify: interrupted; nothing was changed, and the same command begins or goes on where it can")
+        done = "what was mended so far stays mended" if given.mend else "nothing was changed"
+        sys.exit(f"verify: interrupted; {done}, and the same command begins again or goes on where it can")
     if found.broken:
         print("broken:", *found.broken, sep="\n- ")
         sys.exit(BROKEN)

@@ -13,6 +13,14 @@ def amount(value: float, unit: str) -> str:
     return f"{number}{'' if name == '%' else ' '}{name}".rstrip()
 
 
+def lasting(seconds: float) -> str:
+    """A length of time as one would say it: "1 minute", "31 minutes", "1.7 hours", "14 hours", "3 days"."""
+    minutes, hours = max(round(seconds / 60), 1), seconds / 3600
+    if minutes < 90:
+        return f"{minutes} minute{'s' if minutes > 1 else ''}"
+    return f"{hours:.{1 if hours < 9.95 else 0}f} hours" if hours < 48 else f"{hours / 24:.0f} days"
+
+
 def interval(value: float, low: float, high: float, unit: str) -> str:
     """A number with its interval, such as "13.7 points (5.6 to 21.8)"; an infinite end is "open"."""
     return f"{amount(value, unit)} ({_number(low, unit)} to {_number(high, unit)})"

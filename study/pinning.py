@@ -191,9 +191,11 @@ def result(folder: Path) -> str:
         if wrong:
             found.append(f"{path.parent.name} errs by {fmean(wrong):.1f}% from ten patches{_spread(wrong)}")
     for curve in sorted((folder / "converge").glob("*/metrics.json")):
-        epochs = [one["epochs_to_threshold"] for one in storage.mapping(curve).get("seeds", {}).values()]
+        measured = storage.mapping(curve)
+        epochs = [one["epochs_to_threshold"] for one in measured.get("seeds", {}).values()]
         if epochs and None not in epochs:
-            found.append(f"{curve.parent.name} needs {fmean(epochs):.1f} epochs to 25% training error{_spread(epochs)}")
+            reached = f"{measured.get('threshold', 0.25):.0%} training error"
+            found.append(f"{curve.parent.name} needs {fmean(epochs):.1f} epochs to {reached}{_spread(epochs)}")
     return "; ".join(found)
 
 

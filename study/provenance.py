@@ -61,6 +61,22 @@ def training_seconds(record: Mapping[str, Any]) -> float:
     return float(sum(second for seed in seeds for second in seed if isinstance(second, int | float)))
 
 
+def seconds_a_seed(record: Mapping[str, Any]) -> float:
+    """About how long one more seed of a run or curve takes on the machine of its record; 0 where the record does not say.
+
+    Two measures, of which the larger: `seconds` of the last start by the seeds that it trained, where an earlier start may have
+    trained a part of them; and the processor time of all epochs, as if all cores had worked all the time.
+    """
+    of = record.get("run", record.get("curve"))
+    seeds = of.get("seeds") if isinstance(of, Mapping) else None
+    if not isinstance(seeds, list) or not seeds:
+        return 0.0
+    reused, seconds, cores = (record.get(name) for name in ("reused_seeds", "seconds", "cores"))
+    trained = len(seeds) - (len(reused) if isinstance(reused, list) else 0)
+    started = float(seconds) / trained if isinstance(seconds, int | float) and trained > 0 else 0.0
+    return max(started, training_seconds(record) / len(seeds) / (cores if isinstance(cores, int) and cores > 0 else 1))
+
+
 class Record:
     """Collects what a stage has to say of itself while it runs; `write` adds time and memory."""
 

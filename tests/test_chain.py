@@ -117,7 +117,7 @@ def test_untouched_it_has_its_verdict(root: Path, pinned: bool) -> None:
     row = rows(root, pinned)["two-columns"]
     assert row.verdict.word == verdicts.DIRECTION, row.verdict.why
     assert row.numbers.registered == "pre-registered"
-    assert not judged(root, pinned).locks
+    assert not judged(root, pinned).altered
 
 
 def of_study(root: Path, pinned: bool) -> Path:
@@ -432,6 +432,7 @@ def test_a_pin_is_judged_by_the_code_of_its_commit_and_by_todays(root: Path) -> 
     [
         (["--pinned", "nosuch"], "there is no pinned study 'nosuch'; use one of: kept"),
         (["--pinned"], "use it alone, with --strict, or with --pinned and the name of a pinned study"),
+        (["--json"], "use it alone, with --strict, or with --pinned and the name of a pinned study"),
         (["--lenient"], "use it alone, with --strict, or with --pinned and the name of a pinned study"),
     ],
 )
@@ -440,12 +441,12 @@ def test_a_wrong_call_is_one_sentence(template: Path, arguments: list[str], sent
         rejudging.judge_again(arguments)
 
 
-def test_broken_locks_are_files_and_claims_that_were_registered_otherwise(root: Path) -> None:
-    assert rejudging.locks(judged(root, pinned=False)) == []
+def test_failed_checks_are_files_and_claims_that_were_registered_otherwise(root: Path) -> None:
+    assert rejudging.failed_checks(judged(root, pinned=False)) == []
     other_predictions(root, False)
     number_of_the_paper(root, False)
     commit(root, "another number")
-    assert rejudging.locks(judged(root, pinned=False)) == [
+    assert rejudging.failed_checks(judged(root, pinned=False)) == [
         "evaluate/one_column/ten_patches.npz is not what evaluate-one_column wrote",
         "two-columns is exploratory: changed after its runs: the paper's numbers",
     ]

@@ -314,6 +314,8 @@ def test_a_file_that_is_not_from_conf_is_not_overwritten() -> None:
         ("sketch", ("train.lerning.epochs=1",), "runs.base.lerning is no setting"),
         ("sketch", ("train.seeds=[0",), r"'train.seeds=\[0' has a value that is no YAML"),
         ("sketch", ("only=base,best",), "only names 'best', which is no run of the table; use some of: base"),
+        ("sketch", ("prepare=3",), "prepare is 3; it is a block: change one of its settings, prepare.<name>=<value>"),
+        ("sketch", ("runs=3", "only=base"), "runs is 3; it is a block"),
         ("pets", ("scale=quarter",), "there is no study 'pets'"),
         ("pets", ("data=folder",), "download.place is missing"),
         ("pets", ("download=7",), "there is no study 'pets'"),
@@ -349,16 +351,16 @@ def test_it_says_what_will_run_and_how_long(project: Path) -> None:
         for number in range(150 if name.startswith("train") else 20):
             (folder / f"{number}.jpg").touch()
     said = "\n".join(choose.choose("pets", ("place=pets",), discard=False))
-    assert "100 training and 40 test pictures" in said and "is not here" not in said
+    assert "100 training and 40 test pictures" in said and "is not there" not in said
     assert "base (10 seeds); code145, no_normalisation" in said
     changes = ("place=pets", "download.test_per_class=10", "download.validation_per_class=5")
     assert "270 training and 60 test pictures" in "\n".join(choose.choose("moved", changes, discard=False))
     assert "24,000 training and 7,800 test pictures" in "\n".join(choose.choose("photographs", (), discard=False))
-    with pytest.raises(SettingsError, match="/no/such/pets is not here: looked for .*; give the folder or archive"):
+    with pytest.raises(SettingsError, match="/no/such/pets is not there: looked for .*; set download.place to one"):
         choose.choose("gone", ("place=/no/such/pets",), discard=False)
     shutil.rmtree(project / "pets")
     said = "\n".join(choose.choose("pets", (), discard=False))
-    assert "how long: not known" in said and "note: pets is not here" in said
+    assert "how long: not known" in said and "note: pets is not there" in said
     assert "no rate was measured" in "\n".join(choose.choose("sketch", ("machine.devices=['cuda:0']",), discard=False))
 
 

@@ -20,6 +20,7 @@ from study.judging.protocol import Block, read_protocol
 from study.judging.row import COLUMNS
 from study.paper.claims import CLAIMS, claim
 from study.paper.released import DIFFERENCES
+from study.provenance import seconds_a_seed
 from tests.invented import RUNS, SEEDS, SHARED, edit, invent, judged, merged, protocol_of, seal
 
 TODAY = YAML(typ="safe", pure=True).load(Path("protocol.yaml"))
@@ -238,7 +239,7 @@ class TestSeeds:
         rows = judged(made)
         row = rows["two-columns"]
         assert (row.verdict.word, row.numbers.ours) == (verdicts.DIVERGED, None)
-        assert row.verdict.why == f"`one_column` diverged in {count} of 5 seeds" and "another rate" in row.decide
+        assert row.verdict.why == f"`one_column` diverged in {count} of 5 seeds" and "smaller rate" in row.decide
         assert "two-columns" not in {name for name, one in rows.items() if one.group() == verdicts.HELD}
         assert rows["response-normalisation"].verdict.word == verdicts.DIRECTION, "another run's word stands"
 
@@ -291,7 +292,11 @@ class TestMissing:
         rows = judged(replace(with_effects, runs={"base": RUNS["base"]}, curves={}))
         row = rows["response-normalisation"]
         assert row.verdict.word == verdicts.NOT_RUN
-        assert "`no_normalisation`" in row.verdict.why and "normalisation: none" in row.decide and "minutes here" in row.decide
+        assert (
+            "`no_normalisation`" in row.verdict.why
+            and "normalisation: none" in row.decide
+            and "minutes a seed here" in row.decide
+        )
         assert "curve" in rows["relu-faster"].verdict.why
 
     def test_a_run_that_nobody_declared_changes_nothing(self, tmp_path, found):
@@ -348,6 +353,32 @@ class TestMissing:
         assert rows["dropout-overfitting"].verdict.word == verdicts.DIRECTION
         study = study_of(tmp_path, "sketch", PROTOCOL)
         storage.write_json(tmp_path / "claims.json", report.as_json(study, list(rows.values())))
+
+
+def test_a_run_and_a_curve_of_one_name_are_told_apart(tmp_path):
+    made = invent(tmp_path, pictures=48)
+    before = study_of(made.folder, "sketch", PROTOCOL)
+    shutil.copyfile(tmp_path / "provenance/train-base.json", tmp_path / "provenance/train-tanh.json")
+    edit(tmp_path / "provenance/train-tanh.json", lambda record: record.update(seconds=1e6))
+    after = study_of(made.folder, "sketch", PROTOCOL)
+    for name in ("relu-faster", "relu-varies"):
+        assert after.reduced[name] == before.reduced[name] and after.scales[name] == before.scales[name]
+    assert after.seconds["train-tanh"] == 1e5 > after.seconds["converge-tanh"] == before.seconds["converge-tanh"]
+
+
+@pytest.mark.parametrize(
+    ("record", "seconds"),
+    [
+        ({"run": {"seeds": [0, 1, 2, 3]}, "seconds": 400}, 100),
+        ({"run": {"seeds": [0, 1, 2, 3]}, "seconds": 90, "reused_seeds": [0, 1, 2]}, 90),
+        ({"run": {"seeds": [0, 1]}, "seconds": 10, "cores": 2, "epoch_processor_seconds": {"0": [60, 60], "1": [60, 60]}}, 60),
+        ({"curve": {"seeds": [0]}, "seconds": 5, "reused_seeds": [0]}, 0),
+        ({"run": {"seeds": []}, "seconds": 5}, 0),
+        ({"run": 3, "seconds": "long"}, 0),
+    ],
+)
+def test_what_a_seed_takes_is_of_those_that_a_start_trained(record, seconds):
+    assert seconds_a_seed(record) == seconds
 
 
 class TestFamilies:
@@ -431,6 +462,14 @@ class TestProtocol:
             (lambda p: p["claims"]["ensemble"].update(patches="twelve"), "claims.ensemble.patches is 'twelve'"),
             (lambda p: p["claims"]["ensemble"].update(smallest_effect=0.0), "claims.ensemble.smallest_effect is missing"),
             (lambda p: p["claims"]["relu-faster"].update(smallest_effect=1.0), "smallest_effect is 1.0; of times it is a factor"),
+            (
+                lambda p: p["claims"]["relu-faster"].update(studies={"mine": {"smallest_effect": 0.5}}),
+                "claims.relu-faster.studies.mine.smallest_effect is 0.5; of times it is a factor",
+            ),
+            (
+                lambda p: p["claims"]["two-columns"].update(studies={"mine": {"seeds": 0}}),
+                "claims.two-columns.studies.mine: seeds is 0",
+            ),
             (lambda p: p["claims"]["ensemble"]["paper_scale"].update(study=3), "paper_scale.study is 3"),
             (lambda p: p["claims"]["ensemble"].update(studies={"mine": {"alpha": 1}}), "studies.mine.alpha is no setting"),
             (lambda p: p.update(deviations=[{"claim": "x", "date": "", "reason": ""}]), "deviations names 'x'"),

@@ -398,6 +398,7 @@ def test_a_wrong_name_gets_one_sentence(arguments: list[str], monkeypatch: pytes
         (["old", "--evaluate", "base"], 1, "verify: the settings of pinned/old are of another version of this project"),
         (["old", "--remote", "lab"], 1, "verify: pinned/old was pinned without dvc.lock"),
         (["old", "--evaluate", "base", "--mend"], 2, "--mend goes with hashes"),
+        (["old", "--train", "base", "--epochs", "0"], 2, "--epochs is 0; it counts epochs, 1 or more"),
     ],
 )
 def test_what_cannot_be_verified_gets_one_sentence(

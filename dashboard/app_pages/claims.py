@@ -21,8 +21,8 @@ if claims.empty:
     showing.stop("No verdicts yet: `judge`, the last stage of `uv run dvc repro`, gives them.")
 if stale := verdicts.outdated(study):
     st.warning(
-        f"{showing.plain(stale)}. What was measured is withheld until `uv run dvc repro` has brought "
-        "it up to date (where that finds nothing to do: `uv run dvc repro -sf judge`)."
+        f"{showing.plain(stale)}. The verdicts that rest on it are withheld until `uv run dvc repro` has "
+        "brought them up to date (where that finds nothing to do: `uv run dvc repro -sf judge`)."
     )
 
 

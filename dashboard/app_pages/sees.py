@@ -76,18 +76,17 @@ def own_picture(study: Study) -> None:
             st.caption("In brackets: Euclidean distance in the last hidden layer. A click makes a picture the query below.")
 
 
-def every_picture(study: Study, found: frames.Predictions | None) -> list[str]:
-    """All that can be the query, by the names that stand in an address."""
+def pictures_there(study: Study, found: frames.Predictions | None) -> dict[str, int]:
+    """By split, how many pictures can be the query."""
     counts = frames.counts(study)
-    if found is not None:
-        counts["test"] = max(counts.get("test", 0), len(found.labels))
-    return [f"{split}-{row}" for split in ("test", "train") for row in range(counts.get(split, 0))]
+    tested = 0 if found is None else len(found.labels)
+    return {"test": max(counts.get("test", 0), tested), "train": counts.get("train", 0)}
 
 
 def one_picture(study: Study, run: str, model: str, options: list[str]) -> None:
     """The picture that is chosen: its five labels as in Figure 4, and its neighbours, each of which can become the query."""
     default, found = options[0] if options else "test-0", frames.predictions(study, run)
-    chosen = address.chosen("query", every_picture(study, found) or [default], default, "picture")
+    chosen = address.picture("query", pictures_there(study, found), default)
     split, _, text = chosen.partition("-")
     row = int(text)
     label = frames.label_of(study, split, row)
@@ -223,7 +222,7 @@ def show_pictures(study: Study) -> None:
             + ". A click shows the picture below."
         )
     options = [f"test-{number}" for number in asked]
-    current = address.chosen("query", every_picture(study, found) or ["test-0"], options[0] if options else "test-0", "picture")
+    current = address.picture("query", pictures_there(study, found), options[0] if options else "test-0")
     elsewhere = bool(options) and current not in options  # a link from another page leads to a picture, which stands first then
     if elsewhere:
         one_picture(study, run, model, options)

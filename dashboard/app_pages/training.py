@@ -21,11 +21,12 @@ if not study.pinned and address.switch("Draw anew while runs go on", "live"):
     showing.refresh_when_changed()
 going_on = frames.going_on(study)
 for row in going_on.itertuples(index=False):
-    done, planned, minutes = row[1:]
-    of = f" of {planned:.0f}" if planned == planned else ""
-    left = f", about {max(minutes, 1):.0f} minutes left" if minutes == minutes else ""
-    epochs = f"{done}{of} epoch{'' if done == 1 and not of else 's'}"
-    st.info(f"{showing.plain(row.run)} is being trained: {epochs} done{left}.", icon=":material/timer:")
+    begun, done = row[1:]
+    told = f"{begun} seed{'' if begun == 1 else 's'} begun, {done} epoch{'' if done == 1 else 's'} done"
+    st.info(
+        f"{showing.plain(row.run)} is being trained: {told}. The terminal of `dvc repro` says how long it takes.",
+        icon=":material/timer:",
+    )
 showing.warn_of_diverged(study)
 
 
@@ -90,7 +91,7 @@ def times_and_reasons(study: Study) -> None:
         charts.layers_by_curve(mean, quantity),
         f"{told.capitalize()} after {epoch} epoch{'' if epoch == 1 else 's'}: least {least}; most {most}",
         mean, f"why-{quantity}", f"{told} by layer and activation",
-        source=f"{study.address}: on one batch, the mean of the seeds, after the last epoch that both have been measured at.",
+        source=f"{study.address}: on one batch, the mean of the seeds, after the last epoch at which all were measured.",
     )  # fmt: skip
 
 

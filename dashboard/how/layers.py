@@ -140,11 +140,13 @@ def normalisation(subject: Subject) -> None:
     own = subject.response
     columns = st.columns(4)
     with columns[0]:
-        power = address.slider("alpha, as a power of ten", -6.0, 0.0, "alpha", round(float(np.log10(own["alpha"])), 1), step=0.5)
+        power = address.slider(
+            "alpha, as a power of ten", -6.0, 0.0, "alpha", round(float(np.log10(max(own["alpha"], 1e-9))), 1), step=0.5
+        )
     with columns[1]:
         beta = address.slider("beta", 0.0, 2.0, "beta", float(own["beta"]), step=0.05)
     with columns[2]:
-        n = int(address.steps("n, neighbouring maps", [1, 3, 5, 7, 9, 11], "n", int(own["n"])))
+        n = int(address.steps("n, neighbouring maps", sorted({1, 3, 5, 7, 9, 11, int(own["n"])}), "n", int(own["n"])))
     with columns[3]:
         k = address.slider("k", 0.5, 8.0, "k", float(own["k"]), step=0.5)
     b = in_numpy.response_normalisation(a, k=k, n=n, alpha=10**power, beta=beta, columns=subject.columns)
@@ -296,7 +298,7 @@ def pooling(subject: Subject) -> None:
         "Local or overlapping pooling?",
         "Both halve the maps. Local pooling has windows as wide as they are apart, 2 at stride 2: each value is seen by one "
         "window. Overlapping windows, 3 at stride 2, share their edges: an edge is seen by two. "
-        + effect(subject.study, "overlapping-pooling", "Here overlapping windows changed the error by {0}."),
+        + effect(subject.study, "overlapping-pooling", "Here pooling in windows that do not overlap errs more by {0}."),
     )
     counted = counting.pooled_parameters()
     asked(

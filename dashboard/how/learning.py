@@ -187,7 +187,7 @@ def size(study: Study | None) -> None:
     )
     asked(
         "Hand-crafted features: considerably better than the previous state of the art?",
-        _hand_made(study) + effect(study, "margin-over-hand-made", " The margin: {0}."),
+        f"{_hand_made(study)} {effect(study, 'margin-over-hand-made', 'The margin: {0}.')}",
     )
     asked(
         "Time kept the authors from unsupervised pre-training; would faster GPUs and more data help?",

@@ -143,7 +143,7 @@ def augmentation(subject: Subject) -> None:
         )
     asked(
         "Is augmentation computationally free, or does it cost training time?",
-        effect(subject.study, "augmentation-free", "Here reading a batch and augmenting it take {0} of a training step")
+        effect(subject.study, "augmentation-free", "Here reading a batch and augmenting it take {0} of a training step.")
         + _reading(subject.study)
         + " In 2012 the CPU prepared the next batch while the GPUs trained.",
     )
@@ -154,9 +154,9 @@ def augmentation(subject: Subject) -> None:
 
 
 def _reading(study: Study) -> str:
-    """What reading alone takes of a step, as the end of a sentence."""
+    """What reading alone takes of a step, in a sentence; empty where it was not measured."""
     share = frames.shares_of_a_step(study).get("read")
-    return "." if share is None else f", reading alone {amounts.amount(share, 'share')} of it; the rest is augmentation's."
+    return "" if share is None else f" Reading alone takes {amounts.amount(share, 'share')}; the rest is augmentation's."
 
 
 def _colour_axes(subject: Subject) -> tuple[np.ndarray | None, np.ndarray | None]:

@@ -10,6 +10,7 @@ from typing import Any
 from study import storage
 from study.judging.protocol import Block, PaperScale, Protocol
 from study.paper.numbers import KERNELS
+from study.provenance import seconds_a_seed
 
 FIGURE_1_ERROR = 0.25  # its caption: until the training error has fallen to 25%
 COMPARED = {
@@ -19,6 +20,7 @@ COMPARED = {
     "recipes": "recipe",
     "precisions": "precision",
 }
+OF_CURVES = ("times.epochs_ratio", "times.ratios_apart")  # measures of Figure 1's curves; a run may have the name of a curve
 NO_SCALE = "the protocol names no scale at which it would stand beside the paper's"
 
 
@@ -27,7 +29,7 @@ class Study:
     """`records`: what made the results, by stage (`train-base`). `pictures`: the data in words, `packed`: their hash.
 
     `reduced`: by claim, what keeps it from the paper's scale, a phrase each. `scales`: by claim, the data
-    and how many of them were learned, the size of the network. `seconds`: by run or curve, what a seed took.
+    and how many of them were learned, the size of the network. `seconds`: by stage (`train-base`), what one more seed takes.
     """
 
     folder: Path
@@ -47,18 +49,19 @@ def study_of(folder: Path, name: str, protocol: Protocol) -> Study:
     }
     packed = storage.mapping(folder / "prepare/packed.json")
     counts = packed.get("pictures")
-    runs = {stage.split("-", 1)[1]: record for stage, record in records.items() if stage.startswith(("train-", "converge-"))}
-    parameters = {run: storage.mapping(folder / f"train/{run}/metrics.json").get("parameters") for run in runs}
+    trained = {stage: record for stage, record in records.items() if stage.startswith(("train-", "converge-"))}
     source = storage.mapping(folder / "download/source.json")
     reduced, scales = {}, {}
     for claim, block in protocol.claims.items():
         run = _of_the_papers_size(block, protocol)
-        record = runs.get(run, {})
-        scale = (_pictures(source, packed, _learned(record, counts), name), _network(parameters.get(run), record))
+        curves = block.measure in OF_CURVES
+        record = trained.get(f"{'converge' if curves else 'train'}-{run}", {})
+        parameters = None if curves else storage.mapping(folder / f"train/{run}/metrics.json").get("parameters")
+        scale = (_pictures(source, packed, _learned(record, counts), name), _network(parameters, record))
         scales[claim] = ", ".join(part for part in scale if part)
         below: dict[str, None] = {}
-        for one in _curves(block, records) if "curve" in record else [record]:
-            facts = _facts(name, _learned(one, counts), parameters.get(run), one)
+        for one in _curves(block, trained) if curves and record else [record]:
+            facts = _facts(name, _learned(one, counts), parameters, one)
             below |= dict.fromkeys((*_below(block.paper_scale, facts), *_to_another_error(one)))
         reduced[claim] = (*below, *_of_another_number(block, record))
     return Study(
@@ -69,7 +72,7 @@ def study_of(folder: Path, name: str, protocol: Protocol) -> Study:
         records=records,
         reduced=reduced,
         scales=scales,
-        seconds={run: seconds for run, record in runs.items() if (seconds := _seconds_a_seed(record))},
+        seconds={stage: seconds for stage, record in trained.items() if (seconds := seconds_a_seed(record))},
     )
 
 
@@ -175,12 +178,6 @@ def _network(parameters: Any, record: Mapping[str, Any]) -> str:
     if isinstance(kernels, list) and kernels and network.get("architecture", "alexnet") == "alexnet":
         parts.append(f"{kernels[0]} of the paper's {KERNELS[0]} kernels in conv1")
     return ", ".join(parts + ([f"{parameters:,} parameters"] if isinstance(parameters, int) else []))
-
-
-def _seconds_a_seed(record: Mapping[str, Any]) -> float:
-    seeds = _mapping(record.get("run", record.get("curve"))).get("seeds")
-    seconds = record.get("seconds")
-    return float(seconds) / len(seeds) if isinstance(seconds, int | float) and isinstance(seeds, list) and seeds else 0.0
 
 
 def headline(folder: Path, runs: tuple[str, ...], curves: tuple[str, ...]) -> dict[str, dict[str, Any]]:

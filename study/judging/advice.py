@@ -37,7 +37,7 @@ def advise(
 ) -> str:
     """What would decide it, in a sentence; empty where nothing is open.
 
-    `wanted`: the chance with which it should decide. `seconds`: what a seed takes here, by run or curve.
+    `wanted`: the chance with which it should decide. `seconds`: what a seed takes here, by stage (`train-base`).
     """
     estimate, runs = tested.estimate, tested.runs
     if verdict.word == verdicts.NOT_LONG_ENOUGH:
@@ -48,7 +48,8 @@ def advise(
         return ""
     if estimate.bound:
         return f"more epochs for {_listed(runs)}, until every seed is there; {AGAIN}"
-    words = _Words(unit=claim.unit, estimate=estimate, units=measured.units, runs=runs, seconds=seconds)
+    took = {run: seconds.get(f"{'converge' if f'converge-{run}' in measured.stages else 'train'}-{run}", 0.0) for run in runs}
+    words = _Words(unit=claim.unit, estimate=estimate, units=measured.units, runs=runs, seconds=took)
     if not np.isfinite(estimate.critical):  # one seed somewhere: nothing is known of the spread
         return f"{words.seeds(_least(estimate, question))}; {AGAIN}"
     if claim.kind == "value":
@@ -89,11 +90,7 @@ class _Words:
         if need.seeds is None:
             seeds = f"more than {MOST_SEEDS} {self._name}{self._of(_listed(self.runs))}"
         else:
-            minutes = (
-                need.minutes(self.estimate, [self.seconds.get(run, 0.0) for run in self.runs])
-                if need.seeds and self.runs
-                else 0.0
-            )
+            minutes = need.minutes(self.estimate, [self.seconds[run] for run in self.runs]) if need.seeds and self.runs else 0.0
             seeds = self.seeds(need.seeds, minutes)
         parts = [part for part in (pictures, seeds) if part]
         return f"{' and '.join(parts) or 'as many again'} {aim} {self.amount(need.amount)}"
@@ -112,13 +109,7 @@ class _Words:
             for run, count, had in zip(self.runs or ("",), wanted, self.estimate.seeds, strict=False)
             if count > had
         ]
-        return " and ".join(lacking) + (f" (about {_time(minutes)} here)" if lacking and minutes else "")
-
-
-def _time(minutes: float) -> str:
-    if minutes < 90:
-        return f"{max(round(minutes), 1)} minute{'s' if round(minutes) > 1 else ''}"
-    return f"{minutes / 60:,.0f} hours"
+        return " and ".join(lacking) + (f" (about {amounts.lasting(60 * minutes)} here)" if lacking and minutes else "")
 
 
 def _listed(runs: Sequence[str]) -> str:

@@ -42,10 +42,10 @@ class Conditions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Withheld:
-    """Why a verdict is withheld; `locked`: a file is not the one whose hash is on record."""
+    """Why a verdict is withheld; `altered`: a file is not the one whose hash is on record."""
 
     why: str
-    locked: bool = False
+    altered: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,13 +90,13 @@ class Chain:
             return Withheld(why=f"the record of {stage} does not say what it wrote")
         there = {path.relative_to(root).as_posix(): path for path in _written(root / Path(*stage.split("-", 1)))}
         if stray := sorted(set(there) - set(outputs)):
-            return Withheld(why=f"{stray[0]} was not written by {stage}", locked=True)
+            return Withheld(why=f"{stray[0]} was not written by {stage}", altered=True)
         needed = set() if self.conditions.pinned else set(outputs)
         if gone := sorted(needed - set(there)):
-            return Withheld(why=f"{gone[0]}, which {stage} wrote, is gone", locked=True)
+            return Withheld(why=f"{gone[0]}, which {stage} wrote, is gone", altered=True)
         for name, path in there.items():
             if files.lasts(path) and not (path.is_file() and storage.sha256(path) == outputs[name]):
-                return Withheld(why=f"{name} is not what {stage} wrote", locked=True)
+                return Withheld(why=f"{name} is not what {stage} wrote", altered=True)
         return None
 
     def _of_settings(self, stage: str, record: Mapping[str, Any]) -> Withheld | None:
@@ -131,7 +131,7 @@ class Chain:
                 writer = "-".join(Path(name).parts[:2])
                 wrote = _mapping(self.records.get(writer, {}).get("outputs"))
                 if wrote.get(name) != sha:
-                    return Withheld(why=f"{stage} read another {name} than {writer} wrote", locked=True)
+                    return Withheld(why=f"{stage} read another {name} than {writer} wrote", altered=True)
         return None
 
     def _trained(self, stage: str) -> set[str]:

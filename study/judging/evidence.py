@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from study import files, predictions, storage, strict
+from study import amounts, files, predictions, storage, strict
+from study.provenance import seconds_a_seed
 from study.training import outputs
 
 DO = "then `uv run dvc repro`"
@@ -91,11 +92,10 @@ class Evidence:
 
     @cached_property
     def _time(self) -> str:
-        """What a run takes here, going by the first one whose time is known."""
+        """What a seed takes here, going by the first run whose time is known."""
         for run in self.runs:
-            if isinstance(seconds := self.provenance(f"train-{run}").get("seconds"), int | float):
-                minutes = round(max(seconds / 60, 1))
-                return f" (about {minutes} minute{'s' * (minutes > 1)} here, as `{run}` took)"
+            if seconds := seconds_a_seed(self.provenance(f"train-{run}")):
+                return f" (about {amounts.lasting(seconds)} a seed here, going by `{run}`)"
         return ""
 
     # Files, read strictly
@@ -158,7 +158,10 @@ class Evidence:
     def _ends(self, name: str, stage: str, title: str) -> dict[str, Any]:
         ends: dict[str, Any] = self.load(name, stage, strict.ends, "ends")
         if diverged := [seed for seed, end in ends.items() if end["status"] == "diverged"]:
-            remedy = "give all runs that are compared another rate in a new block of the protocol, then `uv run dvc repro`"
+            remedy = (
+                "give all runs that are compared a smaller rate, `train.learning.rate.initial` (a curve other rates to race), or "
+                "leave this one out (`only=`), then `uv run dvc repro`"
+            )
             raise DivergedTraining(f"{title} diverged in {len(diverged)} of {len(ends)} seeds", remedy)
         if cut := [seed for seed, end in ends.items() if end["status"] != "finished"]:
             raise MissingResult(f"seed {cut[0]} of {title} was not trained to its end", f"`uv run dvc repro {stage}`")

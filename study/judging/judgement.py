@@ -73,7 +73,8 @@ def _measured(evidence: Evidence, protocol: Protocol, study: Study, claim: Claim
     except MissingResult as missing:
         return missing
     except UNREADABLE as problem:
-        return MissingResult(f"a result it rests on is not of the form it should be ({problem!r})", "`uv run dvc repro`")
+        why = f"{block.measure} cannot read a result that it rests on ({problem!r})"
+        return MissingResult(why, "`uv run dvc repro`; where results are whole, it is the measure that is wrong")
     return found if _finite(found) else MissingResult("a result it rests on is no number", "`uv run dvc repro`")
 
 

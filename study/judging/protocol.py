@@ -164,7 +164,14 @@ def read_protocol(content: Any) -> Protocol:
     blocks = {str(name): checked(Block, block, f"claims.{name}") for name, block in content["claims"].items()}
     _check_names(blocks)
     for name, block in blocks.items():
-        _check(name, block, head)
+        _check(name, block, head, f"claims.{name}")
+        for study in block.studies:
+            where = f"claims.{name}.studies.{study}"
+            try:
+                own = block.of_study(study)
+            except ValueError as problem:
+                raise SettingsError(f"{where}: {problem}") from None
+            _check(name, own, head, where)
     for deviation in head.deviations:
         if deviation.claim not in (*blocks, "all"):
             raise SettingsError(f"deviations names {deviation.claim!r}, which is no block of claims; or write `all`")
@@ -199,20 +206,20 @@ def _check_names(blocks: Mapping[str, Block]) -> None:
         raise SettingsError(f"claims lacks {missing[0]}; say how it is tested, or give it `measure: unmeasured`")
 
 
-def _check(name: str, block: Block, head: Head) -> None:
-    """What one field cannot know of another."""
+def _check(name: str, block: Block, head: Head, where: str) -> None:
+    """What one field cannot know of another. `where`: the key of what is checked, for the sentence."""
     claim = next(claim for claim in CLAIMS if claim.id == name)
     kind = claim.kind
     if block.measure == UNMEASURED:
         return
     if kind in TESTED_KINDS and block.family not in head.families:
-        raise SettingsError(f"claims.{name}.family is {block.family!r}; use one of: {', '.join(head.families)}")
+        raise SettingsError(f"{where}.family is {block.family!r}; use one of: {', '.join(head.families)}")
     if kind in TESTED_KINDS and not block.smallest_effect:
-        raise SettingsError(f"claims.{name}.smallest_effect is missing; say below which size an effect does not matter")
+        raise SettingsError(f"{where}.smallest_effect is missing; say below which size an effect does not matter")
     if kind in TESTED_KINDS and claim.unit == "times" and block.smallest_effect <= 1:
-        raise SettingsError(f"claims.{name}.smallest_effect is {block.smallest_effect}; of times it is a factor above 1")
+        raise SettingsError(f"{where}.smallest_effect is {block.smallest_effect}; of times it is a factor above 1")
     if kind == "value" and not block.tolerance:
-        raise SettingsError(f"claims.{name}.tolerance is missing; say how precise our number must be")
+        raise SettingsError(f"{where}.tolerance is missing; say how precise our number must be")
 
 
 UNMEASURED = "unmeasured"

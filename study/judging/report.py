@@ -110,26 +110,28 @@ def _counted(rows: Sequence[Row]) -> str:
 
 
 def as_markdown(study: Study, rows: Sequence[Row]) -> str:
-    """claims.md, and README's table: what held, what did not, what could not be seen, and what was not judged."""
+    """claims.md: what held, what did not, what could not be seen, and what was not judged."""
     parts = [f"Study `{study.name}`: {study.pictures}. {summary(rows)}"]
     for group, title in TITLES.items():
         of_group = [row for row in rows if row.group() == group]
         if of_group:
-            last = {NOT_SEEN: "would be seen from", SMALL: "would matter from"}.get(group, "rests on")
-            lines = [f"| § | claim | in the paper | here | {last} | verdict |", "|---|---|---|---|---|---|"]
-            lines += [f"| {' | '.join(_cell(cell) for cell in _cells(row, group))} |" for row in of_group]
+            lines = ["| § | claim | in the paper | here | rests on | verdict |", "|---|---|---|---|---|---|"]
+            lines += [f"| {' | '.join(_cell(cell) for cell in _cells(row))} |" for row in of_group]
             parts.append(f"**{title}**\n\n" + "\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
 
-def _cells(row: Row, group: str) -> list[str]:
-    claim, measured = row.claim, row.numbers.ours is not None
-    last = {NOT_SEEN: row.visible(), SMALL: f"{row.matters()} on; {row.sample()}"}.get(group) or row.sample()
-    if claim.kind == "absence" and group == NOT_SEEN and row.matters():  # a difference was seen; whether it matters was not
-        last = f"open whether it is over {row.matters()}"
+def _cells(row: Row) -> list[str]:
+    claim, measured, rests_on = row.claim, row.numbers.ours is not None, row.sample()
+    if row.group() == SMALL:
+        rests_on += f"; effects from {row.matters()} on would matter"
+    elif row.group() == NOT_SEEN and claim.kind == "absence" and row.matters():  # a difference is seen; whether it matters is not
+        rests_on += f"; open whether it is over {row.matters()}"
+    elif row.group() == NOT_SEEN and row.visible():
+        rests_on += f"; effects from {row.visible()} would be seen"
     title = f"{claim.title} ({claim.metric})" if claim.kind in ("figure", "absence") and measured else claim.title
     word = f"{row.verdict.word}, {EXPLORATORY}" if row.numbers.registered.startswith(EXPLORATORY) else row.verdict.word
-    return [claim.section, title, row.in_paper(), row.here(), last, word]
+    return [claim.section, title, row.in_paper(), row.here(), rests_on, word]
 
 
 def _cell(text: str) -> str:
@@ -164,7 +166,7 @@ def as_latex(rows: Sequence[Row]) -> str:
         r"\midrule",
     ]
     for row in rows:
-        cells = _cells(row, row.group())
+        cells = _cells(row)
         lines.append(" & ".join("".join(LATEX.get(sign, sign) for sign in cell) for cell in cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
