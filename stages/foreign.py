@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from stages.running import Bar
+from stages.running import Bar, refusal
 from stages.settings import StudySettings, load
 from study import storage
-from study.checking import SettingsError, plain
+from study.checking import plain
 from study.data.packed import PackedSplit, read_index
 from study.machine import peak_memory, set_up
 from study.measuring import foreign
@@ -73,8 +73,7 @@ def main() -> None:
     try:
         lines = evaluate(load(), Path(sys.argv[1]))
     except (ValueError, OSError) as problem:
-        kind = "params.yaml: " if isinstance(problem, SettingsError) else ""
-        sys.exit(f"foreign: {kind}{problem}")
+        sys.exit(f"foreign: {refusal(problem)}")
     except KeyboardInterrupt:
         sys.exit("foreign: interrupted; nothing was written")
     print("\n".join(lines), flush=True)

@@ -20,6 +20,7 @@ from typing import Any
 from stages import judge, judgements, versions
 from stages.judgements import DVC_LOCK, Judged
 from stages.rejudging import pinned_words
+from stages.running import refusal
 from stages.settings import PARAMS, StudySettings, as_yaml, is_study_name, load, read_params
 from study import amounts, files, pinning, provenance, storage
 from study.checking import plain
@@ -355,7 +356,7 @@ def main() -> None:
     try:
         remarks = (renew if RENEW in sys.argv else pin)(folder.name)
     except (ValueError, OSError) as problem:
-        sys.exit(f"pin: {problem}")
+        sys.exit(f"pin: {refusal(problem)}")
     README.write_text(with_tables(README.read_text(encoding="utf-8"), pinning.own(files.PINNED)), encoding="utf-8")
     chosen_by, changed = CONF / "study" / f"{read_params(folder / PARAMS)['study']}.yaml", [folder, DVC_LOCK, README]
     if chosen_by.exists():

@@ -136,7 +136,9 @@ def judge_again(arguments: list[str]) -> None:
             made = judgements.judged(settings.results, params, conditions, versions.as_it_stands())
             said, broken = report.summary(made.rows), failed_checks(made)
     except (ValueError, OSError) as problem:
-        sys.exit(f"judge: {problem}")
+        from stages.running import refusal  # loads torch, which takes three seconds
+
+        sys.exit(f"judge: {refusal(problem)}")
     print(said)
     if strict and broken:
         print("\nfailed checks:", *broken, sep="\n- ")

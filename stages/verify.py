@@ -441,7 +441,9 @@ def main() -> None:
         else:
             verify_hashes(found, given.remote, given.mend)
     except (ValueError, OSError) as problem:
-        sys.exit(f"verify: {' '.join(str(problem).split())}")
+        from stages.running import refusal  # loads torch, which takes three seconds
+
+        sys.exit(f"verify: {refusal(problem)}")
     except KeyboardInterrupt:
         done = "what was mended so far stays mended" if given.mend else "nothing was changed"
         sys.exit(f"verify: interrupted; {done}, and the same command begins again or goes on where it can")
