@@ -35,7 +35,7 @@ from study.machine import peak_memory
 from study.provenance import Record
 
 RENEW = "--renew"
-FIRST = 3  # claims of a study that README begins with
+FIRST = 4  # claims of a study that README begins with
 README, CONF, PIPELINE = Path("README.md"), Path("conf"), Path("dvc.yaml")
 ANEW = "run: uv run dvc repro"
 
@@ -317,12 +317,12 @@ def with_tables(readme: str, pins: Iterable[Path]) -> str:
 
 
 def _found_first(by_id: Mapping[Path, Mapping[str, Mapping[str, Any]]], studies: Sequence[Path]) -> list[str]:
-    """A line a claim that a study of real pictures decided, at most FIRST a study, what did not hold before what held."""
+    """A line a claim that a study of real pictures decided, at most FIRST of each: what did not hold, what held, what is small."""
     lines, told = [], set[str]()
     for study in studies:
         drawn = storage.mapping(study / "download/source.json").get("source") == "sketch"
-        decided = [row for name, row in by_id[study].items() if row["group"] in (NOT_HELD, SMALL, HELD) and name not in told]
-        order = (NOT_HELD, SMALL, HELD)
+        decided = [row for name, row in by_id[study].items() if row["group"] in (NOT_HELD, HELD, SMALL) and name not in told]
+        order = (NOT_HELD, HELD, SMALL)
         for row in sorted(decided, key=lambda row: order.index(row["group"]))[: 0 if drawn else FIRST]:
             told.add(row["id"])
             paper = f"; {row['in_paper']} in the paper" if row["paper"] is not None else ""
