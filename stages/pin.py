@@ -317,7 +317,7 @@ def with_tables(readme: str, pins: Iterable[Path]) -> str:
 
 
 def _found_first(by_id: Mapping[Path, Mapping[str, Mapping[str, Any]]], studies: Sequence[Path]) -> list[str]:
-    """A line a claim that a study of real pictures decided, at most FIRST of each: what did not hold, what held, what is small."""
+    """A line for each claim that a study of real pictures decided, FIRST of each at most: not held, held, small."""
     lines, told = [], set[str]()
     for study in studies:
         drawn = storage.mapping(study / "download/source.json").get("source") == "sketch"
