@@ -122,7 +122,7 @@ def card(name: str, results: Path, summary: str, to_go_on: str, weights: bool) -
     runs, machines, commits, seeds = _trained(results)
     opening = (
         f"The study `{results.name}` of *ImageNet Classification with Deep Convolutional Neural Networks* (Krizhevsky, Sutskever "
-        f"and Hinton, NIPS 2012), run to its end and kept. {summary}"
+        f"and Hinton, NIPS 2012), with the runs that it names below. {summary}"
     )
     points = {
         "What": "[the report on one page](judge/report.md), [all claims](judge/claims.md), [what would decide the open "
@@ -155,7 +155,7 @@ def model_card(name: str, results: Path, network: str) -> str:
     parameters = storage.mapping(results / f"train/{run}/metrics.json").get("parameters", 0)
     settings, classes = record.get("run", {}), packed.get("class_names") or packed.get("classes") or []
     layers = settings.get("network", {})
-    named = ", ".join(map(str, classes[:200])) + ", ..." * (len(classes) > 200)
+    named = "; ".join(map(str, classes[:200])) + "; ..." * (len(classes) > 200)
     opening = f"The network of run `{run}`, {model.replace('-', ' ')}, of the pinned study `{name}`: `{network}/{WEIGHTS}`."
     points = {
         "Model": f"{layers.get('architecture', 'alexnet')}, {parameters:,} parameters, float32, in safetensors. "
@@ -242,6 +242,7 @@ def _limits(source: Mapping[str, Any], packed: Mapping[str, Any], seeds: int, we
     return (
         f"{drawn}The paper's network saw 1.2 million photographs of 1,000 classes at 256 pixels, in crops of 224; this study has "
         f"{learned:,} of {classes} classes at {packed.get('size')} pixels. "
-        "Where that is less it can show a direction and no size, and each verdict says so. "
+        "Each verdict says whether that is the scale at which the paper states its claim; where it is less, a study can show a "
+        "direction and no size. "
         f"{new_seeds if seeds > 1 else one_seed} {'Other weights' if weights else 'Weights'} and features are not in Git."
     )

@@ -42,14 +42,15 @@ def advise(
     estimate, runs = tested.estimate, tested.runs
     if verdict.word == verdicts.NOT_LONG_ENOUGH:
         if measured.learned > 0:  # the networks have learned, but not what is compared
-            return f"more epochs, or fewer divisions of the rate, so that {_listed(runs)} leave {question.floor}; {AGAIN}"
+            return f"more epochs, or a later division of the rate, until one of {_listed(runs)} leaves {question.floor}; {AGAIN}"
         return f"more epochs, or another rate, for {_listed(runs)}; {AGAIN}"
     if verdict.word not in OPEN:
         return ""
     if estimate.bound:
         return f"more epochs for {_listed(runs)}, until every seed is there; {AGAIN}"
     took = {run: seconds.get(f"{'converge' if f'converge-{run}' in measured.stages else 'train'}-{run}", 0.0) for run in runs}
-    words = _Words(unit=claim.unit, estimate=estimate, units=measured.units, runs=runs, seconds=took)
+    afresh = claim.kind != "absence" and verdict.word != verdicts.TOO_FEW_SEEDS
+    words = _Words(unit=claim.unit, estimate=estimate, units=measured.units, runs=runs, seconds=took, afresh=afresh)
     if not np.isfinite(estimate.critical):  # one seed somewhere: nothing is known of the spread
         return f"{words.seeds(_least(estimate, question))}; {AGAIN}"
     if claim.kind == "value":
@@ -73,13 +74,15 @@ def _afresh(said: str) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Words:
-    """A Need in words. `runs` are those whose seeds the estimate counts, in its order."""
+    """A Need in words. `runs` are those whose seeds the estimate counts, in its order; `seconds`, what a seed of each takes;
+    `afresh`, whether all seeds must be new, or only those that are added."""
 
     unit: str
     estimate: Estimate
     units: str
     runs: tuple[str, ...]
     seconds: Mapping[str, float]
+    afresh: bool
 
     def amount(self, number: float) -> str:
         return amounts.amount(float(np.exp(number)) if self.unit == "times" else number, self.unit)
@@ -90,10 +93,18 @@ class _Words:
         if need.seeds is None:
             seeds = f"more than {MOST_SEEDS} {self._name}{self._of(_listed(self.runs))}"
         else:
-            minutes = need.minutes(self.estimate, [self.seconds[run] for run in self.runs]) if need.seeds and self.runs else 0.0
-            seeds = self.seeds(need.seeds, minutes)
+            seeds = self.seeds(need.seeds, self._minutes(need))
         parts = [part for part in (pictures, seeds) if part]
         return f"{' and '.join(parts) or 'as many again'} {aim} {self.amount(need.amount)}"
+
+    def _minutes(self, need: Need) -> float:
+        if not need.seeds or not self.runs:
+            return 0.0
+        seconds = [self.seconds[run] for run in self.runs]
+        if not self.afresh:
+            return need.minutes(self.estimate, seconds)
+        lacking = zip(need.seeds, self.estimate.seeds, seconds, strict=True)
+        return sum(wanted * of_each for wanted, had, of_each in lacking if wanted > had) / 60
 
     @property
     def _name(self) -> str:

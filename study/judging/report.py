@@ -18,9 +18,9 @@ from study import files, storage
 from study.amounts import amount
 from study.judging.about import Study
 from study.judging.protocol import Head
-from study.judging.registration import EXPLORATORY
+from study.judging.registration import EXPLORATORY, PRE_REGISTERED
 from study.judging.row import COLUMNS, NO_NUMBER, Row
-from study.judging.verdicts import GROUPS, HELD, NOT_HELD, NOT_JUDGED, NOT_SEEN, SMALL, WORDS
+from study.judging.verdicts import GROUPS, HELD, NOT_HELD, NOT_JUDGED, NOT_LONG_ENOUGH, NOT_SEEN, SMALL, WORDS
 from study.paper.misread import misreadings
 from study.paper.released import DIFFERENCES
 from study.provenance import training_seconds
@@ -122,16 +122,21 @@ def as_markdown(study: Study, rows: Sequence[Row]) -> str:
 
 
 def _cells(row: Row) -> list[str]:
-    claim, measured, rests_on = row.claim, row.numbers.ours is not None, row.sample()
-    if row.group() == SMALL:
-        rests_on += f"; effects from {row.matters()} on would matter"
-    elif row.group() == NOT_SEEN and claim.kind == "absence" and row.matters():  # a difference is seen; whether it matters is not
-        rests_on += f"; open whether it is over {row.matters()}"
-    elif row.group() == NOT_SEEN and row.visible():
-        rests_on += f"; effects from {row.visible()} would be seen"
+    claim, measured = row.claim, row.numbers.ours is not None
     title = f"{claim.title} ({claim.metric})" if claim.kind in ("figure", "absence") and measured else claim.title
     word = f"{row.verdict.word}, {EXPLORATORY}" if row.numbers.registered.startswith(EXPLORATORY) else row.verdict.word
-    return [claim.section, title, row.in_paper(), row.here(), rests_on, word]
+    return [claim.section, title, row.in_paper(), row.here(), f"{row.sample()}{_limit(row)}", word]
+
+
+def _limit(row: Row) -> str:
+    """From which size on an effect would matter or would be seen, as the end of a sentence; empty where that says nothing."""
+    if row.group() == SMALL:
+        return f"; effects from {row.matters()} on would matter"
+    if row.group() != NOT_SEEN or row.verdict.word == NOT_LONG_ENOUGH:
+        return ""
+    if row.claim.kind == "absence" and row.matters():  # a difference is seen; whether it matters is not
+        return f"; open whether it is over {row.matters()}"
+    return f"; effects from {row.visible()} would be seen" if row.visible() else ""
 
 
 def _cell(text: str) -> str:
@@ -215,7 +220,8 @@ def _methodology(study: Study, head: Head, rows: Sequence[Row]) -> str:
     hours = sum(training_seconds(one) for one in made) / 3600
     machines = dict.fromkeys(f"{one['processor']}, {one.get('cores')} cores" for one in made if one.get("processor"))
     commits = dict.fromkeys(str(one["commit"])[:10] for one in made if one.get("commit"))
-    registered = sum(row.numbers.registered.startswith("pre-registered") for row in rows)
+    judged = [row for row in rows if row.group() != NOT_JUDGED]
+    registered = sum(row.numbers.registered.startswith(PRE_REGISTERED) for row in judged)
     shares = ", ".join(
         f"{name.replace('_', ' ')} {family.alpha:g}" for name, family in head.families.items() if not family.instead_of
     )
@@ -237,14 +243,13 @@ def _of_group(rows: Sequence[Row], group: str) -> str:
 
 
 def _sentence(row: Row) -> str:
-    """What was found here, beside the paper's number, with what an open claim would have taken."""
-    by = "by arithmetic" if row.claim.kind == "arithmetic" else "here"
-    said = f"{row.verdict.word}; {row.here()} {by}" if row.here() != NO_NUMBER else row.verdict.word
+    """What was found here, run by run, beside the paper's number, with what limits it and what an open claim would have taken."""
+    by = "by arithmetic" if row.claim.kind == "arithmetic" else f"here ({row.numbers.said})" if row.numbers.said else "here"
+    word = f"{row.verdict.word}, {EXPLORATORY}" if row.numbers.registered.startswith(EXPLORATORY) else row.verdict.word
+    said = f"{word}; {row.here()} {by}" if row.here() != NO_NUMBER else word
     paper = f", {row.in_paper()} in the paper" if row.claim.value is not None else ""
-    seen = f"; it would have been seen from {row.visible()}" if row.group() == NOT_SEEN and row.visible() else ""
-    if row.claim.kind == "absence" and row.group() == NOT_SEEN and row.matters():
-        seen = f"; open whether it is over {row.matters()}"
-    return f"{said}{paper}{seen}."
+    remarks = "".join(f"; {remark}" for remark in row.numbers.remarks)
+    return f"{said}{paper}{_limit(row)}{remarks}."
 
 
 def _figures(folder: Path) -> str:

@@ -272,7 +272,7 @@ def _unfit(estimate: Estimate, question: Question) -> Verdict | None:
     least = question.least_seeds
     if least and any(seeds < needed for seeds, needed in zip(estimate.seeds, least, strict=True)):
         ours, asked = (" and ".join(map(str, counts)) for counts in (estimate.seeds, least))
-        return Verdict(word=TOO_FEW_SEEDS, why=f"{ours} seed{'s' * (ours != 1)}, where the protocol asks for {asked}")
+        return Verdict(word=TOO_FEW_SEEDS, why=f"{ours} seed{'s' * (ours != '1')}, where the protocol asks for {asked}")
     if not question.learned:
         near = f"farther than {amounts.amount(question.matters, question.unit)} from {question.floor or 'where it begins'}"
         return Verdict(word=NOT_LONG_ENOUGH, why=f"in no run was the measure {near}: {describe(estimate, question)}")
