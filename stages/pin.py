@@ -35,7 +35,7 @@ from study.machine import peak_memory
 from study.provenance import Record
 
 RENEW = "--renew"
-FIRST = 6  # claims of a study that README begins with
+FIRST, LONG = 6, 60  # claims of a study that README begins with; characters of numbers by run that are too many there
 README, CONF, PIPELINE = Path("README.md"), Path("conf"), Path("dvc.yaml")
 ANEW = "run: uv run dvc repro"
 
@@ -319,24 +319,21 @@ def with_tables(readme: str, pins: Iterable[Path]) -> str:
 def _found_first(by_id: Mapping[Path, Mapping[str, Mapping[str, Any]]], studies: Sequence[Path]) -> list[str]:
     """A line for each claim that a study of real pictures decided, FIRST of each at most: not held, held, small.
 
-    Of several studies that which has most seeds speaks. A claim that held in one and did not in another waits for the table.
+    Of several studies that measured a claim the one with most seeds speaks, even where it decided nothing.
     """
     order, lines = (NOT_HELD, HELD, SMALL), []
     real = [study for study in studies if storage.mapping(study / "download/source.json").get("source") != "sketch"]
     speaks: dict[str, Path] = {}
     for name in dict.fromkeys(name for study in real for name in by_id[study]):
-        groups = {of_study[name]["group"] for of_study in by_id.values() if name in of_study}
-        decided = [study for study in real if name in by_id[study] and by_id[study][name]["group"] in order]
-        if decided and not {HELD, NOT_HELD} <= groups:
-            speaks[name] = max(decided, key=lambda study: sum(by_id[study][name]["seeds_of_each"]))
+        speaks[name] = max((of for of in real if name in by_id[of]), key=lambda of: sum(by_id[of][name]["seeds_of_each"]))
     for study in real:
-        rows = [by_id[study][name] for name, of in speaks.items() if of == study]
+        rows = [row for name, row in by_id[study].items() if speaks[name] == study and row["group"] in order]
         for row in sorted(rows, key=lambda row: order.index(row["group"]))[:FIRST]:
             word = f"{row['verdict']}, {EXPLORATORY}" if str(row["registered"]).startswith(EXPLORATORY) else row["verdict"]
             small = f" ({amounts.amount(row['matters'], row['unit'])})" if row["group"] == SMALL else ""
             paper = f"; {row['in_paper']} in the paper" if row["paper"] is not None else ""
-            by_run = f" ({row['said']})" if row["said"] else ""
-            lines.append(f"- {row['title']}: **{word}{small}**. {row['here']}{by_run} in `{study.name}`, {row['sample']}{paper}.")
+            by_run = f": {row['said']}" if len(row["said"]) < LONG else ""
+            lines.append(f"- {row['title']}: **{word}{small}**. {row['here']} in `{study.name}`, {row['sample']}{by_run}{paper}.")
     return lines
 
 

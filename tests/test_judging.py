@@ -510,7 +510,7 @@ class TestTables:
     def test_what_could_not_be_seen_says_from_which_size_on_it_would_have_been(self, not_found, with_effects):
         study = study_of(with_effects.folder, "sketch", PROTOCOL)
         page = report.one_page(study, PROTOCOL.head, list(not_found.values()))
-        assert re.search(r"Halving.*undecided; .*; it would have been seen from [\d.]+ nats on", page), page
+        assert re.search(r"Halving.*undecided; .*; effects from [\d.]+ nats on would be seen", page), page
 
     def test_open_claims_stand_in_groups_each_once(self, not_found, with_effects):
         rows, study = list(not_found.values()), study_of(with_effects.folder, "sketch", PROTOCOL)

@@ -50,6 +50,7 @@ RANKED_BY = {  # of the right half of Figure 4, by the names in retrieve/metrics
 }
 PRECISION_AT = {"1": "nearest", "6": "6 nearest", "50": "50 nearest", "average": "mean average precision"}
 MOST = 8  # sentences of one group: a page holds no more
+OF_ALL = "compared at one rate"  # a remark that every comparison of errors has, so that a page does not repeat it
 EASY = (
     "Layer sizes, the update rule, the schedule and the tests are stated, so that every layer's size can be counted; the counts "
     "agree but for those refuted above. The released configurations carry the author's notes, which say what run a number is "
@@ -248,7 +249,7 @@ def _sentence(row: Row) -> str:
     word = f"{row.verdict.word}, {EXPLORATORY}" if row.numbers.registered.startswith(EXPLORATORY) else row.verdict.word
     said = f"{word}; {row.here()} {by}" if row.here() != NO_NUMBER else word
     paper = f", {row.in_paper()} in the paper" if row.claim.value is not None else ""
-    remarks = "".join(f"; {remark}" for remark in row.numbers.remarks)
+    remarks = "".join(f"; {one}" for one in row.numbers.remarks if not one.startswith(OF_ALL))
     return f"{said}{paper}{_limit(row)}{remarks}."
 
 
