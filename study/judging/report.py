@@ -249,7 +249,8 @@ def _sentence(row: Row) -> str:
     word = f"{row.verdict.word}, {EXPLORATORY}" if row.numbers.registered.startswith(EXPLORATORY) else row.verdict.word
     said = f"{word}; {row.here()} {by}" if row.here() != NO_NUMBER else word
     paper = f", {row.in_paper()} in the paper" if row.claim.value is not None else ""
-    remarks = "".join(f"; {one}" for one in row.numbers.remarks if not one.startswith(OF_ALL))
+    decided = row.group() in (HELD, NOT_HELD)
+    remarks = "".join(f"; {one}" for one in row.numbers.remarks if decided and not one.startswith(OF_ALL))
     return f"{said}{paper}{_limit(row)}{remarks}."
 
 
