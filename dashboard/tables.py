@@ -213,8 +213,8 @@ def ways_to_settle(decide: str) -> list[str]:
 
 
 def _minutes(way: str) -> float:
-    found = re.search(r"about ([\d,]+) (minute|hour)", way)
-    return float(found[1].replace(",", "")) * (60 if found[2] == "hour" else 1) if found else math.inf
+    found = re.search(r"about ([\d.]+) (minute|hour|day)", way)
+    return float(found[1]) * {"minute": 1, "hour": 60, "day": 1440}[found[2]] if found else math.inf
 
 
 TABLE_COLUMNS = ("from", "row", "top-1", "top-5", "seeds", "lowest to highest", "95% interval", "pictures")
