@@ -358,6 +358,8 @@ def test_it_says_what_will_run_and_how_long(project: Path) -> None:
     assert "24,000 training and 7,800 test pictures" in "\n".join(choose.choose("photographs", (), discard=False))
     with pytest.raises(SettingsError, match="/no/such/pets is not there: looked for .*; set download.place to one"):
         choose.choose("gone", ("place=/no/such/pets",), discard=False)
+    shutil.copytree(project / "pets", project / "pets [2024]")
+    choose.choose("bracketed", ("place=pets [2024]",), discard=False)
     shutil.rmtree(project / "pets")
     said = "\n".join(choose.choose("pets", (), discard=False))
     assert "how long: not known" in said and "note: pets is not there" in said
