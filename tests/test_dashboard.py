@@ -763,3 +763,14 @@ def test_the_rule_beside_a_verdict_has_its_limit_and_its_familys_chance(root: Pa
     )
     assert "lies below 5.00 points" in tables.rule(claim._replace(kind="absence"), {})
     assert tables.rule(claim._replace(low=float("nan")), {}) == "" == tables.rule(claim._replace(kind="value"), {})
+
+
+def test_a_slider_grows_where_a_run_lies_outside_of_its_range() -> None:
+    def page() -> None:
+        from dashboard import address
+
+        address.begin()
+        address.slider("k", 0.5, 8.0, "k", 16.0, step=0.5)
+
+    app = AppTest.from_function(page).run()
+    assert not app.exception and (app.slider[0].value, app.slider[0].min, app.slider[0].max) == (16, 0.5, 16)
