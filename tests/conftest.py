@@ -83,6 +83,12 @@ def own_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
+def main_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put `__main__` back after a test: a page that is tested takes its place, and later processes would begin with that page."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+
+
+@pytest.fixture(autouse=True)
 def one_thread_and_one_seed() -> None:
     """The same random tensors in every run of a test, on one thread."""
     torch.manual_seed(0)
