@@ -121,6 +121,13 @@ def keep(results: Path, folder: Path, params: Mapping[str, Any], written: Path =
     if sum(path.stat().st_size for path in searched.values()) <= pinning.MOST_SEARCHED:
         kept |= searched
     sizes, remarks = {name: path.stat().st_size for name, path in kept.items()}, []
+    if sum(sizes.values()) > pinning.MOST and (least := set(pinning.of_later_seeds(kept)) - rests_on):
+        for name in least:
+            del kept[name], sizes[name]
+        remarks.append(
+            f"the first-layer kernels of a run's seeds after the first {pinning.FEW_SEEDS} ({len(least)} files) are left out, so "
+            "that the pin is small enough for Git; they go with dvc push"
+        )
     if sum(sizes.values()) > pinning.MOST and (weights := f"{network}/{pinning.WEIGHTS}") in kept:
         remarks.append(f"{weights} ({sizes.pop(weights) / 1e6:.1f} MB) is too large for Git and goes with dvc push alone")
         del kept[weights]

@@ -32,7 +32,8 @@ SEARCHED = tuple(f"retrieve/features-train{part}.npy" for part in ("", "-codes",
 MOST_SEARCHED = 5_000_000  # bytes of these: more stays in DVC's remotes
 COMPUTED = (CONFIRMED, CONSISTENT, REFUTED)  # words for what follows from the paper's own numbers
 TABLES = (".json", ".csv", ".md", ".tex")
-OF_EVERY_RUN = ("kernels.npy", predictions.file_of("ten_patches"))
+KERNELS, FEW_SEEDS = "kernels.npy", 3  # where a pin is too large, so many seeds of a run keep their kernels
+OF_EVERY_RUN = (KERNELS, predictions.file_of("ten_patches"))
 OF_ONE_RUN = ("kernels-by-epoch.npz", *map(predictions.file_of, ("centre_patch", predictions.PROBABILITIES)))
 
 LICENCES = {  # of the pictures, by what download/source.json says
@@ -70,6 +71,16 @@ def is_kept(name: str, network: str, rests_on: Collection[str]) -> bool:
         return True
     of_the_run = path.parts[1:2] == PurePosixPath(network).parts[1:2]
     return (of_the_run and path.name in OF_ONE_RUN) or name in (f"{network}/{WEIGHTS}", f"{network}/kernels.png")
+
+
+def of_later_seeds(names: Iterable[str]) -> list[str]:
+    """Of the files of these names, first-layer kernels of a run's seeds after its first `FEW_SEEDS`: what a pin misses least."""
+    by_run: dict[PurePosixPath, list[str]] = {}
+    for name in names:
+        if PurePosixPath(name).name == KERNELS:
+            by_run.setdefault(PurePosixPath(name).parent.parent, []).append(name)
+    in_order = (sorted(of_run, key=lambda name: int(PurePosixPath(name).parent.name.split("-")[1])) for of_run in by_run.values())
+    return [name for of_run in in_order for name in of_run[FEW_SEEDS:]]
 
 
 def is_measured(row: Mapping[str, Any]) -> bool:

@@ -252,6 +252,19 @@ def test_what_is_too_large_for_git_stays_out(tmp_path: Path, monkeypatch: pytest
     assert pin.keep(results, Path("small"), params) == [f"{weights} (0.0 MB) is too large for Git and goes with dvc push alone"]
     assert weights not in kept("small") and not kept("small").intersection(pinning.SEARCHED)
     monkeypatch.setattr(pinning, "MOST", 500)
+    least = [f"train/base/seed-{seed}/kernels.npy" for seed in (0, 2, 5, 9, 10)]
+    for name in least:
+        storage.write_bytes(results / name, b" " * 700)
+    storage.write_json(results / "judge/claims.json", {"claims": [{"artifacts": {least[3]: ""}}]})
+    monkeypatch.setattr(pinning, "MOST", 6900)
+    assert pin.keep(results, Path("fewer kernels"), params) == [
+        "the first-layer kernels of a run's seeds after the first 3 (1 files) are left out, so that the pin is small enough for "
+        "Git; they go with dvc push"
+    ]
+    assert kept("fewer kernels").issuperset({weights, *least[:4]}) and least[4] not in kept("fewer kernels")
+    for name in least:
+        (results / name).unlink()
+    monkeypatch.setattr(pinning, "MOST", 500)
     with pytest.raises(ValueError, match=r"are the most for Git \(largest: evaluate/base/metrics.json"):
         pin.keep(results, Path("none"), params)
     assert not Path("none").exists()
