@@ -27,7 +27,7 @@ from study.checking import plain
 from study.data.packed import read_index
 from study.judging import report, staleness
 from study.judging.chain import Chain, Conditions
-from study.judging.registration import EXPLORATORY
+from study.judging.registration import qualified
 from study.judging.row import NO_NUMBER
 from study.judging.staleness import outdated
 from study.judging.verdicts import DIVERGED, HELD, NOT_HELD, NOT_SEEN, SMALL, WITHHELD
@@ -336,7 +336,7 @@ def _found_first(by_id: Mapping[Path, Mapping[str, Mapping[str, Any]]], studies:
     for study in real:
         rows = [row for name, row in by_id[study].items() if speaks[name] == study and row["group"] in order]
         for row in sorted(rows, key=lambda row: order.index(row["group"]))[:FIRST]:
-            word = f"{row['verdict']}, {EXPLORATORY}" if str(row["registered"]).startswith(EXPLORATORY) else row["verdict"]
+            word = qualified(row["verdict"], row["registered"])
             small = f" ({amounts.amount(row['matters'], row['unit'])})" if row["group"] == SMALL else ""
             paper = f"; {row['in_paper']} in the paper" if row["paper"] is not None else ""
             by_run = f": {row['said']}" if len(row["said"]) < LONG else ""
@@ -353,8 +353,7 @@ def _found(row: Mapping[str, Any] | None) -> str:
         word += f" ({amounts.amount(row['matters'], row['unit'])})"
     elif row["kind"] == "absence" and row["group"] == NOT_SEEN and row["matters"] is not None:
         word += f" whether it is over {amounts.amount(row['matters'], row['unit'])}"
-    exploratory = f", {EXPLORATORY}" if str(row["registered"]).startswith(EXPLORATORY) else ""
-    return f"{row['here']}, {row['sample']}: {word}{exploratory}"
+    return f"{row['here']}, {row['sample']}: {qualified(word, row['registered'])}"
 
 
 def with_result(settings: str, folder: Path) -> str:

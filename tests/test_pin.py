@@ -397,6 +397,16 @@ def test_a_name_that_is_taken_gets_one_sentence(kept: Path) -> None:
         pin.pin("kept")
 
 
+def test_the_name_of_another_study_gets_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copyfile(ROOT / "params.yaml", "params.yaml")
+    shutil.copytree(ROOT / "conf", "conf")
+    with pytest.raises(
+        ValueError, match="^cifar10 is another study than sketch, which is chosen; choose it first, or give another"
+    ):
+        pin.pin("cifar10")
+
+
 @pytest.mark.parametrize("arguments", [["a/b"], [], ["one", "two"], ["-x"]])
 def test_a_wrong_name_gets_one_sentence(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["pin", *arguments])

@@ -172,6 +172,23 @@ def test_the_readme_shows_the_pinned_claims() -> None:
             assert f"| {row['title']} " in block and found in block
 
 
+def test_the_readme_begins_with_the_study_that_has_most_seeds_of_a_claim() -> None:
+    """And what it says of its studies before names those, and no other."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    before, found = (
+        part.rsplit("\n## Found so far\n")[-1] for part in readme.split("\n<!-- end -->")[0].split("<!-- found -->\n")
+    )
+    said = re.findall(r"^- (.+): \*\*.+?\*\*\. .+? in `([\w-]+)`", found, flags=re.MULTILINE)
+    assert len(said) == len(found.splitlines()) and set(re.findall(r"`(\w+)`", before)) == {study for _, study in said}
+    seeds = {
+        manifest.parent.name: {row["title"]: sum(row["seeds_of_each"]) for row in claims if pinning.is_measured(row)}
+        for manifest in PINNED
+        if manifest.parent.name != "sketch" and (claims := storage.read_json(manifest.parent / "judge/claims.json")["claims"])
+    }
+    for title, study in said:
+        assert seeds[study][title] == max(of_study[title] for of_study in seeds.values() if title in of_study)
+
+
 CHOSEN_BY = [manifest for manifest in PINNED if (ROOT / "conf/study" / f"{manifest.parent.name}.yaml").exists()]
 
 

@@ -18,7 +18,7 @@ from study import files, storage
 from study.amounts import amount
 from study.judging.about import Study
 from study.judging.protocol import Head
-from study.judging.registration import EXPLORATORY, PRE_REGISTERED
+from study.judging.registration import PRE_REGISTERED, qualified
 from study.judging.row import COLUMNS, NO_NUMBER, Row
 from study.judging.verdicts import GROUPS, HELD, NOT_HELD, NOT_JUDGED, NOT_LONG_ENOUGH, NOT_SEEN, SMALL, WORDS
 from study.paper.misread import misreadings
@@ -125,7 +125,7 @@ def as_markdown(study: Study, rows: Sequence[Row]) -> str:
 def _cells(row: Row) -> list[str]:
     claim, measured = row.claim, row.numbers.ours is not None
     title = f"{claim.title} ({claim.metric})" if claim.kind in ("figure", "absence") and measured else claim.title
-    word = f"{row.verdict.word}, {EXPLORATORY}" if row.numbers.registered.startswith(EXPLORATORY) else row.verdict.word
+    word = qualified(row.verdict.word, row.numbers.registered)
     return [claim.section, title, row.in_paper(), row.here(), f"{row.sample()}{_limit(row)}", word]
 
 
@@ -246,7 +246,7 @@ def _of_group(rows: Sequence[Row], group: str) -> str:
 def _sentence(row: Row) -> str:
     """What was found here, run by run, beside the paper's number, with what limits it and what an open claim would have taken."""
     by = "by arithmetic" if row.claim.kind == "arithmetic" else f"here ({row.numbers.said})" if row.numbers.said else "here"
-    word = f"{row.verdict.word}, {EXPLORATORY}" if row.numbers.registered.startswith(EXPLORATORY) else row.verdict.word
+    word = qualified(row.verdict.word, row.numbers.registered)
     said = f"{word}; {row.here()} {by}" if row.here() != NO_NUMBER else word
     paper = f", {row.in_paper()} in the paper" if row.claim.value is not None else ""
     decided = row.group() in (HELD, NOT_HELD)
