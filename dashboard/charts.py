@@ -11,7 +11,7 @@ import copy
 import hashlib
 import math
 import pickle
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache, wraps
 from html import escape
 from textwrap import wrap
@@ -50,6 +50,7 @@ QUANTITIES = {  # columns of outputs.CURVE, with the unit on the axis
 }
 
 
+MANY = 6  # runs: of more, not every seed is drawn
 MOST_KEPT = 64  # figures
 Given = ParamSpec("Given")
 
@@ -127,9 +128,12 @@ def _add_lines(figure: go.Figure, frame: pd.DataFrame, column: str, name: str, c
         figure.add_scatter(
             x=part["epoch"], y=part["value"], line=line, opacity=0.6, showlegend=False, hovertemplate=hover, **group
         )
+    _add_mean(figure, frame, group, {"color": colour, "width": 3, "dash": dash})
+
+
+def _add_mean(figure: go.Figure, frame: pd.DataFrame, group: dict[str, Any], line: dict[str, Any]) -> None:
     by_epoch = frame.groupby("epoch")["value"].agg(["mean", "count"])
     mean = by_epoch[by_epoch["count"] == frame["line"].nunique()]["mean"]
-    line = {"color": colour, "width": 3, "dash": dash}
     hover = f"mean of {frame['line'].nunique()}, epoch %{{x}}: %{{y:.3g}}"
     figure.add_scatter(x=mean.index, y=mean, line=line, hovertemplate=hover, **group)
 
@@ -216,19 +220,31 @@ def components(frame: pd.DataFrame, control: str = "base") -> go.Figure:
 
 
 @kept
-def training(frame: pd.DataFrame, quantity: str, runs: Sequence[str]) -> go.Figure:
+def training(frame: pd.DataFrame, quantity: str, runs: Sequence[str], told: Collection[str] = ()) -> go.Figure:
     """Curves of the runs over epochs. `frame`: run, seed, epoch and the quantity, which is one of QUANTITIES.
 
-    A run's colour follows from its place in `runs`, so that it keeps it when others are hidden.
+    A run's colour follows from its place in `runs`, so that it keeps it when others are hidden. Of more runs than MANY the means
+    alone are drawn, in grey but for those of `told`.
     """
     figure = go.Figure()
-    shown = frame.dropna(subset=[quantity])
-    for number, run in enumerate(runs):
-        if len(part := shown[shown["run"] == run]):
-            lines = [f"seed {seed}" for seed in part["seed"]]
-            _add_lines(figure, part.assign(line=lines), quantity, run, *_style(number))
-    figure.update_yaxes(rangemode="tozero")
     name, unit = QUANTITIES[quantity]
+    shown = frame.dropna(subset=[quantity])
+    shown = shown.assign(line=[f"seed {seed}" for seed in shown["seed"]])
+    if shown["run"].nunique() <= MANY:
+        for number, run in enumerate(runs):
+            if len(part := shown[shown["run"] == run]):
+                _add_lines(figure, part, quantity, run, *_style(number))
+    else:
+        shown = shown.assign(value=shown[quantity] * (100 if unit == "%" else 1))
+        stand_out = [run for run in runs if run in told]
+        for run in (*(run for run in runs if run not in told), *stand_out):
+            colour, dash = _style(stand_out.index(run)) if run in told else (GREY, "solid")
+            group = {"name": escape(run), "mode": "lines", "showlegend": run in told}
+            line = {"color": colour, "width": 3 if run in told else 1, "dash": dash}
+            _add_mean(figure, shown[shown["run"] == run], group, line)
+        figure.add_scatter(x=[None], y=[None], name="other runs", mode="lines", line={"color": GREY, "width": 1})
+    if len(shown) and shown[quantity].min() < shown[quantity].max() / 2:
+        figure.update_yaxes(rangemode="tozero")
     return _laid_out(_whole_epochs(figure, shown), "epochs", f"{name} ({unit})")
 
 

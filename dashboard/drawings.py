@@ -66,15 +66,22 @@ def lines(series: Mapping[str, Sequence[tuple[float, float]]], level: float | No
 
 
 def dots(rows: Mapping[str, Sequence[float]], unit: str, label: str, width: int = 420) -> str:
-    """A dot a seed and a bar at the mean, a row an arm, on an axis that begins at 0 and has its ends written."""
+    """A dot a seed and a bar at the mean, a row an arm, on an axis that has its ends written.
+
+    It begins at 0, but where all values lie in the upper half of that axis: there they would be too close to be told apart.
+    """
     if not rows or not any(rows.values()):
         return ""
-    most = 1.08 * max((abs(value) for one in rows.values() for value in one), default=1) or 1
+    every = [value for one in rows.values() for value in one]
+    least, most = 0.0, 1.08 * max(map(abs, every)) or 1
+    if min(every) > max(every) / 2 and max(every) > min(every):
+        beside = (max(every) - min(every)) / 4
+        least, most = min(every) - beside, max(every) + beside
     left, step = 8, 40
     height = step * len(rows) + 22
 
     def at(value: float) -> float:
-        return left + (width - 2 * left) * value / most
+        return left + (width - 2 * left) * (value - least) / (most - least)
 
     parts = []
     for number, (name, values) in enumerate(rows.items()):
@@ -91,7 +98,7 @@ def dots(rows: Mapping[str, Sequence[float]], unit: str, label: str, width: int 
                 f'<line x1="{at(mean):.1f}" x2="{at(mean):.1f}" y1="{y - 9}" y2="{y + 9}" stroke="{INK}" stroke-width="2"/>'
             )
     low = step * len(rows) + 16
-    parts.append(f'<text x="{left}" y="{low}" font-size="12">0</text>')
+    parts.append(f'<text x="{left}" y="{low}" font-size="12">{f"{least:.3g}{escape(unit)}" if least else 0}</text>')
     parts.append(f'<text x="{width - left}" y="{low}" font-size="12" text-anchor="end">{most:.3g}{escape(unit)}</text>')
     return (
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label, quote=True)}" '

@@ -107,12 +107,17 @@ def curves(study: Study, part: pd.DataFrame, quantity: str, names: list[str]) ->
     else:
         words += f"lowest {ends.idxmin()} {least}" + (f", highest {ends.idxmax()} {most}" if len(ends) > 1 else "")
     return Finding(
-        drawing=charts.training(part, quantity, names),
+        drawing=charts.training(part, quantity, names, {frames.control(study), ends.idxmin(), ends.idxmax()}),
         words=words,
         table=part,
         name="training",
         alt=f"{what} over epochs, one colour a run",
-        source=f"{study.address}. Thin lines: one seed each; thick: their mean.",
+        source=f"{study.address}. "
+        + (
+            "Means of the seeds; a few runs, if chosen, show each of theirs."
+            if len(ends) > charts.MANY
+            else "Thin lines: one seed each; thick: their mean."
+        ),
     )
 
 

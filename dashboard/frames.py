@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 from itertools import product
@@ -88,10 +89,16 @@ IMAGEWOOF = {  # whose folders have no list of words
 
 
 def class_names(study: Study, labels: int = 0) -> list[str]:
-    """The names of the classes by label; where fewer than `labels` are known, the others are called `class 17`."""
+    """The names of the classes by label; where fewer than `labels` are known, the others are called `class 17`.
+
+    Of ImageNet's classes (`n01910747`), which have several names each, the first where no other class has it.
+    """
 
     def named(packed: dict[str, Any]) -> list[str]:
-        return [IMAGEWOOF.get(str(name), str(name)) for name in packed.get("class_names", packed["classes"])]
+        whole = [IMAGEWOOF.get(str(name), str(name)) for name in packed.get("class_names", packed["classes"])]
+        of_imagenet = all(re.fullmatch(r"n\d{8}", str(one)) for one in packed["classes"])
+        first = [name.split(",")[0] for name in whole] if of_imagenet else whole
+        return [one if first.count(one) == 1 else name for one, name in zip(first, whole, strict=True)]
 
     none: list[str] = []
     known = made_of(study, "prepare/packed.json", named, none)

@@ -79,6 +79,22 @@ def test_a_run_keeps_its_colour_when_others_are_hidden() -> None:
     assert colours["relu"] != colours["tanh"]
 
 
+def test_of_many_runs_the_means_are_drawn_and_few_stand_out() -> None:
+    runs = ["base", *(f"run {number}" for number in range(charts.MANY))]
+    rows = [
+        (run, seed, epoch, 0.9 - 0.01 * epoch - 0.001 * number - 0.002 * seed)
+        for number, run in enumerate(runs) for seed in (0, 1) for epoch in (1, 2)
+    ]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["run", "seed", "epoch", "validation_error"])
+    figure = charts.training(frame, "validation_error", runs, {"base", "run 3"})
+    lines = {line.name: line for line in figure.data}
+    assert len(figure.data) == len(runs) + 1 and list(lines)[-3:] == ["base", "run 3", "other runs"]
+    assert lines["base"].line.color != lines["run 3"].line.color and lines["run 1"].line.color == charts.GREY
+    assert lines["base"].y.tolist() == pytest.approx([88.9, 87.9]) and figure.layout.yaxis.rangemode is None
+    few = charts.training(frame[frame["run"] == "base"], "validation_error", runs, {"base", "run 3"})
+    assert len(few.data) == 3
+
+
 def test_losses_are_in_nats_and_errors_in_per_cent() -> None:
     frame = convergence().rename(columns={"curve": "run"})
     loss = charts.training(frame, "training_loss", ["relu"])
@@ -92,6 +108,17 @@ def test_names_from_files_are_not_read_as_html() -> None:
     table.columns = ["run", "difference", "low", "high", "claim", "verdict", "seeds", "values"]
     drawn = drawings.dots({"<b>odd</b>": [1.0]}, "%", "<i>") + json.dumps(charts.components(table).to_plotly_json(), default=str)
     assert "<b>odd" not in drawn and "<i>" not in drawn
+
+
+def test_seeds_that_lie_close_are_told_apart_and_the_axis_says_where_it_begins() -> None:
+    def places(drawn: str) -> list[float]:
+        return [float(place) for place in re.findall(r'<circle cx="([\d.]+)"', drawn)]
+
+    close, far = drawings.dots({"a": [60.0, 61.0], "b": [63.0]}, "%", ""), drawings.dots({"a": [4.0], "b": [12.0]}, " epochs", "")
+    assert ">59.2%<" in close and ">63.8%<" in close and ">0<" not in close
+    assert places(close)[1] - places(close)[0] > 50 and 8 < min(places(close)) < max(places(close)) < 412
+    assert ">0<" in far and places(far)[1] - 8 == pytest.approx(3 * (places(far)[0] - 8), abs=0.2)
+    assert ">0<" in drawings.dots({"a": [5.0]}, "%", "")
 
 
 def test_a_kernel_s_zero_is_mid_grey_and_its_scale_full_colour() -> None:

@@ -12,7 +12,7 @@ import pytest
 from dashboard import frames, mailed, query, verdicts
 from dashboard.how import subject
 from dashboard.reading import Study
-from study import in_numpy, pinning
+from study import in_numpy, pinning, storage
 from study.judging.verdicts import HELD, NOT_HELD
 from tests.test_dashboard import FEET, PAGES, opened, told
 
@@ -75,6 +75,17 @@ def test_what_is_computed_on_the_page_is_what_the_evaluation_recorded(pin: Study
         best = found.best["seed-0"][row]
         np.testing.assert_array_equal(np.argsort(-mean, kind="stable")[: len(best)], best)
         np.testing.assert_allclose(mean[best], probabilities[row].astype(float), rtol=2e-3, atol=1e-4)
+
+
+def test_a_class_of_imagenet_goes_by_its_first_name_where_that_is_its_alone(tmp_path: Path) -> None:
+    def named(classes: list[str], names: list[str]) -> list[str]:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        storage.write_json(folder / "prepare/packed.json", {"classes": classes, "class_names": names})
+        return frames.class_names(Study(folder, pinned=True))
+
+    names = ["dugong, Dugong dugon", "crane, a machine", "crane, a bird"]
+    assert named(["n02074367", "n03126707", "n02012849"], names) == ["dugong", *names[1:]]
+    assert named(["n02074367", "mine", "n02012849"], names) == names
 
 
 @pytest.mark.parametrize("pin", ["sketch"], indirect=True)

@@ -14,7 +14,7 @@ from dashboard import address, charts, clickable, frames, galleries, pictures, r
 from dashboard.galleries import Shown
 from dashboard.reading import Study
 from study import amounts, files
-from study.judging.verdicts import HELD, NOT_HELD
+from study.judging.verdicts import HELD, NOT_HELD, NOT_JUDGED
 
 MOST = 24
 
@@ -215,8 +215,8 @@ def settings() -> None:
 
 
 def claims() -> None:
-    """The claims on which two studies say different things, opposite ones first and under one another, and after them those
-    that were tested otherwise."""
+    """The claims on which two studies say different things under one another: opposite ones, others that both judged, those that
+    one of them did not; after them those that were tested otherwise."""
     if same_study:
         return
     one, other = verdicts.claims(a), verdicts.claims(b)
@@ -239,15 +239,16 @@ def claims() -> None:
         st.caption(f"{len(otherwise)} claims were tested otherwise in B than in A; in what, the table says.")
     rows = []
     tested = [name for name in both["id"] if name in (otherwise or {})]
-    order = list(dict.fromkeys([*opposite["id"], *differ["id"], *tested]))
+    judged = differ[(differ["group_a"] != NOT_JUDGED) & (differ["group_b"] != NOT_JUDGED)]
+    order = list(dict.fromkeys([*opposite["id"], *judged["id"], *differ["id"], *tested]))
     by_id = [{claim.id: claim for claim in of.itertuples()} for of in (one, other)]
     for name in order:
-        for study, of in zip((a, b), by_id, strict=True):
+        for letter, of in zip("AB", by_id, strict=True):
             claim = of[name]
             rows.append(
                 (
                     claim.title,
-                    study.address,
+                    letter,
                     claim.verdict,
                     tables.here(claim),
                     "" if claim.sample == "–" else claim.sample,
@@ -258,7 +259,7 @@ def claims() -> None:
     st.dataframe(
         table if otherwise else table.drop(columns="tested otherwise (A and B)"),
         hide_index=True,
-        column_config={"claim": st.column_config.Column(width=230), "study": st.column_config.Column(width=115)},
+        column_config={"claim": st.column_config.Column(width=360), "study": st.column_config.Column(width=50)},
         alt="A claim's verdicts in both studies under one another, opposite ones first",
     )
     showing.download(table, "compare-claims")
