@@ -243,12 +243,12 @@ def claims() -> None:
     order = list(dict.fromkeys([*opposite["id"], *judged["id"], *differ["id"], *tested]))
     by_id = [{claim.id: claim for claim in of.itertuples()} for of in (one, other)]
     for name in order:
-        for letter, of in zip("AB", by_id, strict=True):
+        for study, of in zip((a, b), by_id, strict=True):
             claim = of[name]
             rows.append(
                 (
                     claim.title,
-                    letter,
+                    study.address,
                     claim.verdict,
                     tables.here(claim),
                     "" if claim.sample == "–" else claim.sample,
@@ -256,8 +256,9 @@ def claims() -> None:
                 )
             )
     table = pd.DataFrame(rows, columns=["claim", "study", "verdict", "here", "rests on", "tested otherwise (A and B)"])
+    shown = table if otherwise else table.drop(columns="tested otherwise (A and B)")
     st.dataframe(
-        table if otherwise else table.drop(columns="tested otherwise (A and B)"),
+        shown.assign(study=["A", "B"] * len(order)),  # as above; the file has their names
         hide_index=True,
         column_config={"claim": st.column_config.Column(width=360), "study": st.column_config.Column(width=50)},
         alt="A claim's verdicts in both studies under one another, opposite ones first",
