@@ -149,6 +149,11 @@ def pills(label: str, options: Sequence[str], name: str, names: Callable[[Any], 
     return _shown(st.pills, name, value, label, options, selection_mode="multi", format_func=names, **more)
 
 
+def search(label: str, options: Sequence[str], name: str, **more: Any) -> list[str]:
+    """Any number of many, looked for by their names; none stands for what the page draws at first."""
+    return _shown(st.multiselect, name, several(name, options, label.lower()), label, options, **more)
+
+
 def _shown(widget: Callable[..., Any], name: str, value: T, *arguments: Any, **more: Any) -> T:
     """Streamlit's widget with the value of a choice; what it is changed to is kept."""
     st.session_state[name] = value

@@ -352,23 +352,38 @@ def layers_by_curve(frame: pd.DataFrame, quantity: str) -> go.Figure:
     return _laid_out(figure, "", f"{words}{f' ({unit})' if unit else ''}", 360)
 
 
+def in_two_words(names: pd.Series) -> bool:
+    """Whether names are of a first and a second word, of which there are few, as “red ring” is of the drawn classes."""
+    words = names.str.split(" ", n=1, expand=True)
+    return words.shape[1] == 2 and bool(words.notna().all(axis=None)) and words.nunique().max() <= len(MANY_SYMBOLS)
+
+
 @kept
-def hidden_map(frame: pd.DataFrame, by: str) -> go.Figure:
+def hidden_map(frame: pd.DataFrame, by: str, told: Collection[str] = ()) -> go.Figure:
     """A point a test picture. `frame`: picture, across, down, `class`, `answer` (right or wrong); `by` one of the last two.
 
     Classes of two words, such as the drawn ones, have a colour for the first and a symbol for the second; of others the symbol
-    changes when the colours begin again.
+    changes when the colours begin again. Where some classes are `told`, the points of all others are grey.
     """
+    others = frame[~frame["class"].isin(told)] if told else frame.head(0)
+    frame = frame.drop(others.index)
     words = frame[by].str.split(" ", n=1, expand=True)
-    both = words.shape[1] == 2 and words.notna().all(axis=None) and words.nunique().max() <= len(MANY_SYMBOLS)
+    both = in_two_words(frame[by])
     how: dict[str, Any] = (
         {"color": words[0], "symbol": words[1], "color_discrete_map": NAMED} if both else {"color": by, "symbol": by}
     )
     figure = px.scatter(
-        frame, x="across", y="down", custom_data=["picture", "class", "answer"], **how, color_discrete_sequence=list(PALETTE),
-        symbol_sequence=list(MANY_SYMBOLS) if both else [symbol for symbol in MANY_SYMBOLS for _ in PALETTE],
+        frame, x="across", y="down", custom_data=["picture", "class", "answer"], **how,
+        color_discrete_sequence=[colour for colour in PALETTE if colour != GREY or not told],
+        symbol_sequence=list(MANY_SYMBOLS) if both or told else [symbol for symbol in MANY_SYMBOLS for _ in PALETTE],
         render_mode="svg",  # WebGL without a GPU loses the points that a scroll brings into sight
     )  # fmt: skip
+    if len(others):
+        figure.add_scatter(
+            x=others["across"], y=others["down"], mode="markers", name="other classes", opacity=0.35, marker={"color": GREY},
+            customdata=others[["picture", "class", "answer"]],
+        )  # fmt: skip
+        figure.data = (figure.data[-1], *figure.data[:-1])  # beneath
     figure.update_traces(
         marker={"size": 7}, hovertemplate="picture %{customdata[0]}: %{customdata[1]}, %{customdata[2]}<extra></extra>"
     )

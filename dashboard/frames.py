@@ -149,7 +149,13 @@ def diverged_in(study: Study, place: str) -> list[int]:
 def class_errors(study: Study, run: str) -> pd.DataFrame:
     """A row a class (files.CLASSES); errors are missing where a class has no test picture."""
     table = table_of(study, f"evaluate/{run}/classes.csv", files.CLASSES).dropna(subset=["class", "name", "pictures"])
-    return table.assign(name=table["name"].map(lambda name: IMAGEWOOF.get(name, name)))
+    names = class_names(study)
+    short = {int(label): name for label, name in enumerate(names)}
+    told = [
+        short[int(label)] if name.startswith(short.get(int(label), name + ",")) else IMAGEWOOF.get(name, name)
+        for label, name in zip(table["class"], table["name"].astype(str), strict=True)
+    ]
+    return table.assign(name=told)
 
 
 def curves(study: Study) -> pd.DataFrame:

@@ -95,6 +95,18 @@ def test_of_many_runs_the_means_are_drawn_and_few_stand_out() -> None:
     assert len(few.data) == 3
 
 
+def test_on_the_map_of_many_classes_those_that_are_told_stand_out_and_each_point_can_be_clicked() -> None:
+    names = [f"class{number}" for number in range(9)]
+    rows = [(row, float(row), -float(row), names[row % 9], "right") for row in range(18)]
+    frame = pd.DataFrame(rows, columns=["picture", "across", "down", "class", "answer"])
+    figure = charts.hidden_map(frame, "class", ["class3", "class1"])
+    assert [part.name for part in figure.data] == ["other classes", "class1", "class3"]
+    assert figure.data[0].marker.color == charts.GREY and charts.GREY not in {part.marker.color for part in figure.data[1:]}
+    assert figure.data[1].marker.symbol != figure.data[2].marker.symbol
+    assert sorted(int(point[0]) for part in figure.data for point in part.customdata) == list(range(18))
+    assert len(charts.hidden_map(frame, "class").data) == 9
+
+
 def test_losses_are_in_nats_and_errors_in_per_cent() -> None:
     frame = convergence().rename(columns={"curve": "run"})
     loss = charts.training(frame, "training_loss", ["relu"])

@@ -88,6 +88,13 @@ def test_a_class_of_imagenet_goes_by_its_first_name_where_that_is_its_alone(tmp_
     assert named(["n02074367", "mine", "n02012849"], names) == names
 
 
+@pytest.mark.parametrize("pin", [name for name in PINS if name == "photographs"], indirect=True)
+def test_of_sixty_classes_the_map_colours_those_that_an_address_names(pin: Study) -> None:
+    app = opened("inside", study=pin.address, view="map", classes="pizza")
+    assert app.multiselect(key="classes").value == ["pizza"] and not app.warning
+    assert any("nosuch" in told.value for told in opened("inside", study=pin.address, view="map", classes="nosuch").warning)
+
+
 @pytest.mark.parametrize("pin", ["sketch"], indirect=True)
 def test_any_drawn_picture_has_neighbours_those_that_the_stage_found(pin: Study) -> None:
     table = frames.neighbours(pin)

@@ -17,6 +17,7 @@ from study.measuring.kernels import COLOURED
 VIEWS = {"kernels": "Kernels", "layers": "Layers over epochs", "map": "Map of the last hidden layer"}
 SCALES = {"shared": "one scale for all", "own": "each its own scale"}
 BEST = 9
+MANY_CLASSES, COLOURS = 12, 5  # of more classes than this, so many are coloured on the map at first
 FEW = 3  # seeds whose kernels are drawn at first
 
 study = showing.begin("Inside")
@@ -249,13 +250,18 @@ def show_map(study: Study) -> None:
     by = address.segmented(
         "Colour", ["class", "answer"], "colour", "class", names={"class": "class", "answer": "right or wrong"}.__getitem__
     )
+    told: list[str] = []
+    if by == "class" and frame["class"].nunique() > MANY_CLASSES and not charts.in_two_words(frame["class"]):
+        told = address.search("Classes in colour", sorted(frame["class"].unique()), "classes", placeholder="the best recognised")
+        shares = (frame["answer"] == "right").groupby(frame["class"]).mean()
+        told = told or list(shares.sort_values(ascending=False, kind="stable").index[:COLOURS])
     wrong = answers.count("wrong")
     finding = f"{len(places):,} test pictures by the two main axes of the last hidden layer, {share:.0%} of its variance" + (
         f"; {wrong:,} are misjudged" if wrong else ""
     )
     chosen = showing.figure(
-        charts.hidden_map(frame, by), finding, frame, "map", "A point a test picture, coloured by class or by right and wrong",
-        first=True,
+        charts.hidden_map(frame, by, told), finding, frame, "map",
+        "A point a test picture, coloured by class or by right and wrong", first=True,
         source=f"{study.address}, {run}, {model}. A click shows the picture and, where it was a query, its neighbours.",
         select=True,
     )  # fmt: skip
