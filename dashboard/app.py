@@ -29,6 +29,7 @@ STYLE = """<style>
   .st-key-report-body table, [data-testid=stTable] table { font-size: 0.78rem; overflow-wrap: anywhere; hyphens: auto; }
   .st-key-report-body :is(th, td), [data-testid=stTable] :is(th, td) { padding: 0.25rem 0.3rem !important; }
   [data-testid=stTable] table * { white-space: normal !important; overflow-wrap: anywhere !important; font-size: 0.78rem; }
+  [data-testid=stTable] td:first-child { min-width: 5.5rem; }
   .st-key-report-body :is(th, td):first-child { min-width: 2.3rem; }
 }
 @media (min-width: 1800px) { html { font-size: 20px; } .block-container { max-width: 1650px !important; } }

@@ -260,7 +260,7 @@ def claims() -> None:
     st.dataframe(
         shown.assign(study=["A", "B"] * len(order)),  # as above; the file has their names
         hide_index=True,
-        column_config={"claim": st.column_config.Column(width=360), "study": st.column_config.Column(width=50)},
+        column_config={"claim": st.column_config.Column(width=270), "study": st.column_config.Column(width=50)},
         alt="A claim's verdicts in both studies under one another, opposite ones first",
     )
     showing.download(table, "compare-claims")
