@@ -28,7 +28,8 @@ from dashboard import charts, drawings, findings, frames, galleries, reading, re
 from dashboard.findings import Finding  # noqa: E402
 from dashboard.reading import Study  # noqa: E402
 from study import files, storage  # noqa: E402
-from study.judging.verdicts import GROUPS  # noqa: E402
+from study.judging.row import NO_NUMBER  # noqa: E402
+from study.judging.verdicts import GROUPS, NOT_JUDGED  # noqa: E402
 from study.paper import results  # noqa: E402
 from study.paper.misread import misreadings  # noqa: E402
 
@@ -41,7 +42,17 @@ table { border-collapse: collapse; width: 100%; font-size: 0.9rem; } th, td { te
 .kernels { display: grid; grid-template-columns: repeat(var(--columns), 1fr); gap: 3px; }
 .kernels img { width: 100%; image-rendering: pixelated; } svg[role=img] { max-width: 460px; }
 :root { --st-text-color: #111; --st-primary-color: #0063a0; }
-.pictures { display: grid; grid-template-columns: repeat(7, 1fr); gap: 6px; font-size: 0.8rem; } .pictures img { width: 100%; }
+.pictures { display: grid; grid-template-columns: repeat(7, minmax(0, 1fr)); gap: 6px; overflow-wrap: anywhere; }
+.pictures { font-size: 0.8rem; } .pictures img { width: 100%; } summary { font-size: 1.5em; font-weight: bold; cursor: pointer; }
+.claims table { table-layout: fixed; } .claims th:first-child { width: 4rem; } .claims th:nth-child(2) { width: 30%; }
+@media (max-width: 640px) {
+  table { font-size: 0.8rem; } th, td { padding: 0.2rem; } .pictures { font-size: 0.65rem; gap: 3px; }
+  .claims thead { display: none; } .claims tr { display: block; padding: 0.4rem 0; border-bottom: 1px solid #ddd; }
+  .claims td { display: block; border: 0; padding: 0; } .claims td:nth-child(2) { font-weight: bold; }
+  .claims td:empty { display: none; }
+  .claims td:nth-child(1)::before { content: "section "; } .claims td:nth-child(4)::before { content: "in the paper: "; }
+  .claims td:nth-child(5)::before { content: "here: "; } .claims td:nth-child(6)::before { content: "rests on: "; }
+}
 """
 
 
@@ -51,8 +62,9 @@ def page(study: Study) -> str:
     if claims.empty:
         raise ValueError(f"{study.address} is not judged yet; run: uv run dvc repro")
     control = frames.control(study)
-    parts = [_head(study, claims), *_claims(claims), *_found(findings.figure_1(study)), *_found(findings.components(study))]
-    parts += [*_curves(study), *_built(study, control), *_kernels(study), *_found(findings.kernel_kinds(study, control))]
+    parts = [_head(study, claims), *_found(findings.components(study)), *_found(findings.figure_1(study)), *_kernels(study)]
+    parts += [*_claims(claims), *_effects(claims), *_curves(study), *_built(study, control)]
+    parts += [*_found(findings.kernel_kinds(study, control))]
     parts += [*_labels(study, control), *_neighbours(study), *_found(findings.precision(study))]
     parts += [*_found(findings.masks(study)), *_found(findings.masks_by_picture(study)), *_errors(study)]
     parts += [*_report(study), *_misread()]
@@ -84,14 +96,26 @@ def _claims(claims: pd.DataFrame) -> list[str]:
     parts = []
     for group in dict.fromkeys(GROUPS.values()):
         of_group = claims[claims["group"] == group]
-        if len(of_group):
-            parts += [f"<h2>{escape(group.capitalize())}</h2>", _table(tables.claim_table(of_group))]
-    effects = verdicts.effects_on_the_error(claims)
-    if len(effects):
-        largest = effects.loc[effects["ours"].abs().idxmax()]
-        finding = f"Effects on the error; the largest is {tables.here(largest)}"
-        parts += _figure(charts.claim_effects(effects), finding, "Right of 0 is the paper's direction.")
+        of_group = of_group.iloc[(of_group["kind"] == "arithmetic").argsort(kind="stable")]  # what was measured first
+        table, title = (
+            f'<div class="claims">{_table(tables.claim_table(of_group).replace(NO_NUMBER, ""))}</div>',
+            escape(group.capitalize()),
+        )
+        if group == NOT_JUDGED and len(of_group):
+            parts.append(f"<details><summary>{title}: {len(of_group)}</summary>{table}</details>")
+        elif len(of_group):
+            parts += [f"<h2>{title}</h2>", table]
     return parts
+
+
+def _effects(claims: pd.DataFrame) -> list[str]:
+    """Every effect on the error with its interval, in one figure."""
+    effects = verdicts.effects_on_the_error(claims)
+    if effects.empty:
+        return []
+    largest = effects.loc[effects["ours"].abs().idxmax()]
+    finding = f"Effects on the error; the largest is {tables.here(largest)}"
+    return _figure(charts.claim_effects(effects), finding, "Right of 0 is the paper's direction.")
 
 
 def _found(found: Finding | None) -> list[str]:

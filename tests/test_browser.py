@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from bench import page as measured
-from dashboard import tables, verdicts
+from dashboard import mailed, tables, verdicts
 from dashboard.reading import Study
 from study.paper import numbers
 from study.paper.claims import claim
-from study.pinning import place
+from study.pinning import own, place
 from tests.fabricated import study as fabricated_study
 from tests.test_query import TAKEN
 
@@ -140,6 +140,18 @@ def test_pages_of_pinned_photographs_are_as_good(width: int, theme: str, pins: s
             wrong.append((where, f"text of a figure has a contrast of {contrast:.1f}"))
         context.close()
     assert wrong == []
+
+
+def test_a_mailed_study_fits_a_phone(clone: Path, tab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(clone)
+    for folder in own(clone / "pinned"):
+        page = tmp_path / f"{folder.name}.html"
+        page.write_text(mailed.page(Study(folder=folder, pinned=True)), encoding="utf-8")
+        for width in measured.WIDTHS:
+            tab.set_viewport_size({"width": width, "height": 844})
+            tab.goto(page.as_uri())
+            tab.wait_for_selector(".js-plotly-plot .main-svg")
+            assert tab.evaluate("document.documentElement.scrollWidth") <= width, folder.name
 
 
 @pytest.mark.parametrize("width", measured.WIDTHS)
