@@ -5,7 +5,7 @@
                                                     of its study that was run since; needs none of its weights
 
 What is stale, not committed, diverged or withheld is not pinned, and a sentence says which. Weights and features go with
-`uv run dvc push` (docs/sharing.md). README.md's tables are renewed, and the line `# Result:` of
+`uv run dvc push` (docs/sharing.md). The tables of README.md and docs/results.md are renewed, and the line `# Result:` of
 conf/study/<study>.yaml if it has one.
 """
 
@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,9 @@ from study.machine import peak_memory
 from study.provenance import Record
 
 RENEW = "--renew"
-FIRST, LONG = 6, 60  # claims of a study that README begins with; characters of numbers by run that are too many there
-README, CONF, PIPELINE = Path("README.md"), Path("conf"), Path("dvc.yaml")
+FIRST, LONG = 8, 60  # claims of a study that README begins with; characters of numbers by run that are too many there
+TABLES = (Path("README.md"), Path("docs/results.md"))  # have tables of what the pinned studies found
+CONF, PIPELINE = Path("conf"), Path("dvc.yaml")
 ANEW = "run: uv run dvc repro"
 
 
@@ -291,19 +293,19 @@ def _judged_in_lock(before: Mapping[str, Any], settings: StudySettings, whole: P
     return {"cmd": block["cmd"], "deps": deps, "params": packages, "outs": [written]}
 
 
-def with_tables(readme: str, pins: Iterable[Path]) -> str:
-    """README's text with what is generated from the pinned studies' folders renewed, which stands between marks and an end.
+def with_tables(text: str, pins: Iterable[Path]) -> str:
+    """A text of TABLES with what is generated from the pinned studies' folders renewed, which stands between marks and an end.
 
-    After `<!-- found -->` what was found first; after `<!-- measured -->` a line a study and a row a claim that one of them
-    measured; after `<!-- computed -->` what follows from the paper's own numbers. Studies of drawn pictures stand last; before
-    them stands first which measured most."""
+    After `<!-- found -->` what was found first; after `<!-- studies -->` a row a study; after `<!-- measured -->` a line a study
+    and a row a claim that one of them measured; after `<!-- computed -->` what follows from the paper's own numbers. Studies of
+    drawn pictures stand last; before them stands first which measured most."""
     claims = {study: storage.mapping(study / "judge/claims.json").get("claims", []) for study in pins}
     by_id = {study: {row["id"]: row for row in rows if pinning.is_measured(row)} for study, rows in claims.items()}
     studies = sorted(claims, key=pinning.place)
     measured = [
         f"- {(study / 'judge/claims.md').read_text(encoding='utf-8').splitlines()[0].removeprefix('Study ')} "
         f"In short: {pinning.result(study)}. "
-        f"[All claims](pinned/{study.name}/judge/claims.md), [report](pinned/{study.name}/judge/report.md)."
+        f"[All claims](../pinned/{study.name}/judge/claims.md), [report](../pinned/{study.name}/judge/report.md)."
         for study in studies
     ]
     measured += ["", f"| § | claim | in the paper |{''.join(f' `{study.name}` |' for study in studies)}"]
@@ -316,11 +318,25 @@ def with_tables(readme: str, pins: Iterable[Path]) -> str:
             computed.append(f"{told} {row['here']} | {row['verdict']} |")
         elif any(row["id"] in of_study for of_study in by_id.values()):
             measured.append(told + "".join(f" {_found(by_id[study].get(row['id']))} |" for study in studies))
-    for block, lines in {"found": _found_first(by_id, studies), "measured": measured, "computed": computed}.items():
-        before, mark, rest = readme.partition(f"<!-- {block} -->\n")
+    of_each = _of_each_study(by_id, studies)
+    blocks = {"found": _found_first(by_id, studies), "studies": of_each, "measured": measured, "computed": computed}
+    for block, lines in blocks.items():
+        before, mark, rest = text.partition(f"<!-- {block} -->\n")
         if mark:
-            readme = before + mark + "\n".join([*lines, "<!-- end -->"]) + rest.partition("<!-- end -->")[2]
-    return readme
+            text = before + mark + "\n".join([*lines, "<!-- end -->"]) + rest.partition("<!-- end -->")[2]
+    return text
+
+
+def _of_each_study(by_id: Mapping[Path, Mapping[str, Mapping[str, Any]]], studies: Sequence[Path]) -> list[str]:
+    """A table in Markdown: of each study how many of the claims that it measured came out how, and its error in short."""
+    groups = (HELD, NOT_HELD, SMALL, NOT_SEEN)
+    lines = [f"| study | pictures | {' | '.join(groups)} | in short |", "|---|---|---|---|---|---|---|"]
+    for study in studies:
+        count = Counter(row["group"] for row in by_id[study].values())
+        counted = " | ".join(str(count[group]) for group in groups)
+        begun = f"| [`{study.name}`](pinned/{study.name}/judge/report.md) | {pinning.pictures_of(study)}"
+        lines.append(f"{begun} | {counted} | {pinning.result(study)} |")
+    return lines
 
 
 def _found_first(by_id: Mapping[Path, Mapping[str, Mapping[str, Any]]], studies: Sequence[Path]) -> list[str]:
@@ -345,7 +361,7 @@ def _found_first(by_id: Mapping[Path, Mapping[str, Mapping[str, Any]]], studies:
 
 
 def _found(row: Mapping[str, Any] | None) -> str:
-    """What a study found of a claim, in a cell of README's table: number, interval, what it rests on, verdict."""
+    """What a study found of a claim, in a cell of a table: number, interval, what it rests on, verdict."""
     if row is None:
         return NO_NUMBER
     word = row["verdict"].removesuffix(" (reduced scale)")
@@ -370,8 +386,10 @@ def main() -> None:
         remarks = (renew if RENEW in sys.argv else pin)(folder.name)
     except (ValueError, OSError) as problem:
         sys.exit(f"pin: {refusal(problem)}")
-    README.write_text(with_tables(README.read_text(encoding="utf-8"), pinning.own(files.PINNED)), encoding="utf-8")
-    chosen_by, changed = CONF / "study" / f"{read_params(folder / PARAMS)['study']}.yaml", [folder, DVC_LOCK, README]
+    pages = [page for page in TABLES if page.exists()]
+    for page in pages:
+        page.write_text(with_tables(page.read_text(encoding="utf-8"), pinning.own(files.PINNED)), encoding="utf-8")
+    chosen_by, changed = CONF / "study" / f"{read_params(folder / PARAMS)['study']}.yaml", [folder, DVC_LOCK, *pages]
     if chosen_by.exists():
         changed.append(chosen_by)
         chosen_by.write_text(with_result(chosen_by.read_text(encoding="utf-8"), folder), encoding="utf-8")

@@ -141,7 +141,7 @@ def card(name: str, results: Path, summary: str, to_go_on: str, weights: bool) -
         "How": f"{runs}. Trained at commit {commits}, judged at {str(judged.get('commit'))[:10]}; how each claim was tested is "
         "in `judge/protocol.json`. Settings are in `params.yaml`, what was read and written in `dvc.lock`, what ran where and "
         "when in `provenance/`.",
-        "On what": f"{_pictures(source, packed)}. Machine: {machines}.",
+        "On what": f"{pictures_of(results)}. Machine: {machines}.",
         "Licence": f"of the pictures: {licence(source)} No picture is kept here; neighbours are numbers of pictures. Everything "
         "else is under the project's licence, MIT.",
         "Limits": _limits(source, packed, seeds, weights),
@@ -174,7 +174,7 @@ def model_card(name: str, results: Path, network: str) -> str:
         "Input": f"the RGB bytes of a picture rescaled and cropped to {packed.get('size')} pixels, of that the central "
         f"{layers.get('crop')}, minus `mean.npy` at the same place.",
         "Output": f"logits of {len(classes)} classes: {named}.",
-        "Trained on": f"{_pictures(source, packed)}; recipe `{settings.get('recipe')}`, "
+        "Trained on": f"{pictures_of(results)}; recipe `{settings.get('recipe')}`, "
         f"{settings.get('learning', {}).get('epochs')} epochs. SHA-256 of the packed set: {record.get('data_sha256')}.",
         "Errors": f"on its {pictures:,} test pictures, ten patches: {errors or 'not evaluated'}. Other pictures are another "
         "question.",
@@ -237,7 +237,9 @@ def _trained(results: Path) -> tuple[str, str, str, int]:
     return ", ".join(runs), "; ".join(machines), ", ".join(commits), most
 
 
-def _pictures(source: Mapping[str, Any], packed: Mapping[str, Any]) -> str:
+def pictures_of(study: Path) -> str:
+    """On what a study was measured: its data set, and how many classes, pixels and pictures of each split."""
+    source, packed = (storage.mapping(study / name) for name in ("download/source.json", "prepare/packed.json"))
     counts = packed.get("pictures") or {}
     kind = ", drawn by a program" if source.get("synthetic") else ""
     several = ", ".join(f"{count:,} for {split.replace('train', 'training')}" for split, count in counts.items())

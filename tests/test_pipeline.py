@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from stages.pin import with_result, with_tables
+from stages.pin import TABLES, with_result, with_tables
 from study import pinning, storage
 
 ROOT = Path(__file__).parent.parent
@@ -155,11 +155,19 @@ def test_a_pinned_study_is_whole_and_unchanged(manifest: Path) -> None:
     assert {name: storage.sha256(path) for name, path in kept.items()} == storage.read_json(manifest)
 
 
-def test_the_readme_shows_the_pinned_claims() -> None:
+def test_readme_and_results_show_the_pinned_claims() -> None:
     """The tables are generated, not typed: a row for each claim that a pinned study measured, real pictures before drawn ones."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert with_tables(readme, [(ROOT / manifest).parent for manifest in PINNED]) == readme
-    block, computed = (readme.split(f"<!-- {name} -->\n")[1].split("\n<!-- end -->")[0] for name in ("measured", "computed"))
+    readme, results = ((ROOT / page).read_text(encoding="utf-8") for page in TABLES)
+    for text in (readme, results):
+        assert with_tables(text, [(ROOT / manifest).parent for manifest in PINNED]) == text
+    of_each = readme.split("<!-- studies -->\n")[1].split("\n<!-- end -->")[0].splitlines()
+    for manifest in PINNED:
+        claims = storage.read_json(ROOT / manifest.parent / "judge/claims.json")["claims"]
+        held = sum(row["group"] == "held" and row["kind"] != "arithmetic" for row in claims)
+        row = next(line for line in of_each if f"| [`{manifest.parent.name}`]" in line)
+        assert f" test | {held} | " in row
+    assert "sketch" in of_each[-1] and "drawn by a program" in of_each[-1]
+    block, computed = (results.split(f"<!-- {name} -->\n")[1].split("\n<!-- end -->")[0] for name in ("measured", "computed"))
     assert " by arithmetic |" not in block and "not run" not in block and computed.count("| refuted by arithmetic |") == 3
     assert [*re.findall(r"^- `([\w-]+)`", block, flags=re.MULTILINE)][-1] == "sketch"
     for manifest in PINNED:
