@@ -340,11 +340,12 @@ def _of_each_study(by_id: Mapping[Path, Mapping[str, Mapping[str, Any]]], studie
 
 
 def _found_first(by_id: Mapping[Path, Mapping[str, Mapping[str, Any]]], studies: Sequence[Path]) -> list[str]:
-    """A line for each claim that a study of real pictures decided, FIRST of each at most: not held, held, small.
+    """A table in Markdown: of each study of real pictures FIRST of the claims that it decided at most: not held, held, small.
 
     Of several studies that measured a claim the one with most seeds speaks, even where it decided nothing.
     """
-    order, lines = (NOT_HELD, HELD, SMALL), []
+    order = (NOT_HELD, HELD, SMALL)
+    lines = ["| claim | verdict | here | in the paper | rests on |", "|---|---|---|---|---|"]
     real = [study for study in studies if storage.mapping(study / "download/source.json").get("source") != "sketch"]
     speaks: dict[str, Path] = {}
     for name in dict.fromkeys(name for study in real for name in by_id[study]):
@@ -354,9 +355,9 @@ def _found_first(by_id: Mapping[Path, Mapping[str, Mapping[str, Any]]], studies:
         for row in sorted(rows, key=lambda row: order.index(row["group"]))[:FIRST]:
             word = qualified(row["verdict"], row["registered"])
             small = f" ({amounts.amount(row['matters'], row['unit'])})" if row["group"] == SMALL else ""
-            paper = f"; {row['in_paper']} in the paper" if row["paper"] is not None else ""
-            by_run = f": {row['said']}" if len(row["said"]) < LONG else ""
-            lines.append(f"- {row['title']}: **{word}{small}**. {row['here']} in `{study.name}`, {row['sample']}{by_run}{paper}.")
+            by_run = f"; {row['said']}" if len(row["said"]) < LONG else ""
+            here, sample = f"{row['here']}{by_run}", f"`{study.name}`, {row['sample']}"
+            lines.append(f"| {row['title']} | **{word}{small}** | {here} | {row['in_paper']} | {sample} |")
     return lines
 
 
