@@ -367,7 +367,8 @@ def _found(row: Mapping[str, Any] | None) -> str:
         return NO_NUMBER
     word = row["verdict"].removesuffix(" (reduced scale)")
     if row["group"] == SMALL:  # more may matter here than the paper's own effect is
-        word += f" ({amounts.amount(row['matters'], row['unit'])})"
+        seen = ", an effect is seen" if (row["low"] or 0) > 0 else ""
+        word += f" ({amounts.amount(row['matters'], row['unit'])}{seen})"
     elif row["kind"] == "absence" and row["group"] == NOT_SEEN and row["matters"] is not None:
         word += f" whether it is over {amounts.amount(row['matters'], row['unit'])}"
     return f"{row['here']}, {row['sample']}: {qualified(word, row['registered'])}"

@@ -237,6 +237,14 @@ class Evidence:
         count = storage.mapping(self.folder / f"train/{run}/metrics.json").get("parameters")
         return count if isinstance(count, int) else None
 
+    def convolutional_parameters(self, run: str) -> int | None:
+        """How many of them are in convolutional layers; None where nothing says."""
+        layers: Any = storage.mapping(self.folder / f"evaluate/{run}/network.json").get("layers")
+        try:
+            return sum([int(layer["parameters"]) for layer in layers if layer["kind"] == "convolution"])
+        except (TypeError, KeyError, ValueError):
+            return None
+
     def provenance(self, stage: str) -> dict[str, Any]:
         """What made a stage's results; empty where nothing says."""
         path = self.folder / f"provenance/{stage}.json"

@@ -150,7 +150,9 @@ def _numbers(
         pictures=estimate.pictures or (estimate.seeds[0] if estimate.units == "rounds" else None),
         units=one.units,
         only_these=estimate.units == "pictures",
-        test=test.test,
+        test=test.test.replace("paired t test over seeds, with the pictures' error", "t test over seeds")
+        if one.units == "seeds"  # a number a seed, of no pairs and no pictures
+        else test.test,
         **told,
     )
 

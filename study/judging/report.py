@@ -50,7 +50,7 @@ RANKED_BY = {  # of the right half of Figure 4, by the names in retrieve/metrics
 }
 PRECISION_AT = {"1": "nearest", "6": "6 nearest", "50": "50 nearest", "average": "mean average precision"}
 MOST = 8  # sentences of one group: a page holds no more
-OF_ALL = "compared at one rate"  # a remark that every comparison of errors has, so that a page does not repeat it
+OF_ALL = ("compared at one rate", "training error at the end", "from the centre patch")  # so begin remarks on every comparison
 EASY = (
     "Layer sizes, the update rule, the schedule and the tests are stated, so that every layer's size can be counted; the counts "
     "agree but for those refuted above. The released configurations carry the author's notes, which say what run a number is "
@@ -132,7 +132,8 @@ def _cells(row: Row) -> list[str]:
 def _limit(row: Row) -> str:
     """From which size on an effect would matter or would be seen, as the end of a sentence; empty where that says nothing."""
     if row.group() == SMALL:
-        return f"; effects from {row.matters()} on would matter"
+        seen = "; an effect is seen" if (row.numbers.low or 0) > 0 else ""
+        return f"{seen}; effects from {row.matters()} on would matter"
     if row.group() != NOT_SEEN or row.verdict.word == NOT_LONG_ENOUGH:
         return ""
     if row.claim.kind == "absence" and row.matters():  # a difference is seen; whether it matters is not
@@ -249,8 +250,9 @@ def _sentence(row: Row) -> str:
     word = qualified(row.verdict.word, row.numbers.registered)
     said = f"{word}; {row.here()} {by}" if row.here() != NO_NUMBER else word
     paper = f", {row.in_paper()} in the paper" if row.claim.value is not None else ""
-    decided = row.group() in (HELD, NOT_HELD)
-    remarks = "".join(f"; {one}" for one in row.numbers.remarks if decided and not one.startswith(OF_ALL))
+    left_out = OF_ALL[:1] if row.group() == NOT_HELD else OF_ALL  # the page has them all
+    measured = row.group() in (HELD, NOT_HELD, SMALL, NOT_SEEN)
+    remarks = "".join(f"; {one}" for one in row.numbers.remarks if measured and not one.startswith(left_out))
     return f"{said}{paper}{_limit(row)}{remarks}."
 
 

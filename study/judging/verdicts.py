@@ -181,7 +181,16 @@ def effect(estimate: Estimate, question: Question) -> Verdict:
         return _size(estimate, question, tested)
     if -question.margin < estimate.low and estimate.high < question.margin:
         matters = amounts.amount(question.matters, question.unit)
-        return Verdict(word=SMALLER, why="; ".join([f"the effect is surely smaller than {matters}: {tested}", *question.reduced]))
+        return Verdict(
+            word=SMALLER,
+            why="; ".join(
+                [
+                    f"the effect is surely smaller than {matters}"
+                    f"{', and in the paper’s direction' if estimate.low > 0 else ''}: {tested}",
+                    *question.reduced,
+                ]
+            ),
+        )
     if estimate.low <= 0:
         return Verdict(word=UNDECIDED, why=f"neither an effect nor its smallness is shown: {tested}")
     if question.reduced:

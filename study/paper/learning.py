@@ -160,7 +160,9 @@ SIZE = (
         unit="error difference",
         data="not said",
         protocol="errors during training, before the rate is divided, so that nothing but time differs",
-        problems=("how much longer is not said; twice as long, at one rate, is our reading",),
+        problems=(
+            "how much longer is not said; the second quarter of the epochs at the first rate against the last is our reading",
+        ),
     ),
     Claim(
         id="more-data",

@@ -17,7 +17,10 @@ CLAIMS = (
         source="readers",
         data="not in the paper",
         protocol=TEN_PATCHES,
-        problems=("without groups the network has more parameters: 62,378,344 against 60,965,224 at the paper's size",),
+        problems=(
+            "without groups the network has more parameters, 62,378,344 against 60,965,224 at the paper's size, all of these in "
+            "convolutional layers; and response normalisation then reads all maps",
+        ),
         others=("ImageNet at 128 pixels: without groups 51.3% error, with them 52.9% (caffenet-benchmark)",),
     ),
     Claim(

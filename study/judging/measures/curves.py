@@ -94,12 +94,22 @@ def _over_curves(
         floor=floor,
         units="seeds",
         remarks=(
-            "a network can overfit without this: where the rate is divided late, the validation loss may fall to the end and "
-            "stay far above the training loss",
+            "a network can overfit without this, where the rate is divided late: the validation loss may fall to the end, far "
+            f"above the training loss; the error ends above training error by {_gaps(evidence, block.run, block.against)}",
         )
         if "falls to the end" in floor
         else (),
     )
+
+
+def _gaps(evidence: Evidence, *runs: str) -> str:
+    """How far the validation error ends above the training error, by run. With dropout the latter is that of masked networks."""
+
+    def gap(run: str) -> float:
+        curves = [evidence.curve(run, seed) for seed in evidence.seeds(run)]
+        return float(np.mean([_last(curve, "validation_error") - _last(curve, "training_error") for curve in curves]))
+
+    return ", ".join(f"{amount(gap(run), 'error difference')} in {run}" for run in runs)
 
 
 def _in_its_unit(seeds: np.ndarray, block: Block) -> str:
@@ -138,7 +148,16 @@ def trained_longer(evidence: Evidence, block: Block) -> Measurement:
         learned=evidence.learned(block.run),
         floor=GUESSING,
         units="seeds",
+        remarks=(_how_much_longer(evidence.curve(block.run, seeds[0])),),
     )
+
+
+def _how_much_longer(curve: pd.DataFrame) -> str:
+    epochs = np.arange(1, 1 + int((curve["rate"] == curve["rate"].iloc[0]).cummin().sum()))
+    quarter = len(epochs) // 4
+    earlier, later = epochs[quarter : 2 * quarter], epochs[-quarter:]
+    times = later.mean() / earlier.mean()
+    return f"epochs {later[0]} to {later[-1]} against {earlier[0]} to {earlier[-1]}, {times:.2g} times as far into the training"
 
 
 def _earlier_and_later(curve: pd.DataFrame, run: str) -> tuple[float, float]:

@@ -71,20 +71,60 @@ def _contrasts(evidence: Evidence, block: Block, parts: list[tuple[tuple[str, in
         stages=_stages(*runs),
         learned=evidence.learned(*runs),
         floor=GUESSING,
-        remarks=(*_parameters(evidence, runs, parts[0][-1][0]), *_rates(evidence, runs)),
+        remarks=(
+            *_parameters(evidence, runs, parts[0][-1][0]),
+            *_endings(evidence, runs),
+            *_from_one_patch(evidence, block, parts),
+            *_rates(evidence, runs),
+        ),
     )
 
 
 def _parameters(evidence: Evidence, runs: tuple[str, ...], against: str) -> tuple[str, ...]:
-    """A sentence on every run whose number of parameters differs from that of `against` by a hundredth or more."""
-    counts = {run: evidence.parameters(run) for run in (*runs, against)}
-    of_against = counts[against]
-    more = {run: count / of_against - 1 for run, count in counts.items() if count and of_against}
-    return tuple(
-        f"{run} has {abs(share):.0%} {'more' if share > 0 else 'fewer'} parameters than {against}"
-        for run, share in more.items()
-        if abs(share) >= 0.01
+    """A sentence on every run whose number of parameters, or of those in convolutional layers, which are few beside the others,
+    differs from that of `against` by a hundredth or more."""
+    counts, convolutional = (
+        {run: count(run) for run in (*runs, against)} for count in (evidence.parameters, evidence.convolutional_parameters)
     )
+
+    def beside(of: dict[str, int | None], run: str) -> str:
+        one, other = of[run], of[against]
+        share = one / other - 1 if one and other else 0.0
+        return f"{abs(share):.0%} {'more' if share > 0 else 'fewer'}" if abs(share) >= 0.01 else ""
+
+    said = []
+    for run in dict.fromkeys(runs):
+        whole, part = beside(counts, run), beside(convolutional, run)
+        if whole or part:
+            in_layers = f"{', in its convolutional layers' if whole else ' in its convolutional layers'} {part}" if part else ""
+            said.append(
+                f"{run} has {f'{whole} parameters than {against}' if whole else f'as many parameters as {against},'}{in_layers}"
+            )
+    return tuple(said)
+
+
+def _endings(evidence: Evidence, runs: tuple[str, ...]) -> tuple[str, ...]:
+    """The training errors with which the runs end: one that still learns is not compared at its best."""
+    try:
+        ends = {
+            run: np.mean([evidence.curve(run, seed)["training_error"].iloc[-1] for seed in evidence.seeds(run)]) for run in runs
+        }
+    except MissingResult:
+        return ()
+    return (f"training error at the end {', '.join(f'{run} {end:.1%}' for run, end in ends.items())}",)
+
+
+def _from_one_patch(evidence: Evidence, block: Block, parts: list[tuple[tuple[str, int], ...]]) -> tuple[str, ...]:
+    """The same difference from the centre patch, where the claim is of ten averaged ones: what averaging adds to it."""
+    if block.patches != "ten_patches" or len(parts) > 1:
+        return ()
+    view = "centre_patch"
+    try:
+        errors = [weight * evidence.metrics(f"evaluate/{run}/metrics.json", f"evaluate@{run}")[view]["top1_error"]
+                  for run, weight in parts[0]]  # fmt: skip
+    except (MissingResult, KeyError, TypeError):
+        return ()
+    return (f"from the centre patch {amount(sum(errors), 'error difference')}",)
 
 
 def _rates(evidence: Evidence, runs: tuple[str, ...]) -> tuple[str, ...]:
