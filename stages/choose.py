@@ -57,7 +57,8 @@ def choose(study: str, changes: Sequence[str], discard: bool) -> list[str]:
     _leave_in_place(study)
     storage.write_bytes(PARAMS, (HEAD.format(words=words) + as_yaml(params)).encode())
     made = [f"{file} is new: from now on `stages.choose {study}` is enough"] if new is not None else []
-    return [*_heading(settings)[: 2 if changes else None], *made, *_changed(before, params), *plan(settings)]
+    told = [*_heading(settings)[: 2 if changes else None], *made, *_changed(before, params), *plan(settings)]
+    return [*told, *_divided_elsewhere(settings)]
 
 
 def _new_study(study: str, changes: Sequence[str]) -> dict[str, Any]:
@@ -132,6 +133,22 @@ def _heading(settings: StudySettings) -> list[str]:
     """The study and, from the head of its file, what it is and takes."""
     told = [line.removeprefix("#").rstrip() for line in study_file(settings.study).read_text(encoding="utf-8").splitlines()]
     return [f"study {settings.study}:", *told[: next((n for n, line in enumerate(told) if not line.startswith(" ")), 0)]]
+
+
+def _divided_elsewhere(settings: StudySettings) -> list[str]:
+    """A line on runs whose rate would be divided at epochs that they do not reach, as after a change of the epochs alone."""
+    late = [
+        name
+        for name, run in settings.runs.items()
+        if run.learning.rate.rule == "epochs" and any(epoch >= run.learning.epochs for epoch in run.learning.rate.at)
+    ]
+    if not late:
+        return []
+    learning = settings.runs[late[0]].learning
+    return [
+        f"note: of {', '.join(late[:3])}{f' and {len(late) - 3} more' if len(late) > 3 else ''} the rate is divided after epochs "
+        f"{' and '.join(map(str, learning.rate.at))}, and there are {learning.epochs}: give train.learning.rate.at too"
+    ]
 
 
 def _changed(before: dict[str, Any], after: dict[str, Any]) -> list[str]:

@@ -36,7 +36,7 @@ from study.machine import peak_memory
 from study.provenance import Record
 
 RENEW = "--renew"
-FIRST, LONG = 8, 60  # claims of a study that README begins with; characters of numbers by run that are too many there
+FIRST, LONG = 4, 60  # claims of a study that README begins with; characters of numbers by run that are too many there
 TABLES = (Path("README.md"), Path("docs/results.md"))  # have tables of what the pinned studies found
 CONF, PIPELINE = Path("conf"), Path("dvc.yaml")
 ANEW = "run: uv run dvc repro"
@@ -340,7 +340,7 @@ def _of_each_study(by_id: Mapping[Path, Mapping[str, Mapping[str, Any]]], studie
 
 
 def _found_first(by_id: Mapping[Path, Mapping[str, Mapping[str, Any]]], studies: Sequence[Path]) -> list[str]:
-    """A table in Markdown: of each study of real pictures FIRST of the claims that it decided at most: not held, held, small.
+    """A table in Markdown: of each study of real pictures what it decided, FIRST at most of what did not hold, held, was small.
 
     Of several studies that measured a claim the one with most seeds speaks, even where it decided nothing.
     """
@@ -348,17 +348,20 @@ def _found_first(by_id: Mapping[Path, Mapping[str, Mapping[str, Any]]], studies:
     lines = ["| claim | verdict | here | in the paper | rests on |", "|---|---|---|---|---|"]
     real = [study for study in studies if storage.mapping(study / "download/source.json").get("source") != "sketch"]
     speaks: dict[str, Path] = {}
+    shown = there = 0
     for name in dict.fromkeys(name for study in real for name in by_id[study]):
         speaks[name] = max((of for of in real if name in by_id[of]), key=lambda of: sum(by_id[of][name]["seeds_of_each"]))
     for study in real:
-        rows = [row for name, row in by_id[study].items() if speaks[name] == study and row["group"] in order]
-        for row in sorted(rows, key=lambda row: order.index(row["group"]))[:FIRST]:
+        decided = [row for name, row in by_id[study].items() if speaks[name] == study and row["group"] in order]
+        rows = [row for group in order for row in [row for row in decided if row["group"] == group][:FIRST]]
+        shown, there = shown + len(rows), there + len(decided)
+        for row in rows:
             word = qualified(row["verdict"], row["registered"])
             small = f" ({amounts.amount(row['matters'], row['unit'])})" if row["group"] == SMALL else ""
             by_run = f"; {row['said']}" if len(row["said"]) < LONG else ""
             here, sample = f"{row['here']}{by_run}", f"`{study.name}`, {row['sample']}"
             lines.append(f"| {row['title']} | **{word}{small}** | {here} | {row['in_paper']} | {sample} |")
-    return lines
+    return [*lines, "", f"These are {shown} of the {there} claims that studies of real pictures decided by measurement."]
 
 
 def _found(row: Mapping[str, Any] | None) -> str:

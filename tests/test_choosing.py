@@ -198,6 +198,15 @@ def test_params_are_the_composed_default_study() -> None:
     assert Path("params.yaml").read_text() == before
 
 
+def test_epochs_that_end_before_the_rate_is_divided_are_said(project: Path) -> None:
+    said = choose.choose("imagenette", ["scale=quarter", "only=base,no_dropout", "train.learning.epochs=20"], discard=True)
+    assert said[-1].startswith("note: of base, no_dropout the rate is divided after epochs 21 and 28, and there are 20")
+    whole = choose.choose(
+        "imagenette", ["scale=quarter", "train.learning.epochs=20", "train.learning.rate.at=[14, 18]"], discard=True
+    )
+    assert not any("note: of" in line for line in whole)
+
+
 def test_own_pictures_are_a_study_of_their_own_name(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(project))
     for name in ("my pictures, old", "birds"):

@@ -187,7 +187,11 @@ def test_the_readme_begins_with_the_study_that_has_most_seeds_of_a_claim() -> No
         part.rsplit("\n## Found so far\n")[-1] for part in readme.split("\n<!-- end -->")[0].split("<!-- found -->\n")
     )
     said = re.findall(r"^\| (.+?) \| \*\*.+?\*\* \| .+ \| `([\w-]+)`, ", found, flags=re.MULTILINE)
-    assert len(said) == len(found.splitlines()) - 2 and set(re.findall(r"`(\w+)`", before)) == {study for _, study in said}
+    assert (
+        len(said) == len(found.splitlines()) - 4
+        and f"These are {len(said)} of the " in found
+        and set(re.findall(r"`(\w+)`", before)) == {study for _, study in said}
+    )
     seeds = {
         manifest.parent.name: {row["title"]: sum(row["seeds_of_each"]) for row in claims if pinning.is_measured(row)}
         for manifest in PINNED

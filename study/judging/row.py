@@ -83,6 +83,8 @@ class Row:
     def in_paper(self) -> str:
         """What the paper says, with its top-5 number and its data set."""
         claim = self.claim
+        if claim.value is None and claim.source == "readers":
+            return "not in the paper"
         if claim.value is None:
             return {"positive": "a difference", "zero": "no difference"}.get(claim.direction, NO_NUMBER)
         said = f"{f'{claim.bound} ' if claim.bound else ''}{amounts.amount(claim.value, claim.unit)}"
