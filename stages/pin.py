@@ -28,8 +28,7 @@ from study.checking import plain
 from study.data.packed import read_index
 from study.judging import report, staleness
 from study.judging.chain import Chain, Conditions
-from study.judging.registration import qualified
-from study.judging.row import NO_NUMBER
+from study.judging.row import NO_NUMBER, qualified
 from study.judging.staleness import outdated
 from study.judging.verdicts import DIVERGED, HELD, NOT_HELD, NOT_SEEN, SMALL, WITHHELD
 from study.machine import peak_memory

@@ -123,11 +123,6 @@ def registration(claim: str, study: str, today: Version, then: Version | None) -
     return f"{EXPLORATORY}: changed after its runs: {', '.join(PARTS[part] for part in changed)}"
 
 
-def qualified(word: str, registered: str) -> str:
-    """A verdict's word as it is printed: with “exploratory” where what is `registered` of its claim changed after its runs."""
-    return f"{word}, {EXPLORATORY}" if registered.startswith(EXPLORATORY) else word
-
-
 def weakest(answers: set[str]) -> str:
     """Of the registrations at several commits the one that promises least."""
 

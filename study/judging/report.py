@@ -18,8 +18,8 @@ from study import files, storage
 from study.amounts import amount
 from study.judging.about import Study
 from study.judging.protocol import Head
-from study.judging.registration import PRE_REGISTERED, qualified
-from study.judging.row import COLUMNS, NO_NUMBER, Row
+from study.judging.registration import PRE_REGISTERED
+from study.judging.row import COLUMNS, NO_NUMBER, Row, qualified
 from study.judging.verdicts import GROUPS, HELD, NOT_HELD, NOT_JUDGED, NOT_LONG_ENOUGH, NOT_SEEN, SMALL, WORDS
 from study.paper.misread import misreadings
 from study.paper.released import DIFFERENCES

@@ -8,10 +8,16 @@ from typing import Any
 
 from study import amounts
 from study.judging import verdicts
+from study.judging.registration import EXPLORATORY
 from study.judging.verdicts import Verdict
 from study.paper.claim import Claim
 
 NO_NUMBER = "–"
+
+
+def qualified(word: str, registered: str) -> str:
+    """A verdict's word as it is printed: with “exploratory” where what is `registered` of its claim changed after its runs."""
+    return f"{word}, {EXPLORATORY}" if registered.startswith(EXPLORATORY) else word
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
