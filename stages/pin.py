@@ -35,7 +35,7 @@ from study.machine import peak_memory
 from study.provenance import Record
 
 RENEW = "--renew"
-FIRST, LONG = 4, 60  # claims of a study that README begins with; characters of numbers by run that are too many there
+FIRST, LONG = 4, 60  # claims of a study and group that README begins with; characters of numbers by run that are too many there
 TABLES = (Path("README.md"), Path("docs/results.md"))  # have tables of what the pinned studies found
 CONF, PIPELINE = Path("conf"), Path("dvc.yaml")
 ANEW = "run: uv run dvc repro"

@@ -550,6 +550,10 @@ class TestTables:
             assert not re.search(r"\d x\b(?! \d)", text.split("## Where paper and code differ")[0])
             assert not re.search(r"\de-?\d", text.split("## Methodology")[0])
 
+    def test_no_test_of_numbers_a_seed_speaks_of_pictures(self, found):
+        rows = [row for row in found.values() if row.numbers.units == "seeds" and row.numbers.test]
+        assert rows and not any("pictures" in row.numbers.test or "paired" in row.numbers.test for row in rows)
+
     def test_misread_table_has_three_columns(self):
         assert all(line.count(" | ") == 2 for line in report.misread_table().splitlines()[2:])
 

@@ -96,10 +96,8 @@ def _parameters(evidence: Evidence, runs: tuple[str, ...], against: str) -> tupl
     for run in dict.fromkeys(runs):
         whole, part = beside(counts, run), beside(convolutional, run)
         if whole or part:
-            in_layers = f"{', in its convolutional layers' if whole else ' in its convolutional layers'} {part}" if part else ""
-            said.append(
-                f"{run} has {f'{whole} parameters than {against}' if whole else f'as many parameters as {against},'}{in_layers}"
-            )
+            told = f"{run} has {whole} parameters than {against}" if whole else f"{run} has as many parameters as {against}"
+            said.append(f"{told}, in its convolutional layers {part}" if part else told)
     return tuple(said)
 
 
