@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
@@ -347,42 +346,3 @@ def test_runs_that_specialise_are_counted(studies: dict[str, Study]) -> None:
     for truth, expected in (("true", 0.5), ("false", -0.5)):
         sample = studies[truth][0]["kernels-every-run"].sample
         assert isinstance(sample, Paired) and sample.effects.mean() == pytest.approx(expected, abs=0.15)
-
-
-# What may explain a number, or limits it, stands beside it: counted apart, in a study that is pinned
-
-PINNED = Path(__file__).parents[1] / "pinned/photographs"
-
-
-def remarks(name: str) -> tuple[str, ...]:
-    runs = tuple(path.name for path in (PINNED / "train").iterdir())
-    return measure(Evidence(folder=PINNED, study="photographs", runs=runs, curves=()), name).remarks
-
-
-def test_convolutional_parameters_are_told_apart() -> None:
-    of = {
-        run: sum(
-            layer["parameters"]
-            for layer in storage.read_json(PINNED / f"evaluate/{run}/network.json")["layers"]
-            if layer["kind"] == "convolution"
-        )
-        for run in ("base", "one_column")
-    }
-    assert f"in its convolutional layers {1 - of['one_column'] / of['base']:.0%} fewer" in "".join(remarks("two-columns"))
-    assert not any("parameters" in one for one in remarks("dropout-error"))
-
-
-def test_endings_and_the_centre_patch() -> None:
-    ends, errors = {}, {}
-    for run in ("no_dropout", "base"):
-        curves = (PINNED / "train" / run).glob("*/curve.csv")
-        ends[run] = np.mean([pd.read_csv(path)["training_error"].iloc[-1] for path in curves])
-        errors[run] = storage.read_json(PINNED / f"evaluate/{run}/metrics.json")["centre_patch"]["top1_error"]
-    found = remarks("dropout-error")
-    assert f"training error at the end no_dropout {ends['no_dropout']:.1%}, base {ends['base']:.1%}" in found
-    assert f"from the centre patch {100 * (errors['no_dropout'] - errors['base']):.2f} points" in found
-
-
-def test_the_exact_interval_of_a_share() -> None:
-    """Clopper and Pearson's of 3 in 15, from tables: 0.0433 to 0.4809."""
-    assert any("shown to specialise are 4% to 48% of all" in one for one in remarks("kernels-every-run"))

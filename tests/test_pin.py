@@ -14,14 +14,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from dashboard import query
 from dashboard.reading import Study
-from stages import pin, verify
+from stages import pin, verify, versions
 from stages.settings import load, merged, read_params
 from study import dvc_objects, machine, pinning, provenance, storage
+from study.judging.evidence import Evidence
+from study.judging.protocol import measure_named, read_protocol
 from study.judging.verdicts import WITHHELD
 from study.measuring import retraining
 from study.training.code import training_code
@@ -657,3 +660,45 @@ def test_in_a_fresh_clone_no_pinned_study_is_trained_again(name: str, tmp_path: 
     assert "Running stage" not in said and all(f"Stage '{stage}' didn't change" in said for stage in trainings)
     trained = [json.loads(path.read_text()) for path in (ROOT / "pinned" / name / "provenance").glob("train-*.json")]
     assert {record["training_code"] for record in trained} == {training_code()}
+
+
+# What may explain a number, or limits it, stands beside it: counted apart, in a study that is pinned
+
+PINNED = ROOT / "pinned/photographs"
+
+
+def remarks(name: str) -> tuple[str, ...]:
+    runs = tuple(path.name for path in (PINNED / "train").iterdir())
+    block = read_protocol(versions.as_it_stands().protocol).claims[name]
+    function = measure_named(block.measure, name)
+    assert function is not None
+    return function(Evidence(folder=PINNED, study="photographs", runs=runs, curves=()), block).remarks
+
+
+def test_convolutional_parameters_are_told_apart() -> None:
+    of = {
+        name: sum(
+            layer["parameters"]
+            for layer in storage.read_json(PINNED / f"evaluate/{name}/network.json")["layers"]
+            if layer["kind"] == "convolution"
+        )
+        for name in ("base", "one_column")
+    }
+    assert f"in its convolutional layers {1 - of['one_column'] / of['base']:.0%} fewer" in "".join(remarks("two-columns"))
+    assert not any("parameters" in one for one in remarks("dropout-error"))
+
+
+def test_endings_and_the_centre_patch() -> None:
+    ends, errors = {}, {}
+    for name in ("no_dropout", "base"):
+        curves = (PINNED / "train" / name).glob("*/curve.csv")
+        ends[name] = np.mean([pd.read_csv(path)["training_error"].iloc[-1] for path in curves])
+        errors[name] = storage.read_json(PINNED / f"evaluate/{name}/metrics.json")["centre_patch"]["top1_error"]
+    found = remarks("dropout-error")
+    assert f"training error at the end no_dropout {ends['no_dropout']:.1%}, base {ends['base']:.1%}" in found
+    assert f"from the centre patch {100 * (errors['no_dropout'] - errors['base']):.2f} points" in found
+
+
+def test_the_exact_interval_of_a_share() -> None:
+    """Clopper and Pearson's of 3 in 15, from tables: 0.0433 to 0.4809."""
+    assert any("shown to specialise are 4% to 48% of all" in one for one in remarks("kernels-every-run"))
