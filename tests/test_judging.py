@@ -266,7 +266,7 @@ class TestAdvice:
         undecided = [row for row in not_found.values() if row.verdict.word == verdicts.UNDECIDED]
         assert undecided
         for row in undecided:
-            wanted, had = re.findall(r"([\d,]+) (?:seeds|test pictures)[^;]*? in place of ([\d,]+)", row.decide)[0]
+            wanted, had = re.findall(r"([\d,]+) (?:new seeds|test pictures)[^;]*? in place of (?:its )?([\d,]+)", row.decide)[0]
             assert int(wanted.replace(",", "")) > int(had.replace(",", "")), row.decide
             assert "seeds" not in row.decide or "numbers of seeds that were not trained here before" in row.decide
 

@@ -115,8 +115,9 @@ class _Words:
 
     def seeds(self, wanted: Sequence[int], minutes: float = 0.0) -> str:
         """`5 seeds of `one_column` in place of 3 (about 4 minutes here)`; only of runs that lack some."""
+        name = f"new {self._name}" if self.afresh and self._name == "seeds" else self._name
         lacking = [
-            f"{count:,} {self._name}{self._of(f'`{run}`')} in place of {had:,}"
+            f"{count:,} {name}{self._of(f'`{run}`')} in place of {'its ' if name != self._name else ''}{had:,}"
             for run, count, had in zip(self.runs or ("",), wanted, self.estimate.seeds, strict=False)
             if count > had
         ]
