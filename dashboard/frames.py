@@ -35,8 +35,10 @@ def folders(study: Study, *parts: str) -> list[Path]:
 
 
 def runs(study: Study, stage: str) -> list[str]:
-    """Names of the runs that have results of a stage; `base` first, since the others are compared with it."""
-    return sorted((path.name for path in folders(study, stage)), key=lambda name: (name != "base", name))
+    """Names of the runs that have results of a stage: `base` first, since the others are compared with it, then the run whose
+    neighbours and probabilities are kept."""
+    looked_into = retrieved(study).get("run")
+    return sorted((path.name for path in folders(study, stage)), key=lambda name: (name != "base", name != looked_into, name))
 
 
 def seeds(study: Study, run: str) -> list[int]:
@@ -731,11 +733,11 @@ def confusions(truth: np.ndarray, first: np.ndarray) -> pd.DataFrame:
 
 BESIDE_BASE = "base right, this run wrong"
 KINDS = {
-    "surely wrong": "the first label is wrong, with the highest probability first",
+    "wrong": "the first label is wrong",
     "right among the five": "the first label is wrong, the right one is among the five",
     "seeds disagree": "the seeds name the most different classes",
     BESIDE_BASE: "the average of base is right and this run's is wrong",
-    "right": "the first label is right, with the highest probability first",
+    "right": "the first label is right",
 }
 
 

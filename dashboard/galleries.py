@@ -90,17 +90,15 @@ def _encoded_exactly(content: bytes, shape: tuple[int, ...]) -> str:
 
 
 def labels(names: Sequence[str], shares: Sequence[float] | None, right: str | None) -> str:
-    """The five likeliest labels with bars as long as their probabilities, as in Figure 4; the right one is marked."""
+    """The five likeliest labels, as in Figure 4, with bars as long as their probabilities where these are known; the right one is
+    marked."""
     rows = []
     for number, name in enumerate(names):
-        share = None if shares is None else float(shares[number])
-        bar = "" if share is None else f'<i style="width:{100 * share:.1f}%"></i>'
-        told = "" if share is None else f"{100 * share:.1f}%"
-        mark = "✓ " if name == right else ""
-        rows.append(
-            f'<div class="label{" right" if name == right else ""}"><span>{mark}{escape(name)}</span>'
-            f'<span class="track">{bar}</span><b>{told}</b></div>'
-        )
+        mark, bar = "✓ " if name == right else "", ""
+        if shares is not None:
+            share = 100 * float(shares[number])
+            bar = f'<span class="track"><i style="width:{share:.1f}%"></i></span><b>{share:.1f}%</b>'
+        rows.append(f'<div class="label{" right" if name == right else ""}"><span>{mark}{escape(name)}</span>{bar}</div>')
     return f'<div class="labels">{"".join(rows)}</div>'
 
 

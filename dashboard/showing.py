@@ -14,6 +14,7 @@ import streamlit as st
 from dashboard import address, clickable, drawings, frames, reading, tables, verdicts
 from dashboard.reading import Study
 from dashboard.tables import listed as listed
+from study.judging.row import DIRECTION, NO_NUMBER
 from study.judging.verdicts import HELD, NOT_HELD, NOT_JUDGED, NOT_SEEN, SMALL
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 NOTHING = "There are no results yet. Make them with `uv run dvc repro`."
 REFRESH_EVERY = 5  # seconds
 FRESH_FOR = 5  # seconds during which code and settings are not looked at again
+MOST_LETTERS = 100  # of both sides of a difference, where several studies are listed
 ICONS = {
     HELD: ":material/check_circle:",
     NOT_HELD: ":material/cancel:",
@@ -266,21 +268,27 @@ def told_of_others(claim: Any) -> str:
     """What the kept studies measured of a claim that is not judged in the one shown, or that none did; empty of others."""
     if claim.group != NOT_JUDGED or claim.kind in ("arithmetic", "untestable"):
         return ""
-    found = [
-        f" **In {plain(other.address)}**: {with_code(f'{tables.both_sides(row)}; {tables.judged(row)}.')}"
-        for other, row in measured_elsewhere(claim)
-    ]
-    return "".join(found) or " No kept study measured it."
+    measured = measured_elsewhere(claim)
+    if not measured:
+        return " No kept study measured it."
+    if len(measured) == 1:
+        [(other, row)] = measured
+        return f" **In {plain(other.address)}**: {with_code(f'{tables.both_sides(row)}; {tables.judged(row)}.')}"
+    lines = [f" In other studies{f', {plain(claim.metric)}' if claim.unit in ('share', 'nats') and claim.metric else ''}:"]
+    for other, row in measured:
+        told = f"{tables.both_sides(row, of_what=False, most=MOST_LETTERS)}; {tables.judged(row)}"
+        lines.append(f"- **{plain(other.address)}**: {with_code(told)}")
+    return "\n".join(lines)
 
 
 def _measured_here(claim: Any) -> str:
     """What was measured, with both sides of a difference; or why nothing was, and what others found."""
-    paper = f" In the paper: {plain(claim.in_paper)}." if claim.in_paper and claim.in_paper not in ("–", "a difference") else ""
+    paper = f" In the paper: {plain(claim.in_paper)}." if claim.in_paper and claim.in_paper not in (NO_NUMBER, DIRECTION) else ""
     found = tables.here(claim)
     if not found:
         why = f"Not {'tested' if claim.kind == 'untestable' else 'measured'} here: {with_code(tables.reason(claim))}."
         others = f" Others found: {plain('; '.join(map(str, claim.others)))}." if isinstance(claim.others, list) else ""
-        return (why if claim.kind != "arithmetic" else "") + paper + told_of_others(claim) + (others if claim.others else "")
+        return (why if claim.kind != "arithmetic" else "") + paper + (others if claim.others else "") + told_of_others(claim)
     left_open = f" {sentence(tables.left_open(claim))}"
     by = "By arithmetic" if claim.kind == "arithmetic" else "Here"
     return f"{by}: {with_code(tables.both_sides(claim))}.{left_open.rstrip()}" + paper

@@ -12,7 +12,7 @@ import pandas as pd
 from dashboard.frames import MEASURES, wilson
 from study import amounts
 from study.files import AVERAGED
-from study.judging.row import NO_NUMBER
+from study.judging.row import DIRECTION, LEAST_P, NO_NUMBER
 from study.judging.verdicts import (
     GROUPS,
     HELD,
@@ -96,14 +96,15 @@ def left_open(claim: Any) -> str:
     return f"The paper's own {printed_number(claim)} are smaller than that, so this says nothing of them{seen}"
 
 
-def both_sides(claim: Any) -> str:
-    """What was measured, with both sides of a difference, and a share or nats with what they are of."""
+def both_sides(claim: Any, of_what: bool = True, most: int = 10_000) -> str:
+    """What was measured, with both sides of a difference, unless they take more than so many letters, and with what a share or
+    nats are of, unless `of_what` is false."""
     found = here(claim)
     if claim.said and claim.unit == "GiB":
         found = f"{found} {claim.said}"
-    elif claim.said and claim.unit != "times":  # a difference says little without its two sides
+    elif claim.said and claim.unit != "times" and len(claim.said) <= most:  # a difference says little without its two sides
         found = f"{claim.said}; {found}"
-    if claim.unit in ("share", "nats"):  # and a share nothing without what it is of
+    if of_what and claim.unit in ("share", "nats"):  # and a share nothing without what it is of
         found = f"{claim.metric}: {found}"
     return found + (f", {claim.sample}" if claim.sample and claim.sample != "–" else "")
 
@@ -130,8 +131,7 @@ def paper_facts(claim: Any) -> dict[str, str]:
     edition = f"; {claim.cacm} in the edition of 2017" if claim.cacm else ""
     return _said(
         {
-            ("says" if claim.in_paper in ("a difference", "no difference") else "number"): claim.in_paper
-            or _said_by_paper(claim),
+            ("says" if claim.in_paper in (DIRECTION, "no difference") else "number"): claim.in_paper or _said_by_paper(claim),
             "words": words_of(claim),
             "section": f"{claim.section}{edition}",
             "measure": claim.metric,
@@ -155,13 +155,17 @@ def our_facts(claim: Any) -> dict[str, str]:
             "rests on": "" if claim.sample == NO_NUMBER else claim.sample,
             "would have been seen": _from(claim.visible, claim.unit),
             "would matter": _from(claim.matters, claim.unit),
-            "p, for all of its family": "" if pd.isna(claim.p) else "below 1e-10" if claim.p < 1e-10 else f"{claim.p:.2g}",
+            "p, for all of its family": _of_p(claim.p),
             "test": claim.test,
             "protocol": claim.registered,
             "scale": claim.scale,
             "remarks": _joined(claim.remarks),
         }
     )
+
+
+def _of_p(p: float) -> str:
+    return "" if pd.isna(p) else f"below {LEAST_P:g}" if p <= LEAST_P else f"{p:.2g}"
 
 
 def _from(smallest: float, unit: str) -> str:

@@ -28,14 +28,14 @@ from study.checking import plain
 from study.data.packed import read_index
 from study.judging import report, staleness
 from study.judging.chain import Chain, Conditions
-from study.judging.row import NO_NUMBER, qualified
+from study.judging.row import NO_NUMBER, qualified, says_of_what
 from study.judging.staleness import outdated
 from study.judging.verdicts import DIVERGED, HELD, NOT_HELD, NOT_SEEN, SMALL, WITHHELD
 from study.machine import peak_memory
 from study.provenance import Record
 
 RENEW = "--renew"
-FIRST, LONG = 4, 60  # claims of a study and group that README begins with; characters of numbers by run that are too many there
+FIRST, LONG = 4, 90  # claims of a study and group that README begins with; characters of numbers by run that are too many there
 TABLES = (Path("README.md"), Path("docs/results.md"))  # have tables of what the pinned studies found
 CONF, PIPELINE = Path("conf"), Path("dvc.yaml")
 ANEW = "run: uv run dvc repro"
@@ -311,7 +311,7 @@ def with_tables(text: str, pins: Iterable[Path]) -> str:
     measured += [f"|---|---|---|{'---|' * len(studies)}"]
     computed = ["| § | claim | in the paper | by arithmetic | verdict |", "|---|---|---|---|---|"]
     for row in claims[studies[0]]:
-        of_what = f" ({row['metric']})" if row["kind"] in ("figure", "absence") and row["verdict"] not in pinning.COMPUTED else ""
+        of_what = "" if row["verdict"] in pinning.COMPUTED else _of_what(row)
         told = f"| {row['section']} | {row['title']}{of_what} | {row['in_paper']} |"
         if row["verdict"] in pinning.COMPUTED:
             computed.append(f"{told} {row['here']} | {row['verdict']} |")
@@ -357,10 +357,20 @@ def _found_first(by_id: Mapping[Path, Mapping[str, Mapping[str, Any]]], studies:
         for row in rows:
             word = qualified(row["verdict"], row["registered"])
             small = f" ({amounts.amount(row['matters'], row['unit'])})" if row["group"] == SMALL else ""
-            by_run = f"; {row['said']}" if len(row["said"]) < LONG else ""
-            here, sample = f"{row['here']}{by_run}", f"`{study.name}`, {row['sample']}"
-            lines.append(f"| {row['title']} | **{word}{small}** | {here} | {row['in_paper']} | {sample} |")
-    return [*lines, "", f"These are {shown} of the {there} claims that studies of real pictures decided by measurement."]
+            here, sample = f"{row['here']}{_by_run(row)}", f"`{study.name}`, {row['sample']}"
+            lines.append(f"| {row['title']}{_of_what(row)} | **{word}{small}** | {here} | {row['in_paper']} | {sample} |")
+    told = f"These are {shown} of {there} claims: of each study the first {FIRST} that held, that did not, that are small."
+    return [*lines, "", f"{told} Of a claim that several studies of real pictures measured the one with most seeds speaks."]
+
+
+def _of_what(row: Mapping[str, Any]) -> str:
+    """What a number is of, in brackets, where its claim's title does not say it."""
+    return f" ({row['metric']})" if says_of_what(row["kind"], row["unit"]) else ""
+
+
+def _by_run(row: Mapping[str, Any]) -> str:
+    """The numbers of each run, which say what a difference does not; empty where they are many."""
+    return f"; {row['said']}" if 0 < len(row["said"]) < LONG else ""
 
 
 def _found(row: Mapping[str, Any] | None) -> str:
@@ -373,7 +383,7 @@ def _found(row: Mapping[str, Any] | None) -> str:
         word += f" ({amounts.amount(row['matters'], row['unit'])}{seen})"
     elif row["kind"] == "absence" and row["group"] == NOT_SEEN and row["matters"] is not None:
         word += f" whether it is over {amounts.amount(row['matters'], row['unit'])}"
-    return f"{row['here']}, {row['sample']}: {qualified(word, row['registered'])}"
+    return f"{row['here']}{_by_run(row)}, {row['sample']}: {qualified(word, row['registered'])}"
 
 
 def with_result(settings: str, folder: Path) -> str:

@@ -244,17 +244,20 @@ def pictures_of(study: Path) -> str:
     kind = ", drawn by a program" if source.get("synthetic") else ""
     several = ", ".join(f"{count:,} for {split.replace('train', 'training')}" for split, count in counts.items())
     classes = len(packed.get("classes") or [])
-    return f"{source.get('title', 'pictures')}{kind}: {classes} classes, {packed.get('size')} pixels; {several}"
+    more = " (Figure 1 learns those for validation too)" if (study / "converge").is_dir() and "validation" in counts else ""
+    return f"{source.get('title', 'pictures')}{kind}: {classes} classes, {packed.get('size')} pixels; {several}{more}"
 
 
 def _limits(source: Mapping[str, Any], packed: Mapping[str, Any], seeds: int, weights: bool) -> str:
     drawn = "Drawn pictures say nothing of photographs. " if source.get("synthetic") else ""
     new_seeds = "Intervals speak of new seeds and of new test pictures like these."
     one_seed = "Each run has one seed, so intervals speak of other test pictures for the same network, not of other seeds."
+    of_the_paper = "The paper's network saw 1.2 million photographs of 1,000 classes at 256 pixels, in crops of 224"
+    if str(source.get("source", "")).startswith("cifar10"):
+        of_the_paper = "The paper's Figure 1 and section 3.3 speak of these pictures, all its other errors of ImageNet's"
     learned, classes = (packed.get("pictures") or {}).get("train", 0), len(packed.get("classes") or [])
     return (
-        f"{drawn}The paper's network saw 1.2 million photographs of 1,000 classes at 256 pixels, in crops of 224; this study has "
-        f"{learned:,} of {classes} classes at {packed.get('size')} pixels. "
+        f"{drawn}{of_the_paper}; this study has {learned:,} of {classes} classes at {packed.get('size')} pixels. "
         "Each verdict says whether that is the scale at which the paper states its claim; where it is less, a study can show a "
         "direction and no size. "
         f"{new_seeds if seeds > 1 else one_seed} {'Other weights' if weights else 'Weights'} and features are not in Git."

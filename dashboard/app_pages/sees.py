@@ -208,7 +208,7 @@ def show_pictures(study: Study) -> None:
             model = choose_model(found)
         beside_base = run != "base" and "base" in frames.runs(study, "evaluate")
         kinds = [kind for kind in frames.KINDS if beside_base or kind != frames.BESIDE_BASE]
-        kind = address.segmented("Pictures", kinds, "kind", "surely wrong")
+        kind = address.segmented("Pictures", kinds, "kind", "wrong")
         of_kind = list(frames.pictures_of_kind(study, run, model, kind))
         which = ""
         if not query.features_are_here(study):  # a click should lead to neighbours
@@ -216,8 +216,10 @@ def show_pictures(study: Study) -> None:
             which = ", beginning with those that have neighbours here" if have.intersection(of_kind) else ""
             of_kind.sort(key=lambda number: number not in have)
         asked = [int(number) for number in of_kind[:EACH]]
+        known = model in frames.probabilities(study, run)
+        order = ", with the highest probability first" if known else "; how probable the labels are is not kept here"
         st.caption(
-            f"{len(of_kind):,} of {len(found.labels):,}: {frames.KINDS[kind]}"
+            f"{len(of_kind):,} of {len(found.labels):,}: {frames.KINDS[kind]}{order if kind != 'seeds disagree' else ''}"
             + (f"; the first {EACH}{which}" if len(of_kind) > EACH else "")
             + ". A click shows the picture below."
         )

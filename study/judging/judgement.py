@@ -16,7 +16,7 @@ from study.judging.evidence import DivergedTraining, Evidence, MissingResult
 from study.judging.families import Tested
 from study.judging.measurement import Measurement, Reported
 from study.judging.protocol import Block, Protocol
-from study.judging.row import Numbers, Row
+from study.judging.row import LEAST_P, Numbers, Row
 from study.judging.verdicts import Verdict
 from study.paper.claim import Claim
 from study.paper.claims import CLAIMS
@@ -118,6 +118,8 @@ def _row(
     assert test is not None, f"{claim.id} is of a kind that is tested, but its measure only reports"
     asked = verdicts.question(claim, block, one, test, study.reduced[claim.id])
     verdict = verdicts.give(claim, asked, one, test)
+    if test.estimate.p < LEAST_P:  # of which a sum of rounded numbers has no digit right
+        verdict = replace(verdict, why=verdict.why.replace(f"p = {test.estimate.p:.2g}", f"p below {LEAST_P:g}"))
     decide = advice.advise(claim, asked, one, test, verdict, protocol.head.power, study.seconds)
     return Row(claim=claim, verdict=verdict, decide=decide, numbers=replace(numbers, matters=asked.matters or None))
 
@@ -143,7 +145,7 @@ def _numbers(
     return Numbers(
         ours=_in_unit(estimate.value, claim),
         bound=estimate.bound,
-        p=estimate.p if block.family else None,
+        p=max(estimate.p, LEAST_P) if block.family else None,
         visible=_in_unit(power.smallest_visible(estimate, wanted), claim) if block.family else None,
         seeds=min(estimate.seeds) if _counts_seeds(estimate) else None,
         seeds_of_each=estimate.seeds if _counts_seeds(estimate) else (),

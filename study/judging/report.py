@@ -19,7 +19,7 @@ from study.amounts import amount
 from study.judging.about import Study
 from study.judging.protocol import Head
 from study.judging.registration import PRE_REGISTERED
-from study.judging.row import COLUMNS, NO_NUMBER, Row, qualified
+from study.judging.row import COLUMNS, NO_NUMBER, Row, qualified, says_of_what
 from study.judging.verdicts import GROUPS, HELD, NOT_HELD, NOT_JUDGED, NOT_LONG_ENOUGH, NOT_SEEN, SMALL, WORDS
 from study.paper.misread import misreadings
 from study.paper.released import DIFFERENCES
@@ -50,11 +50,12 @@ RANKED_BY = {  # of the right half of Figure 4, by the names in retrieve/metrics
 }
 PRECISION_AT = {"1": "nearest", "6": "6 nearest", "50": "50 nearest", "average": "mean average precision"}
 MOST = 8  # sentences of one group: a page holds no more
-OF_ALL = ("compared at one rate", "training error at the end", "from the centre patch")  # so begin remarks on every comparison
+# So begin remarks on every comparison, which the page has all; and those of them that the report leaves out, by group
+OF_ALL = ("compared at one rate", "validation loss at the end", "from the centre patch", "training error at the end")
+LEFT_OUT = {NOT_HELD: OF_ALL[:2], SMALL: OF_ALL[:3]}
 EASY = (
-    "Layer sizes, the update rule, the schedule and the tests are stated, so that every layer's size can be counted; the counts "
-    "agree but for those refuted above. The released configurations carry the author's notes, which say what run a number is "
-    "from and agree with the printed tables."
+    "Layer sizes, the update rule, the schedule and the tests are stated; what can be counted agrees, but for what is refuted "
+    "above. The released configurations carry the author's notes, which name the run of a number and agree with the tables."
 )
 HARD = (
     "The text alone does not fix the padding, the order within layer 1, the units of the colour change, the fate of biases, or "
@@ -124,7 +125,7 @@ def as_markdown(study: Study, rows: Sequence[Row]) -> str:
 
 def _cells(row: Row) -> list[str]:
     claim, measured = row.claim, row.numbers.ours is not None
-    title = f"{claim.title} ({claim.metric})" if claim.kind in ("figure", "absence") and measured else claim.title
+    title = f"{claim.title} ({claim.metric})" if measured and says_of_what(claim.kind, claim.unit) else claim.title
     word = qualified(row.verdict.word, row.numbers.registered)
     return [claim.section, title, row.in_paper(), row.here(), f"{row.sample()}{_limit(row)}", word]
 
@@ -199,7 +200,7 @@ def one_page(study: Study, head: Head, rows: Sequence[Row]) -> str:
         "## Where paper and code differ",
         _differences(),
         "## Authors",
-        "Not asked: everything here rests on the paper, the released code and the notes in it.",
+        "Not asked: all rests on the paper, the released code and its notes.",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -212,13 +213,12 @@ def _scope(study: Study, rows: Sequence[Row]) -> str:
     sources = ", ".join(f"{of[source]} {words}" for source, words in whose.items() if of[source])
     return (
         f"{len(rows)} claims are {sources}: {counted}. This study tries them on {study.pictures}. "
-        "Numbers of a reduced study never stand for the paper's: there only directions are judged."
+        "A study smaller than the paper's can show directions, or smallness, never the paper's numbers."
     )
 
 
 def _methodology(study: Study, head: Head, rows: Sequence[Row]) -> str:
     made = study.records.values()
-    trained = sorted(stage.removeprefix("train-") for stage in study.records if stage.startswith("train-"))
     hours = sum(training_seconds(one) for one in made) / 3600
     machines = dict.fromkeys(f"{one['processor']}, {one.get('cores')} cores" for one in made if one.get("processor"))
     commits = dict.fromkeys(str(one["commit"])[:10] for one in made if one.get("commit"))
@@ -228,30 +228,63 @@ def _methodology(study: Study, head: Head, rows: Sequence[Row]) -> str:
         f"{name.replace('_', ' ')} {family.alpha:g}" for name, family in head.families.items() if not family.instead_of
     )
     return (
-        f"Runs: {', '.join(f'`{name}`' for name in trained) or 'none'}; a run differs from the others by a line or two of "
-        f"settings. Code at {', '.join(commits) or 'no commit'}; the trainings took {hours:.3g} hours of processor time, a race "
-        f"of rates aside, on {'; '.join(machines) or 'an unknown machine'}. The tests stand in `protocol.yaml`; {registered} "
-        f"claims are pre-registered: their tests were fixed before the runs. The unit of replication is the seed; the finite "
-        f"test set is a second source of variance. The chance of any wrong word is shared among families of a fixed number of "
-        f"comparisons: {shares}."
+        f"Runs: {_trainings(study) or 'none'}. Code at "
+        f"{', '.join(commits) or 'no commit'}; {hours:.3g} hours of processor time for training, races aside, on "
+        f"{'; '.join(machines) or 'an unknown machine'}. The tests stand in `protocol.yaml`; {registered} claims are "
+        "pre-registered: their tests were fixed before the runs. The unit of replication is the seed; the finite test set is a "
+        "second source of variance. The chance of any wrong word is shared among families of a fixed number of comparisons: "
+        f"{shares}."
     )
+
+
+def _trainings(study: Study) -> str:
+    """The runs, and the curves of Figure 1, with how long each learned: those that learned alike stand together."""
+    alike: dict[str, list[str]] = {}
+    for stage, record in study.records.items():
+        kind, _, name = stage.partition("-")
+        if kind == "converge":
+            alike.setdefault("Figure 1, validation pictures too", []).append(name)
+        elif kind == "train":
+            alike.setdefault(_learned(study.folder / "train" / name, record), []).append(name)
+    named = {words: ", ".join(f"`{name}`" for name in sorted(names)) for words, names in alike.items()}
+    return "; ".join(f"{names}{words and f' ({words})'}" for words, names in named.items())
+
+
+def _learned(folder: Path, record: Mapping[str, Any]) -> str:
+    """For how many epochs and updates a run learned, how often its rate was divided, and in which precision; empty where nothing
+    says."""
+    try:
+        with min(folder.glob("*/curve.csv")).open(newline="", encoding="utf-8") as lines:
+            rows = list(csv.DictReader(lines))
+        divided, precision = len({float(row["rate"]) for row in rows}) - 1, record["settings"]["machine"]["precision"]
+        return f"{len(rows)} epochs, {int(rows[-1]['iteration']):,} updates, rate divided {divided} times, {precision}"
+    except (OSError, ValueError, TypeError, KeyError, IndexError):
+        return ""
 
 
 def _of_group(rows: Sequence[Row], group: str) -> str:
     of_group = sorted((row for row in rows if row.group() == group), key=lambda row: row.claim.kind == "arithmetic")
-    lines = [f"- {row.claim.title}: {_sentence(row)}" for row in of_group[:MOST]]
+    lines, known = (
+        [],
+        dict[tuple[str, tuple[str, ...]], Row](),
+    )  # two claims may rest on the same numbers, which stand beside the first of them
+    for row in of_group[:MOST]:
+        above = known.setdefault((row.numbers.said, row.numbers.remarks), row) is not row and bool(row.numbers.said)
+        lines.append(f"- {row.claim.title}: {_sentence(row, above)}")
     more = f" ({len(of_group)}, of which {MOST} are shown)" if len(of_group) > MOST else ""
     return "\n".join([f"**{TITLES[group]}**{more}", "", *lines]) if lines else ""
 
 
-def _sentence(row: Row) -> str:
-    """What was found here, run by run, beside the paper's number, with what limits it and what an open claim would have taken."""
-    by = "by arithmetic" if row.claim.kind == "arithmetic" else f"here ({row.numbers.said})" if row.numbers.said else "here"
+def _sentence(row: Row, above: bool) -> str:
+    """What was found here, run by run, beside the paper's number, with what limits it and what an open claim would have taken;
+    `above`: its numbers by run stand beside another claim already."""
+    by_run = "the runs above" if above else row.numbers.said
+    by = " by arithmetic" if row.claim.kind == "arithmetic" else f" here ({by_run})" if by_run else " here"
     word = qualified(row.verdict.word, row.numbers.registered)
-    said = f"{word}; {row.here()} {by}" if row.here() != NO_NUMBER else word
+    said = f"{word}; {row.here()}{'' if word.endswith(by) else by}" if row.here() != NO_NUMBER else word
     paper = f", {row.in_paper()} in the paper" if row.claim.value is not None else ""
-    left_out = OF_ALL[:1] if row.group() == NOT_HELD else OF_ALL  # the page has them all
-    measured = row.group() in (HELD, NOT_HELD, SMALL, NOT_SEEN)
+    left_out = LEFT_OUT.get(row.group(), OF_ALL)
+    measured = row.group() in (HELD, NOT_HELD, SMALL, NOT_SEEN) and not above
     remarks = "".join(f"; {one}" for one in row.numbers.remarks if measured and not one.startswith(left_out))
     return f"{said}{paper}{_limit(row)}{remarks}."
 

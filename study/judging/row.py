@@ -13,11 +13,18 @@ from study.judging.verdicts import Verdict
 from study.paper.claim import Claim
 
 NO_NUMBER = "–"
+LEAST_P = 1e-10  # smaller ones are given as this: they have no digits that could be trusted
+DIRECTION = "a direction, no number"  # what the paper says of an effect for which it prints none
 
 
 def qualified(word: str, registered: str) -> str:
     """A verdict's word as it is printed: with “exploratory” where what is `registered` of its claim changed after its runs."""
     return f"{word}, {EXPLORATORY}" if registered.startswith(EXPLORATORY) else word
+
+
+def says_of_what(kind: str, unit: str) -> bool:
+    """Whether a claim's number needs its metric beside it, as its title does not say what it is of."""
+    return kind in ("figure", "absence") or unit == "nats"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,11 +33,12 @@ class Numbers:
 
     `low` and `high` bound `ours` with the confidence of its family; `new_low` and `new_high` bound what one new training, or
     pair of trainings, would give with a chance of 95%; an end that is open is None. `bound`: "at least" or "at most", where a
-    time was not reached. `p` is adjusted within the family. `visible`: the smallest effect that would have been seen with the
-    protocol's power; `matters`: the smallest effect of interest. `seeds` are the fewest of a run, `seeds_of_each` those of all
-    that are compared; `pictures` counts the `units`, test pictures for example; `only_these`: it speaks of these networks, not
-    of their kind. `said`: what was measured in each arm. `remarks` stand beside the verdict. `implemented`: a stage and a
-    measure exist for the claim. `artifacts`: SHA-256 of the files below the study's folder that the verdict rests on.
+    time was not reached. `p` is adjusted within the family, and LEAST_P at least. `visible`: the smallest effect that would
+    have been seen with the protocol's power; `matters`: the smallest effect of interest. `seeds` are the fewest of a run,
+    `seeds_of_each` those of all that are compared; `pictures` counts the `units`, test pictures for example; `only_these`: it
+    speaks of these networks, not of their kind. `said`: what was measured in each arm. `remarks` stand beside the verdict.
+    `implemented`: a stage and a measure exist for the claim. `artifacts`: SHA-256 of the files below the study's folder that
+    the verdict rests on.
     """
 
     ours: float | None = None
@@ -92,7 +100,7 @@ class Row:
         if claim.value is None and claim.source == "readers":
             return "not in the paper"
         if claim.value is None:
-            return {"positive": "a difference", "zero": "no difference"}.get(claim.direction, NO_NUMBER)
+            return {"positive": DIRECTION, "zero": "no difference"}.get(claim.direction, NO_NUMBER)
         said = f"{f'{claim.bound} ' if claim.bound else ''}{amounts.amount(claim.value, claim.unit)}"
         said += f"; top-5 {amounts.amount(claim.top5, claim.unit)}" if claim.top5 is not None else ""
         data = "on what pictures is not said" if claim.data == "not said" else claim.data.split(" (")[0]

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from study import files
-from study.amounts import amount
+from study.amounts import amount, digits
 from study.judging.evidence import Evidence, MissingResult, RunErrors
 from study.judging.measurement import Contrast, Contrasts, Level, Measurement, Paired, Term
 from study.judging.protocol import Block
+from study.paper.numbers import RESPONSE
 from study.predictions import Predictions
 from study.training import outputs
 
@@ -74,6 +75,7 @@ def _contrasts(evidence: Evidence, block: Block, parts: list[tuple[tuple[str, in
         remarks=(
             *_parameters(evidence, runs, parts[0][-1][0]),
             *_endings(evidence, runs),
+            *_constants(evidence, runs),
             *_from_one_patch(evidence, block, parts),
             *_rates(evidence, runs),
         ),
@@ -102,14 +104,31 @@ def _parameters(evidence: Evidence, runs: tuple[str, ...], against: str) -> tupl
 
 
 def _endings(evidence: Evidence, runs: tuple[str, ...]) -> tuple[str, ...]:
-    """The training errors with which the runs end: one that still learns is not compared at its best."""
+    """With which training errors and validation losses the runs end: one that still learns is not compared at its best, and a
+    loss may tell two runs apart that err alike."""
+
+    def ends(column: str) -> dict[str, float]:
+        return {run: float(np.mean([evidence.curve(run, seed)[column].iloc[-1] for seed in evidence.seeds(run)])) for run in runs}
+
     try:
-        ends = {
-            run: np.mean([evidence.curve(run, seed)["training_error"].iloc[-1] for seed in evidence.seeds(run)]) for run in runs
-        }
+        errors, losses = ends("training_error"), ends("validation_loss")
     except MissingResult:
         return ()
-    return (f"training error at the end {', '.join(f'{run} {end:.1%}' for run, end in ends.items())}",)
+    return (
+        f"training error at the end {', '.join(f'{run} {error:.1%}' for run, error in errors.items())}",
+        f"validation loss at the end {', '.join(f'{run} {digits(loss)}' for run, loss in losses.items())} nats",
+    )
+
+
+def _constants(evidence: Evidence, runs: tuple[str, ...]) -> tuple[str, ...]:
+    """With which constants responses are normalised, where they are not the paper's."""
+    said = {}
+    for run in runs:
+        network = (evidence.provenance(f"train-{run}").get("run") or {}).get("network") or {}
+        if network.get("normalisation") == "response" and (own := network.get("response")) and own != RESPONSE:
+            said[run] = ", ".join(f"{name} {value:.3g}" for name, value in own.items())
+    theirs = ", ".join(f"{name} {value:.3g}" for name, value in RESPONSE.items())
+    return tuple(f"{run} normalises with {own}; section 3.3 has {theirs}" for run, own in said.items())
 
 
 def _from_one_patch(evidence: Evidence, block: Block, parts: list[tuple[tuple[str, int], ...]]) -> tuple[str, ...]:

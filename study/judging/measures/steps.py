@@ -30,9 +30,16 @@ def augmentation_share(evidence: Evidence, block: Block) -> Measurement:
         units="rounds of steps",
         remarks=(
             f"reading alone takes {_reading(by_way)}",
+            *_of_what(evidence, str(cost["run"])),
             "timed in the thread that trains; the paper's augmentation runs beside it, on the CPU while the GPU computes",
         ),
     )
+
+
+def _of_what(evidence: Evidence, run: str) -> tuple[str, ...]:
+    """That the run that was timed does not change the colours, where it does not: the paper does."""
+    augmentation = (evidence.provenance(f"train-{run}").get("run") or {}).get("augmentation") or {}
+    return ("crops and flips alone, without the change of colours",) if augmentation.get("colour") == "none" else ()
 
 
 def _reading(by_way: dict[str, np.ndarray]) -> str:

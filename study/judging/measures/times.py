@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from study import storage
 from study.judging.evidence import Evidence, MissingResult
 from study.judging.measurement import Arms, Measurement
 from study.judging.protocol import Block
@@ -112,7 +113,7 @@ def epochs_ratio(evidence: Evidence, block: Block) -> Measurement:
         learned=float("inf") if reached else 0.0,
         floor="not reaching the threshold",
         units="seeds",
-        remarks=_in_seconds(evidence, block.run, block.against),
+        remarks=(*_in_seconds(evidence, block.run, block.against), *_at_rates(evidence, block.run, block.against)),
     )
 
 
@@ -164,6 +165,17 @@ def _in_seconds(evidence: Evidence, slow: str, fast: str) -> tuple[str, ...]:
         logs.append(np.log(known))
     mean, least, most = np.exp([logs[0].mean() - logs[1].mean(), logs[0].min() - logs[1].max(), logs[0].max() - logs[1].min()])
     return (f"in processor seconds {mean:.3g} times (any two seeds {least:.3g} to {most:.3g})",)
+
+
+def _at_rates(evidence: Evidence, *curves: str) -> tuple[str, ...]:
+    """At which rates the curves ran, and of how many; the spread between seeds says nothing of another choice of rates."""
+    content = {curve: storage.mapping(evidence.folder / f"converge/{curve}/metrics.json") for curve in curves}
+    said = [
+        f"{curve} {one['chosen_rate']:g} of {len(one.get('tried') or ())}"
+        for curve, one in content.items()
+        if one.get("chosen_rate")
+    ]
+    return (f"rates that raced: {', '.join(said)}; the interval is of seeds at these alone",) if said else ()
 
 
 def _curve_files(*curves: str) -> tuple[str, ...]:
