@@ -35,7 +35,7 @@ from study.machine import peak_memory
 from study.provenance import Record
 
 RENEW = "--renew"
-FIRST, LONG = 4, 90  # claims of a study and group that README begins with; characters of numbers by run that are too many there
+FIRST, LONG = 4, 105  # claims of a study and group that README begins with; characters of numbers by run that are too many there
 TABLES = (Path("README.md"), Path("docs/results.md"))  # have tables of what the pinned studies found
 CONF, PIPELINE = Path("conf"), Path("dvc.yaml")
 ANEW = "run: uv run dvc repro"
@@ -370,7 +370,7 @@ def _of_what(row: Mapping[str, Any]) -> str:
 
 def _by_run(row: Mapping[str, Any]) -> str:
     """The numbers of each run, which say what a difference does not; empty where they are many."""
-    return f"; {row['said']}" if 0 < len(row["said"]) < LONG else ""
+    return f"; {row['said']}" if row["unit"] != "times" and 0 < len(row["said"]) < LONG else ""
 
 
 def _found(row: Mapping[str, Any] | None) -> str:
