@@ -273,7 +273,8 @@ def told_of_others(claim: Any) -> str:
         return " No kept study measured it."
     if len(measured) == 1:
         [(other, row)] = measured
-        return f" **In {plain(other.address)}**: {with_code(f'{tables.both_sides(row, most=MOST_LETTERS)}; {tables.judged(row)}.')}"
+        told = f"{tables.both_sides(row, most=MOST_LETTERS)}; {tables.judged(row)}."
+        return f" **In {plain(other.address)}**: {with_code(told)}"
     lines = [f" In other studies{f', {plain(claim.metric)}' if claim.unit in ('share', 'nats') and claim.metric else ''}:"]
     for other, row in measured:
         told = f"{tables.both_sides(row, of_what=False, most=MOST_LETTERS)}; {tables.judged(row)}"
