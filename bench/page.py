@@ -1,4 +1,4 @@
-"""How fast, light and accessible the dashboard is, measured in Chromium and printed as Markdown.
+"""How fast and light the dashboard is, measured in Chromium and printed as Markdown.
 
     uv run python -m bench.page                                   every measurement, on the results of this checkout
     uv run python -m bench.page draw clicks                       of: draw, clicks, sessions, uploads
@@ -24,8 +24,6 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +34,6 @@ ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SECONDS = 60
 READS = 2  # seconds that a visitor looks at a page before the first click
-WIDTHS = (390, 1280)
 ADDRESSES = (
     "", "claims", "how?part=convolution", "how?part=normalisation", "how?part=pooling", "how?part=columns", "how?part=dropout",
     "how?part=augmentation", "how?part=patches", "how?part=sampling", "how?part=learning", "how?part=size", "how?part=equations",
@@ -44,7 +41,6 @@ ADDRESSES = (
     "training", "training?view=components", "training?view=curves", "training?view=questions", "training?view=cost", "compare",
     "?foot=report", "?foot=words", "?foot=provenance", "?foot=paper%20against%20code", "?foot=downloads",
 )  # fmt: skip
-OWN_PROBES = "/_stcore/"  # Streamlit asks for these below a page's own path first, where they are not
 
 
 @contextmanager
@@ -108,66 +104,6 @@ def clicked(tab: Any, click: Callable[[], None]) -> float:
     )
     settle(tab)
     return time.perf_counter() - began
-
-
-@lru_cache(maxsize=1)
-def axe() -> str:
-    """The source of axe-core, which the package axe-playwright-python brings."""
-    return (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
-
-
-def findings(tab: Any) -> list[tuple[str, str, str]]:
-    """What axe finds that is serious or critical: rule, first element, what is wrong."""
-    tab.evaluate(f"() => {{ {axe()} }}")
-    found = tab.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [
-        (one["id"], one["nodes"][0]["html"][:120], one["nodes"][0].get("failureSummary", "")[:200])
-        for one in found["violations"]
-        if one["impact"] in ("serious", "critical")
-    ]
-
-
-def contrast_of_figures(tab: Any) -> float:
-    """The least contrast of text in figures with what lies under it, which axe does not look at; 21 where there is none.
-
-    Under the text of our drawings lies the last rectangle that is drawn before it around its middle, else the page. Text within
-    Plotly's bars is left out: Plotly chooses its colour by the bar."""
-    return float(
-        tab.evaluate(
-            """() => {
-              const parts = colour => { const [r, g, b, a = 1] = colour.match(/[\\d.]+/g).map(Number); return [r, g, b, a]; };
-              const light = ([r, g, b]) => { const [x, y, z] = [r, g, b].map(c => c / 255)
-                .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
-                return 0.2126 * x + 0.7152 * y + 0.0722 * z; };
-              const page = parts(getComputedStyle(document.querySelector('.stApp')).backgroundColor);
-              const over = (one, ground) => { const style = getComputedStyle(one);
-                if (style.fill === 'none') return ground;
-                const [r, g, b, a] = parts(style.fill), share = a * style.fillOpacity * style.opacity;
-                return [r, g, b].map((c, n) => share * c + (1 - share) * ground[n]); };
-              const under = text => { const box = text.getBoundingClientRect(), svg = text.ownerSVGElement;
-                const x = box.x + box.width / 2, y = box.y + box.height / 2;
-                return [...svg.querySelectorAll('rect')]
-                  .filter(one => one.compareDocumentPosition(text) & Node.DOCUMENT_POSITION_FOLLOWING)
-                  .filter(one => { const r = one.getBoundingClientRect();
-                    return r.left <= x && x <= r.right && r.top <= y && y <= r.bottom; })
-                  .reduce((ground, one) => over(one, ground), page); };
-              const shown = [...document.querySelectorAll('svg text:not(.bartext)')].filter(one => one.textContent.trim());
-              return Math.min(21, ...shown.map(one => {
-                const ground = one.closest('.js-plotly-plot') ? page : under(one);
-                const [a, b] = [light(over(one, ground)), light(ground)];
-                return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05); })); }"""
-        )
-    )
-
-
-def sideways(tab: Any) -> int:
-    """By how many pixels the page is wider than the window."""
-    return int(
-        tab.evaluate(
-            "(() => { const main = document.querySelector('[data-testid=stMain]');"
-            " return Math.max(main.scrollWidth - main.clientWidth, document.documentElement.scrollWidth - innerWidth); })()"
-        )
-    )
 
 
 def draw(checkout: Path, count: int) -> None:

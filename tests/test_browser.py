@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from functools import lru_cache
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,72 @@ from tests.fabricated import study as fabricated_study
 from tests.test_query import TAKEN
 
 ROOT = Path(__file__).parents[1]
+WIDTHS = (390, 1280)
+OWN_PROBES = "/_stcore/"  # Streamlit asks for these below a page's own path first, where they are not
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(measured.CHROMIUM is None, reason="needs Chromium (Debian: apt-get install chromium)"),
 ]
+
+
+@lru_cache(maxsize=1)
+def axe() -> str:
+    """The source of axe-core, which the package axe-playwright-python brings."""
+    return (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+
+
+def findings(tab: Any) -> list[tuple[str, str, str]]:
+    """What axe finds that is serious or critical: rule, first element, what is wrong."""
+    tab.evaluate(f"() => {{ {axe()} }}")
+    found = tab.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        (one["id"], one["nodes"][0]["html"][:120], one["nodes"][0].get("failureSummary", "")[:200])
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+def contrast_of_figures(tab: Any) -> float:
+    """The least contrast of text in figures with what lies under it, which axe does not look at; 21 where there is none.
+
+    Under the text of our drawings lies the last rectangle that is drawn before it around its middle, else the page. Text within
+    Plotly's bars is left out: Plotly chooses its colour by the bar."""
+    return float(
+        tab.evaluate(
+            """() => {
+              const parts = colour => { const [r, g, b, a = 1] = colour.match(/[\\d.]+/g).map(Number); return [r, g, b, a]; };
+              const light = ([r, g, b]) => { const [x, y, z] = [r, g, b].map(c => c / 255)
+                .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+                return 0.2126 * x + 0.7152 * y + 0.0722 * z; };
+              const page = parts(getComputedStyle(document.querySelector('.stApp')).backgroundColor);
+              const over = (one, ground) => { const style = getComputedStyle(one);
+                if (style.fill === 'none') return ground;
+                const [r, g, b, a] = parts(style.fill), share = a * style.fillOpacity * style.opacity;
+                return [r, g, b].map((c, n) => share * c + (1 - share) * ground[n]); };
+              const under = text => { const box = text.getBoundingClientRect(), svg = text.ownerSVGElement;
+                const x = box.x + box.width / 2, y = box.y + box.height / 2;
+                return [...svg.querySelectorAll('rect')]
+                  .filter(one => one.compareDocumentPosition(text) & Node.DOCUMENT_POSITION_FOLLOWING)
+                  .filter(one => { const r = one.getBoundingClientRect();
+                    return r.left <= x && x <= r.right && r.top <= y && y <= r.bottom; })
+                  .reduce((ground, one) => over(one, ground), page); };
+              const shown = [...document.querySelectorAll('svg text:not(.bartext)')].filter(one => one.textContent.trim());
+              return Math.min(21, ...shown.map(one => {
+                const ground = one.closest('.js-plotly-plot') ? page : under(one);
+                const [a, b] = [light(over(one, ground)), light(ground)];
+                return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05); })); }"""
+        )
+    )
+
+
+def sideways(tab: Any) -> int:
+    """By how many pixels the page is wider than the window."""
+    return int(
+        tab.evaluate(
+            "(() => { const main = document.querySelector('[data-testid=stMain]');"
+            " return Math.max(main.scrollWidth - main.clientWidth, document.documentElement.scrollWidth - innerWidth); })()"
+        )
+    )
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +138,7 @@ def said(tab: Any) -> str:
     return str(tab.inner_text("[data-testid=stMain]"))
 
 
-@pytest.mark.parametrize("width", measured.WIDTHS)
+@pytest.mark.parametrize("width", WIDTHS)
 def test_every_page_is_drawn_without_an_error_and_within_its_width(width: int, address: str, chromium: Any) -> None:
     wrong, asked, titles = [], [], {}
     for where in measured.ADDRESSES:
@@ -86,13 +150,13 @@ def test_every_page_is_drawn_without_an_error_and_within_its_width(width: int, a
             "console",
             lambda line, where=where: (
                 wrong.append((where, line.text))
-                if line.type == "error" and measured.OWN_PROBES not in str(line.location.get("url", ""))
+                if line.type == "error" and OWN_PROBES not in str(line.location.get("url", ""))
                 else None
             ),
         )
         tab.goto(f"{address}/{where}")
         measured.settle(tab)
-        if wide := measured.sideways(tab):
+        if wide := sideways(tab):
             wrong.append((where, f"{wide} pixels wider than the window"))
         if tab.locator("[data-testid=stException]").count():
             wrong.append((where, "an exception"))
@@ -113,8 +177,8 @@ def test_axe_finds_nothing_serious(theme: str, width: int, address: str, chromiu
         tab.goto(f"{address}/{where}")
         measured.settle(tab)
         tab.wait_for_timeout(300)
-        found += [(where, *finding) for finding in measured.findings(tab)]
-        if (contrast := measured.contrast_of_figures(tab)) < 4.5:
+        found += [(where, *finding) for finding in findings(tab)]
+        if (contrast := contrast_of_figures(tab)) < 4.5:
             found.append((where, f"text of a figure has a contrast of {contrast:.1f}"))
         context.close()
     assert found == []
@@ -131,12 +195,12 @@ def test_pages_of_pinned_photographs_are_as_good(width: int, theme: str, pins: s
         tab.goto(f"{pins}/{where}")
         measured.settle(tab)
         tab.wait_for_timeout(300)
-        if wide := measured.sideways(tab):
+        if wide := sideways(tab):
             wrong.append((where, f"{wide} pixels wider than the window"))
         if tab.locator("[data-testid=stException]").count():
             wrong.append((where, "an exception"))
-        wrong += [(where, *finding) for finding in measured.findings(tab)]
-        if (contrast := measured.contrast_of_figures(tab)) < 4.5:
+        wrong += [(where, *finding) for finding in findings(tab)]
+        if (contrast := contrast_of_figures(tab)) < 4.5:
             wrong.append((where, f"text of a figure has a contrast of {contrast:.1f}"))
         context.close()
     assert wrong == []
@@ -147,14 +211,14 @@ def test_a_mailed_study_fits_a_phone(clone: Path, tab: Any, tmp_path: Path, monk
     for folder in own(clone / "pinned"):
         page = tmp_path / f"{folder.name}.html"
         page.write_text(mailed.page(Study(folder=folder, pinned=True)), encoding="utf-8")
-        for width in measured.WIDTHS:
+        for width in WIDTHS:
             tab.set_viewport_size({"width": width, "height": 844})
             tab.goto(page.as_uri())
             tab.wait_for_selector(".js-plotly-plot .main-svg")
             assert tab.evaluate("document.documentElement.scrollWidth") <= width, folder.name
 
 
-@pytest.mark.parametrize("width", measured.WIDTHS)
+@pytest.mark.parametrize("width", WIDTHS)
 def test_a_link_to_a_claim_lands_on_it(width: int, address: str, chromium: Any) -> None:
     context = chromium.new_context(viewport={"width": width, "height": 844})
     tab = context.new_page()
