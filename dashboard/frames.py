@@ -535,9 +535,22 @@ def flat(settings: dict[str, Any], before: str = "") -> dict[str, Any]:
 
 
 def beside(study: Study, others: Sequence[Study]) -> pd.DataFrame:
-    """The errors of base in this study and in those that are called as it is with a word more (`readers-nearest`), a row a seed:
+    """The errors of base in this study and in those that are called as it is with a word more (`readers-nearest`) and packed
+    their pictures through another filter, a row a seed:
     `study`, `seed`, `error` in per cent; empty where there is none of the latter."""
-    of_it = [other for other in others if other.folder.name.startswith(f"{study.folder.name}-") and other.pinned == study.pinned]
+    own = packed(study)
+
+    def through_another_filter(other: Study) -> bool:
+        same = all(packed(other).get(name) == own.get(name) for name in ("title", "classes", "size", "pictures"))
+        return same and packed(other).get("sha256") != own.get("sha256")
+
+    of_it = [
+        other
+        for other in others
+        if other.folder.name.startswith(f"{study.folder.name}-")
+        and other.pinned == study.pinned
+        and through_another_filter(other)
+    ]
     rows = [
         (one.folder.name.removeprefix(study.folder.name).lstrip("-") or "as it is", seed, 100 * error)
         for one in (study, *of_it)
@@ -644,6 +657,14 @@ def still_learning(study: Study, run: str) -> bool:
         losses = pd.to_numeric(losses, errors="coerce").dropna()
         ends.append(len(losses) > 0 and losses.idxmin() == losses.index[-1])
     return bool(ends) and all(ends)
+
+
+def gaps(study: Study) -> pd.Series:
+    """By run, how much its validation error is above its training error at the end, the mean of its seeds; training errors are
+    those of cropped pictures with dropout at work."""
+    table = curves(study)
+    ends = table.loc[table.groupby(["run", "seed"])["epoch"].idxmax()] if len(table) else table
+    return (ends["validation_error"] - ends["training_error"]).groupby(ends["run"]).mean()
 
 
 def going_on(study: Study) -> pd.DataFrame:

@@ -66,7 +66,9 @@ def remark(study: Study) -> str:
     if packed_folder(study) is not None:
         return ""
     if _maker_settings(study) is None:
-        return f"The pictures of this study are not on this machine; {study.by('dvc repro prepare')} packs them."
+        yours = str(_source(study).get("source")).startswith(("folder", "ilsvrc"))  # which nothing fetches
+        where = ", once `STUDY_DATA` says where they lie" if yours else ""
+        return f"The pictures of this study are not on this machine; {study.by('dvc repro prepare')} packs them{where}."
     if _source(study).get("maker") != storage.sha256(Path(pictures.__file__)):
         return "The pictures are drawn again by another study/sources/pictures.py than the study's; they may differ."
     return ""

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from study import storage
 from study.measuring.convergence import CODE
 from study.training.code import training_code
 
 TRAINING = "ea1743b3ae44a0e313998c1289af324ecb3092c15328bd05137b2a2ad03a383f"
-# Of study/measuring/convergence.py and race.py, which stands in the records before that of the code that trains.
+# Of study/measuring/convergence.py and race.py
 CURVES = "a89708e09fe1773a43f6db4d42a523bef937550eb2f172b76aafa276ead3709e"
 FILES = {
     "stages/train.py": "6583e01f84f6bfe0f1da471f9e06b9a00ee54487dc9eb2ee678d0dd161cf1100",
@@ -24,6 +25,12 @@ FILES = {
 def test_the_code_that_trains() -> None:
     assert training_code() == TRAINING
     assert CODE == CURVES + TRAINING
+
+
+@pytest.mark.parametrize("study", sorted(Path("pinned").iterdir()), ids=lambda folder: folder.name)
+def test_the_records_of_the_pins(study: Path) -> None:
+    records = [*study.glob("provenance/train-*.json"), *study.glob("provenance/converge-*.json")]
+    assert records and {storage.read_json(path)["training_code"] for path in records} == {TRAINING}
 
 
 @pytest.mark.parametrize("name", FILES)

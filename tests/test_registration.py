@@ -27,6 +27,12 @@ def test_the_same_is_pre_registered() -> None:
     assert of(Version(protocol=NOW.protocol, modules=NOW.modules)) == "pre-registered"
 
 
+def test_a_study_of_what_readers_ask_is_exploratory_whatever_was_registered() -> None:
+    same = Version(protocol=NOW.protocol, modules=NOW.modules)
+    for name in NOW.protocol["exploratory"]:
+        assert Path(f"conf/study/{name}.yaml").is_file() and of(same, study=name).startswith("exploratory")
+
+
 @pytest.mark.parametrize("claim", [one.id for one in CLAIMS if one.value is not None and one.id in NOW.protocol["claims"]])
 def test_every_number_of_every_claim_is_among_what_is_registered(claim: str) -> None:
     parts = NOW.registered(claim, "sketch")

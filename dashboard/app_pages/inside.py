@@ -60,7 +60,7 @@ def show_kernels(study: Study) -> None:
     told = f"full colour from ±{full:.2g} on" if scale == "shared" else "each kernel stretched to its own largest weight"
     st.caption(
         f"Mid-grey is weight 0; {told}. In the paper column 1 became grey, column 2 coloured; "
-        "a click shows what excites a kernel."
+        "a click shows what excites a kernel." + ("" if len(epochs) > 1 else " Its kernels over epochs are not kept here.")
     )
     each = list(drawn.items())
     abreast = min(FEW, len(each))
@@ -256,8 +256,10 @@ def show_map(study: Study) -> None:
         shares = (frame["answer"] == "right").groupby(frame["class"]).mean()
         told = told or list(shares.sort_values(ascending=False, kind="stable").index[:COLOURS])
     wrong = answers.count("wrong")
-    finding = f"{len(places):,} test pictures by the two main axes of the last hidden layer, {share:.0%} of its variance" + (
-        f"; {wrong:,} are misjudged" if wrong else ""
+    first_of = "The first " if len(places) < frames.counts(study).get("test", 0) else ""
+    finding = (
+        f"{first_of}{len(places):,} test pictures by the two main axes of the last hidden layer, {share:.0%} of its variance"
+        + f"; {wrong:,} are misjudged" * bool(wrong)
     )
     chosen = showing.figure(
         charts.hidden_map(frame, by, told), finding, frame, "map",

@@ -66,6 +66,11 @@ def own_picture(study: Study) -> None:
         st.subheader("The most similar training pictures")
         if not len(found.rows):
             st.caption(f"The features of the training pictures are not here; {query.bring(study)}")
+            others = (other for other in st.session_state["kept-studies"] if not query.lacking(other))
+            if with_features := next(filter(query.features_are_here, others), None):
+                showing.link(
+                    f"Neighbours in {with_features.address}, whose features are here", "sees", study=with_features.address
+                )
         known = [pictures.label_of(study, "train", int(row)) for row in found.rows]
         shown = [
             Shown(split="train", row=int(row), caption=f"{class_of(label)} ({amounts.digits(distance)})")

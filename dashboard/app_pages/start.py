@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard import clickable, drawings, frames, galleries, rendering, showing, summary, tables, verdicts
 from dashboard.how import PARTS
 from dashboard.reading import Study
+from study import amounts
 from study.judging.verdicts import NOT_HELD, NOT_SEEN, SMALL
 from study.paper.numbers import neurons, parameters
 
@@ -76,7 +77,7 @@ def first_kernels(study: Study) -> None:
                 if kernel := clickable.draw(galleries.tiles(shown, columns=columns), key="kernels"):
                     showing.go_to("inside", run=run, kernel=kernel)
                 errors = frames.seed_errors(study, run, "top1").values()
-                errs = f"; {run} errs by {100 * sum(errors) / len(errors):.1f}% on test pictures" if errors else ""
+                errs = f"; {run} errs by {amounts.amount(sum(errors) / len(errors), 'error')} on test pictures" if errors else ""
                 st.caption(f"{len(kernels)} kernels of {run}, seed {seed}, after {max(by_epoch)} epochs{errs}")
                 return
 

@@ -116,9 +116,12 @@ def show_components(study: Study) -> None:
     if unfinished:
         every = len(unfinished) == len(table) + 1
         names = "every run" if every else showing.listed(unfinished)
+        gaps = frames.gaps(study).reindex([control, *table["run"]]).dropna().sort_values(ascending=False)
+        told = showing.listed(f"{amounts.amount(gap, 'error difference')} in {run}" for run, gap in gaps.head(2).items())
         st.info(
-            f"The validation loss of {showing.plain(names)} was still falling when training ended: what only slows learning, "
-            "as dropout does, costs error here, and overfitting cannot be seen yet."
+            f"The validation loss of {showing.plain(names)} was still falling when training ended: what only slows learning "
+            "costs error here, and longer trainings may differ."
+            + (f" Validation errors end farthest above training errors by {showing.plain(told)}." if len(gaps) else "")
         )
     showing.leads_to(study, *[name for name in table["claim"] if name])
 
@@ -171,7 +174,8 @@ def show_questions(study: Study) -> None:
             charts.beside(filters),
             f"Does the down-sampling filter matter? {mean.idxmin()} errs {mean.min():.1f}%, {mean.idxmax()} {mean.max():.1f}%",
             filters, "filters", "Top-1 error of base by how pictures were down-sampled",
-            source=f"{study.address} (as it is: bilinear with antialias) and the studies that have its name and a word more.",
+            source=f"{study.address} (as it is: bilinear with antialias) and the studies that have its name and a word more. "
+            "Exploratory, in no family of comparisons.",
         )  # fmt: skip
 
 
@@ -242,7 +246,11 @@ def show_cost(study: Study) -> None:
         )
         st.caption(f"Between {frames.devices_of_cost(study)}, which says nothing of two GPUs of 2012.")
     else:
-        st.caption("All columns of this study share a device, so nothing crossed between two and no time was measured.")
+        st.caption(
+            "All columns of this study share a device, so nothing crossed between two and no time was measured."
+            if len(memory)
+            else "The network of this study has no columns, so nothing crosses between two devices."
+        )
     showing.leads_to(study, "three-gigabytes", "communication", "two-gpus-time")
 
 

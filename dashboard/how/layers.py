@@ -260,11 +260,12 @@ def _places(total: np.ndarray, step: int, chosen: str) -> str:
             if key == chosen:
                 edge = ' stroke="#D55E00" stroke-width="1.6"'
             parts.append(
-                f'<rect data-key="{key}" x="{10 * x // step}" y="{10 * y // step}" width="10" height="10" '
-                f'fill="rgb({shade},{shade},{shade})"{edge} style="cursor:pointer"><title>place {key}</title></rect>'
+                f'<a data-key="{key}" href="{clickable.link("how", part="normalisation", at=key)}" aria-label="place {key}">'
+                f'<rect x="{10 * x // step}" y="{10 * y // step}" width="10" height="10" '
+                f'fill="rgb({shade},{shade},{shade})"{edge}><title>place {key}</title></rect></a>'
             )
     parts.sort(key=lambda part: "stroke" in part)
-    frame = f'viewBox="-1 -1 {10 * side + 2} {10 * side + 2}" style="max-width:280px" role="img" aria-label="Places"'
+    frame = f'viewBox="-1 -1 {10 * side + 2} {10 * side + 2}" style="max-width:280px" role="group" aria-label="Places"'
     return f"<svg {frame}>{''.join(parts)}</svg>"
 
 
@@ -401,7 +402,8 @@ def two_devices(study: Study, layers: list[dict[str, Any]], columns: int) -> Non
     batch = frames.pictures_a_step(study)
     size = 4 * 2 * columns * crosses * batch
     crossing = frames.crossing(study)
-    share = f", {amount(crossing['share'], 'share')} of its time" if crossing else ""
+    between = frames.devices_of_cost(study)
+    share = f", {amount(crossing['share'], 'share')} of its time between {between}" if crossing else ""
     st.subheader(f"{digits(size / 1e6)} MB cross in a step of {batch} pictures{share}")
     st.caption(
         f"{crosses:,} numbers of a picture from each column to the other, and as many gradients back, 4 bytes each."

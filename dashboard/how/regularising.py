@@ -260,7 +260,7 @@ def sampling(subject: Subject) -> None:
         "nearest": FilterSettings(kind="nearest"),
         "bilinear": FilterSettings(kind="bilinear", antialias=False),
         "bicubic": FilterSettings(kind="bicubic", antialias=False),
-        "bilinear, antialiased (this study's default)": FilterSettings(kind="bilinear"),
+        "bilinear, antialiased (the usual one here)": FilterSettings(kind="bilinear"),
         "bicubic, antialiased": FilterSettings(kind="bicubic"),
         "Lanczos, antialiased": FilterSettings(kind="lanczos"),
     }
@@ -271,7 +271,7 @@ def sampling(subject: Subject) -> None:
         edge = small[:, :, 0].astype(float)
         spread[name] = float(edge[:6].std())
         captions.append(f"what is left of the finest rings: {spread[name]:.0f} grey levels")
-    smooth = spread["bilinear, antialiased (this study's default)"]
+    smooth = spread["bilinear, antialiased (the usual one here)"]
     st.subheader(
         f"Rings too fine for the small picture come back as false ones: {spread['nearest']:.0f} grey levels with nearest, "
         f"{spread['bilinear']:.0f} with bilinear, {smooth:.0f} where it is antialiased"

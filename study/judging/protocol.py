@@ -123,13 +123,15 @@ class Deviation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Head:
-    """What protocol.yaml says of all claims. `power`: the chance that "visible" means; `stop`: when seeds end."""
+    """What protocol.yaml says of all claims. `power`: the chance that "visible" means; `stop`: when seeds end; `exploratory`:
+    studies whose verdicts are that, whatever was registered."""
 
     confidence: float
     power: float
     stop: str
     families: Mapping[str, Family]
     deviations: tuple[Deviation, ...] = ()
+    exploratory: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("confidence", "power"):

@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, quantiles
 from typing import Any
 
 from study import files, storage
-from study.amounts import amount
+from study.amounts import amount, interval
 from study.judging.about import Study
 from study.judging.protocol import Head
 from study.judging.registration import PRE_REGISTERED
@@ -48,6 +48,7 @@ RANKED_BY = {  # of the right half of Figure 4, by the names in retrieve/metrics
     "colours": "colour histogram",
     "pixels": "pixels",
 }
+PER_LAYER = ("parameters", "multiplications", "crosses")
 PRECISION_AT = {"1": "nearest", "6": "6 nearest", "50": "50 nearest", "average": "mean average precision"}
 MOST = 8  # sentences of one group: a page holds no more
 # So begin remarks on every comparison, which the page has all; and those of them that the report leaves out, by group
@@ -291,8 +292,15 @@ def _sentence(row: Row, above: bool) -> str:
 
 def _figures(folder: Path) -> str:
     """What the paper's figures show, counted in this study; a figure for which nothing was measured is left out."""
-    points = "\n".join(f"- {said}" for said in (*_figure_1(folder), *_figure_3(folder), *_figure_4(folder)))
+    run = _looked_into(folder)
+    said = (*_figure_1(folder), *_figure_2(folder, run), *_figure_3(folder, run), *_figure_4(folder, run), *_halving(folder))
+    points = "\n".join(f"- {one}" for one in said)
     return "\n\n".join(part for part in (points, _precision(folder)) if part)
+
+
+def _looked_into(folder: Path) -> str:
+    """The run whose neighbours were looked up, which Figures 2 to 4 are of."""
+    return str(storage.mapping(folder / "retrieve/metrics.json").get("run", "base"))
 
 
 def _figure_1(folder: Path) -> Iterator[str]:
@@ -303,34 +311,61 @@ def _figure_1(folder: Path) -> Iterator[str]:
         if epochs:
             mean = f"after {amount(fmean(reached), 'epochs')}, the mean of {len(reached)} seeds" if reached else "by no seed"
             missed = f"; {len(epochs) - len(reached)} never reached it" if 0 < len(reached) < len(epochs) else ""
-            yield f"Figure 1, {path.parent.name}: {curve.get('threshold', 0.25):.0%} training error {mean}{missed}."
+            record = storage.mapping(folder / f"provenance/converge-{path.parent.name}.json")
+            seconds = [one for one in (record.get("processor_seconds_to_threshold") or {}).values() if one]
+            took = f", {amount(fmean(seconds), 'seconds')} of processor time" if len(seconds) == len(reached) > 0 else ""
+            yield f"Figure 1, {path.parent.name}: {curve.get('threshold', 0.25):.0%} training error {mean}{took}{missed}."
 
 
-def _figure_3(folder: Path) -> Iterator[str]:
-    """Kernels of `base`, or of the study's first run, by what was fitted to them (study/measuring/gabor.py)."""
-    path = next((folder / "evaluate").glob("base/kernels.csv"), None) or min(
-        (folder / "evaluate").glob("*/kernels.csv"), default=None
-    )
-    if path is None:
+def _figure_2(folder: Path, run: str) -> Iterator[str]:
+    layers = storage.mapping(folder / f"evaluate/{run}/network.json").get("layers") or []
+    parameters, multiplications, crosses = (sum(one.get(of, 0) for one in layers) for of in PER_LAYER)
+    if parameters:
+        columns = f"; {crosses:,} numbers of a picture cross from each column to the other" if crosses else ""
+        yield f"Figure 2, {run}: {parameters:,} parameters, {multiplications:,} multiplications a picture{columns}."
+
+
+def _figure_3(folder: Path, run: str) -> Iterator[str]:
+    """Kernels by what was fitted to them (study/measuring/gabor.py)."""
+    try:
+        with (folder / f"evaluate/{run}/kernels.csv").open(newline="", encoding="utf-8") as lines:
+            rows = list(csv.DictReader(lines))
+    except OSError:
         return
-    with path.open(newline="", encoding="utf-8") as lines:
-        rows = [(row.get("when"), row.get("kind")) for row in csv.DictReader(lines)]
     for when, words in (("end", "trained"), ("start", "untrained")):
-        kinds = Counter(kind for moment, kind in rows if moment == when)
+        kinds = Counter(row.get("kind") for row in rows if row.get("when") == when)
         if total := sum(kinds.values()):
             told = "; ".join(f"{kinds[kind]} {kind}" for kind in files.KINDS if kinds[kind])
-            yield f"Figure 3, {path.parent.name}, {total} {words} kernels: {told}."
+            yield f"Figure 3, {run}, {total} {words} kernels: {told}."
+    waves = [row for row in rows if row.get("when") == "end" and "selective" in str(row.get("kind")) and row.get("frequency")]
+    if len(waves) > 1:
+        eighths = {round(float(row["orientation"]) / 22.5) % 8 for row in waves}
+        low, *_, high = quantiles([float(row["frequency"]) for row in waves], n=10)
+        told = f"{len(eighths)} of 8 orientations; four of five have {low:.2f} to {high:.2f} waves a pixel"
+        yield f"Figure 3, {run}, its {len(waves)} selective kernels: {told}."
 
 
-def _figure_4(folder: Path) -> Iterator[str]:
-    retrieved = storage.mapping(folder / "retrieve/metrics.json")
-    run = str(retrieved.get("run", "base"))
+def _halving(folder: Path) -> Iterator[str]:
+    """Errors with halved outputs, with one mask and with the mean of many, of the pictures that were tried."""
+    halved = storage.mapping(folder / "halve/metrics.json")
+    errors = halved.get("top1_error") or {}
+    if {"halved", "geometric_1", "many"} <= set(errors):
+        one, mean, half = (amount(errors[of], "error") for of in ("geometric_1", "many", "halved"))
+        told = f"{half} err with halved outputs, {one} with a mask, {mean} with the mean of {halved.get('masks'):,}"
+        yield f"Dropout, {halved.get('run')}, {halved.get('pictures')} pictures: {told}."
+
+
+def _figure_4(folder: Path, run: str) -> Iterator[str]:
     models = storage.mapping(folder / f"evaluate/{run}/metrics.json").get("models", {})
     wrong = [one["ten_patches"] for name, one in models.items() if name.startswith("seed")]
     if missed := sum(one["top1_wrong"] for one in wrong):
         among = 1 - sum(one["top5_wrong"] for one in wrong) / missed
         told = amount(among, "share")
         yield f"Figure 4, left, {run}: where the first label is wrong, the right one is among the other four in {told}."
+    retrieved = storage.mapping(folder / "retrieve/metrics.json")
+    if {"features_percentile", "untrained_percentile"} <= set(retrieved):
+        here, before = (amount(retrieved[f"{by}_percentile"], "share") for by in ("features", "untrained"))
+        yield f"Figure 4, right, {run}: {here} of all pictures are nearer in pixels than six neighbours, {before} untrained."
 
 
 def _precision(folder: Path) -> str:
@@ -338,12 +373,17 @@ def _precision(folder: Path) -> str:
     retrieved = storage.mapping(folder / "retrieve/metrics.json")
     found = retrieved.get("precision", {})
     cells = {
-        words: [amount(found[by][one]["mean"], "share") if found[by].get(one) else NO_NUMBER for one in PRECISION_AT]
-        for by, words in RANKED_BY.items()
-        if found.get(by)
+        words: [_with_interval(found[by].get(one)) for one in PRECISION_AT] for by, words in RANKED_BY.items() if found.get(by)
     }
     lines = [f"| Figure 4, right: neighbours by | {' | '.join(PRECISION_AT.values())} |", "|---|---|---|---|---|"]
     return "\n".join([*lines, *(f"| {by} | {' | '.join(told)} |" for by, told in cells.items())]) if cells else ""
+
+
+def _with_interval(found: Mapping[str, float] | None) -> str:
+    if not found:
+        return NO_NUMBER
+    known = "low" in found and "high" in found
+    return interval(found["mean"], found["low"], found["high"], "share") if known else amount(found["mean"], "share")
 
 
 def _differences() -> str:

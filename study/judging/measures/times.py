@@ -12,6 +12,7 @@ from study import storage
 from study.judging.evidence import Evidence, MissingResult
 from study.judging.measurement import Arms, Measurement
 from study.judging.protocol import Block
+from study.statistics import comparisons
 from study.training import outputs
 
 GUESSING = "guessing the commonest class"
@@ -163,8 +164,11 @@ def _in_seconds(evidence: Evidence, slow: str, fast: str) -> tuple[str, ...]:
         if not known or len(known) < len(by_seed):
             return ()
         logs.append(np.log(known))
-    mean, least, most = np.exp([logs[0].mean() - logs[1].mean(), logs[0].min() - logs[1].max(), logs[0].max() - logs[1].min()])
-    return (f"in processor seconds {mean:.3g} times (any two seeds {least:.3g} to {most:.3g})",)
+    if min(map(len, logs)) < 2:
+        return (f"in processor seconds {np.exp(logs[0].mean() - logs[1].mean()):.3g} times",)
+    found = comparisons.welch(*logs, alpha=0.05, step=0.01)
+    low, mean, high = np.exp([found.low, found.value, found.high])
+    return (f"in processor seconds {mean:.3g} times (95% {low:.3g} to {high:.3g})",)
 
 
 def _at_rates(evidence: Evidence, *curves: str) -> tuple[str, ...]:
