@@ -362,9 +362,10 @@ def _figure_4(folder: Path, run: str) -> Iterator[str]:
         among = 1 - sum(one["top5_wrong"] for one in wrong) / missed
         told = amount(among, "share")
         yield f"Figure 4, left, {run}: where the first label is wrong, the right one is among the other four in {told}."
-    retrieved = storage.mapping(folder / "retrieve/metrics.json")
-    if {"features_percentile", "untrained_percentile"} <= set(retrieved):
-        here, before = (amount(retrieved[f"{by}_percentile"], "share") for by in ("features", "untrained"))
+    seeds = (storage.mapping(folder / "retrieve/metrics.json").get("seeds") or {}).values()
+    by_seed = [[one.get(f"{by}_percentile") for one in seeds] for by in ("features", "untrained")]
+    if seeds and None not in (*by_seed[0], *by_seed[1]):
+        here, before = (amount(fmean(of), "share") for of in by_seed)
         yield f"Figure 4, right, {run}: {here} of all pictures are nearer in pixels than six neighbours, {before} untrained."
 
 
