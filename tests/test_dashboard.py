@@ -553,6 +553,9 @@ def test_readers_questions_are_sorted_by_what_differs_from_base(root: Path) -> N
     words = told(opened("training", view="questions"))
     assert "How much do more pictures help?" in words and "Does k of the response normalisation matter?" in words
     shutil.copytree(folder, root / "results/invented-nearest")
+    assert "down-sampling filter" not in told(opened("training", view="questions")), "its pictures are the same"
+    packed = root / "results/invented-nearest/prepare/packed.json"
+    packed.write_text(json.dumps(json.loads(packed.read_text()) | {"sha256": 64 * "1"}))
     assert "Does the down-sampling filter matter? as it is errs" in told(opened("training", view="questions"))
 
 
