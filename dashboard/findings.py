@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboard import charts, frames, verdicts
+from dashboard import charts, frames, judged
 from dashboard.reading import Study
 from dashboard.tables import listed
 from study import amounts, files
@@ -42,7 +42,7 @@ def figure_1(study: Study) -> Finding | None:
             continue
         means[str(curve)] = float(part["epochs_to_threshold"].mean())
         told.append(f"{name} after {amounts.amount(means[str(curve)], 'epochs')} on average")
-    ratio, by = verdicts.speed_up(study, means)
+    ratio, by = judged.speed_up(study, means)
     words = f"{threshold:.0%} training error: {'; '.join(told)}" + (f": ReLU is {ratio} as fast{by}" if ratio else "")
     if len(told) > 2:  # in words each would take a line
         in_order = sorted(means, key=means.__getitem__)
@@ -75,7 +75,7 @@ def _rates(study: Study) -> str:
 
 def components(study: Study) -> Finding | None:
     """Each run's difference from the one that all are compared with; None where there is no other."""
-    table, control = frames.components(study, verdicts.claims(study)), frames.control(study)
+    table, control = frames.components(study, judged.claims(study)), frames.control(study)
     if table.empty:
         return None
     largest = table.loc[table["difference"].abs().idxmax()]

@@ -9,7 +9,7 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from dashboard import address, frames, reading, showing, tables, verdicts
+from dashboard import address, frames, judged, reading, showing, tables
 from dashboard.reading import Study
 from study import files
 from study.paper.released import DIFFERENCES
@@ -21,7 +21,7 @@ def report(study: Study) -> None:
     if not text:
         st.info("No report yet: `judge`, the last stage of `uv run dvc repro`, writes it.")
         return
-    if stale := verdicts.outdated(study):
+    if stale := judged.outdated(study):
         st.warning(f"{showing.plain(stale)}: the report is not shown before `uv run dvc repro` has written it anew.")
         return
     st.caption(f"For a page that can be mailed: `uv run python -m dashboard.mailed {study.address}`")
@@ -87,7 +87,7 @@ def provenance(study: Study) -> None:
     st.dataframe(table, hide_index=True, alt="A row a stage: when it ran, for how long, on what, from which commit")
     showing.download(table, "provenance")
     st.subheader("By claim")
-    claims = verdicts.claims(study)
+    claims = judged.claims(study)
     rows = [
         (claim.id, claim.verdict, claim.registered or "", name, str(sha)[:12])
         for claim in claims.itertuples()

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dashboard import pictures
+from dashboard import shown_pictures
 from dashboard.reading import Study, array_of, arrays_of, dictionary_of, made_of, table_of, text_of
 from study import files
 from study import predictions as predicting
@@ -801,7 +801,7 @@ def labels_of(study: Study, split: str, rows: Iterable[int]) -> list[int | None]
     """The classes of pictures: from predictions, else from the packed set or the maker; None where none is here."""
     found = next((predictions(study, run) for run in runs(study, "evaluate")[:1]), None) if split == "test" else None
     predicted = found.labels if found is not None else ()
-    return [int(predicted[row]) if row < len(predicted) else pictures.label_of(study, split, row) for row in rows]
+    return [int(predicted[row]) if row < len(predicted) else shown_pictures.label_of(study, split, row) for row in rows]
 
 
 def label_of(study: Study, split: str, row: int) -> int | None:

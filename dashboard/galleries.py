@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from dashboard import clickable, frames, pictures
+from dashboard import clickable, frames, shown_pictures
 from dashboard.reading import Study
 
 KEPT = 4096  # bytes of a kernel or map whose PNG is kept
@@ -56,14 +56,14 @@ def gallery(study: Study, shown: Iterable[Shown], page: str = "sees", six: bool 
 
 def thumbnail(study: Study, split: str, row: int) -> str:
     """A small picture as a data address; empty where it is not on this machine."""
-    place = f"{frames.packed(study).get('sha256')} {pictures.packed_folder(study)}"
+    place = f"{frames.packed(study).get('sha256')} {shown_pictures.packed_folder(study)}"
     return _thumbnail(place, study.folder.resolve(), split, row)
 
 
 @lru_cache(maxsize=4096)
 def _thumbnail(place: str, folder: Path, split: str, row: int) -> str:
     """`place` says which pictures, and whether they are here: when that changes, they are read again."""
-    picture = pictures.picture_of(Study(folder=folder, pinned=False), split, row)
+    picture = shown_pictures.picture_of(Study(folder=folder, pinned=False), split, row)
     return "" if picture is None else encoded(picture)
 
 

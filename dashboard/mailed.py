@@ -24,7 +24,7 @@ import pandas as pd  # noqa: E402
 import plotly.graph_objects as go  # noqa: E402
 from plotly.offline import get_plotlyjs  # noqa: E402
 
-from dashboard import charts, drawings, findings, frames, galleries, reading, rendering, tables, verdicts  # noqa: E402
+from dashboard import charts, drawings, findings, frames, galleries, judged, reading, rendering, tables  # noqa: E402
 from dashboard.findings import Finding  # noqa: E402
 from dashboard.reading import Study  # noqa: E402
 from study import files, storage  # noqa: E402
@@ -58,7 +58,7 @@ table { border-collapse: collapse; width: 100%; font-size: 0.9rem; } th, td { te
 
 def page(study: Study) -> str:
     """The whole file. Raises ValueError where the study is not judged."""
-    claims = verdicts.claims(study)
+    claims = judged.claims(study)
     if claims.empty:
         raise ValueError(f"{study.address} is not judged yet; run: uv run dvc repro")
     control = frames.control(study)
@@ -81,7 +81,7 @@ def page(study: Study) -> str:
 def _head(study: Study, claims: pd.DataFrame) -> str:
     made = frames.judged_by(study)
     said = [f"{int((claims['group'] == group).sum())} {group}" for group in dict.fromkeys(GROUPS.values())]
-    stale = verdicts.outdated(study)
+    stale = judged.outdated(study)
     warned = f"<p><strong>Stale: {escape(stale)}; the verdicts that rest on it are withheld.</strong></p>" if stale else ""
     return (
         f"<h1>AlexNet, claim by claim: {escape(study.folder.name)}</h1><p>A. Krizhevsky, I. Sutskever, G. E. Hinton: ImageNet "
@@ -110,7 +110,7 @@ def _claims(claims: pd.DataFrame) -> list[str]:
 
 def _effects(claims: pd.DataFrame) -> list[str]:
     """Every effect on the error with its interval, in one figure."""
-    effects = verdicts.effects_on_the_error(claims)
+    effects = judged.effects_on_the_error(claims)
     if effects.empty:
         return []
     largest = effects.loc[effects["ours"].abs().idxmax()]

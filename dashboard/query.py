@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from dashboard import pictures, reading
+from dashboard import reading, shown_pictures
 from dashboard.reading import Study, hash_of
 from study import in_numpy
 from study.data.rescaling import FILTERS, FilterSettings, rescale
@@ -143,7 +143,7 @@ def nearest_to_stored(study: Study, split: str, row: int, k: int) -> list[tuple[
     try:
         if stored.is_file():
             asked = Rows(stored).read(row, 1)[0]
-        elif features_are_here(study) and (picture := pictures.picture_of(study, split, row)) is not None:
+        elif features_are_here(study) and (picture := shown_pictures.picture_of(study, split, row)) is not None:
             asked = network_of(study).features(patch_of(picture, study))
         else:
             return []
@@ -181,7 +181,7 @@ def filter_of(study: Study) -> FilterSettings:
 
 def mean_of(study: Study) -> Path | None:
     """The mean training picture: of the packed set, or the one that is pinned; None where neither is here."""
-    packed = pictures.packed_folder(study)
+    packed = shown_pictures.packed_folder(study)
     path = packed / "mean.npy" if packed else study.folder / "mean.npy"
     return path if path.is_file() else None
 

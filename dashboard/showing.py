@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
-from dashboard import address, clickable, drawings, frames, reading, tables, verdicts
+from dashboard import address, clickable, drawings, frames, judged, reading, tables
 from dashboard.reading import Study
 from dashboard.tables import listed as listed
 from study.judging.row import DIRECTION, NO_NUMBER
@@ -70,7 +70,7 @@ def choose() -> Study | None:
 
 def taken(study: Study) -> str:
     """Of a pinned study: which repository it was taken from, and that its protocol is another; empty where there is neither."""
-    source, other = reading.origin(study) if study.pinned else "", verdicts.another_protocol(study)
+    source, other = reading.origin(study) if study.pinned else "", judged.another_protocol(study)
     told = [f"Taken from {source}."] if source else []
     if other:
         told.append(
@@ -97,7 +97,7 @@ def freshness(study: Study) -> tuple[str, tables.Colour, str]:
 @st.cache_data(max_entries=50, show_spinner=False)
 def _outdated(folder: str, tick: int) -> str:
     """verdicts.outdated of a working study, looked at again when `tick` changes."""
-    return verdicts.outdated(Study(folder=Path(folder), pinned=False))
+    return judged.outdated(Study(folder=Path(folder), pinned=False))
 
 
 def begin(title: str) -> Study:
@@ -241,7 +241,7 @@ def verdict_badge(claim: Any) -> None:
 
 def leads_to(study: Study, *ids: str) -> None:
     """The claims that a part leads to: what was measured here, the verdict, and the way to the claim."""
-    by_id = verdicts.by_id(study)
+    by_id = judged.by_id(study)
     for number, name in enumerate(ids):
         claim = by_id.get(name)
         if claim is None:
@@ -260,7 +260,7 @@ def measured_elsewhere(claim: Any) -> list[tuple[Study, Any]]:
     """Of a claim that is not judged in the study shown: the kept studies that measured it, each with its row there."""
     if claim.group != NOT_JUDGED or claim.kind in ("arithmetic", "untestable"):
         return []
-    rows = [(other, verdicts.by_id(other).get(claim.id)) for other in st.session_state.get("kept-studies", ())]
+    rows = [(other, judged.by_id(other).get(claim.id)) for other in st.session_state.get("kept-studies", ())]
     return [(other, row) for other, row in rows if row is not None and row.group != NOT_JUDGED and tables.here(row)]
 
 

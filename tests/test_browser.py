@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bench import page as measured
-from dashboard import mailed, tables, verdicts
+from dashboard import judged, mailed, tables
 from dashboard.reading import Study
 from study.paper import numbers
 from study.paper.claims import claim
@@ -344,7 +344,7 @@ def test_a_reader_s_question_is_answered_within_three_clicks(question: str, tab:
     clicks, answers = QUESTIONS[question]
     assert len(clicks) <= 3
     _follow(clicks, tab, address)
-    claims = {claim.id: claim for claim in verdicts.claims(Study(folder=checkout / "results/invented", pinned=True)).itertuples()}
+    claims = {claim.id: claim for claim in judged.claims(Study(folder=checkout / "results/invented", pinned=True)).itertuples()}
     for answer in answers:
         kind, _, name = answer.partition(" ")
         wanted = tables.here(claims[name]) if kind == "claim" else answer
@@ -367,7 +367,7 @@ def test_a_fresh_clone_answers_it_with_what_the_pinned_studies_measured(question
         if kind != "claim":
             assert answer in said(tab) or any(part in answer for part in OF_THE_FIGURES), f"{answer} is not in the page"
             continue
-        found = [tables.here(row) for one in studies if (row := verdicts.by_id(one)[name]) is not None and tables.here(row)]
+        found = [tables.here(row) for one in studies if (row := judged.by_id(one)[name]) is not None and tables.here(row)]
         wanted = found[0] if found else "No kept study measured it"
         assert wanted in said(tab), f"{wanted} of {name} is not in the page"
 

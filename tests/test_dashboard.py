@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import binomtest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import charts, frames, pictures, query, reading, showing, tables, verdicts
+from dashboard import charts, frames, judged, query, reading, showing, shown_pictures, tables
 from dashboard.how import PARTS
 from dashboard.reading import Study
 from stages.settings import merged
@@ -246,9 +246,9 @@ def test_hand_made_features_stand_beside_the_networks(root: Path) -> None:
 
 
 def test_a_verdict_whose_file_has_changed_is_withheld(root: Path) -> None:
-    before = verdicts.claims(here(root)).set_index("id")["verdict"]
+    before = judged.claims(here(root)).set_index("id")["verdict"]
     (root / "results/invented/evaluate/base/ten_patches.npz").write_text("other")
-    after = verdicts.claims(here(root)).set_index("id")
+    after = judged.claims(here(root)).set_index("id")
     rests_on_it = after["artifacts"].map(bool)
     assert rests_on_it.any() and set(after[rests_on_it]["verdict"]) == {"withheld"}
     assert after[rests_on_it]["why"].str.contains("ten_patches.npz is not the file that was judged").all()
@@ -263,10 +263,10 @@ def test_a_working_study_that_is_stale_says_so_and_a_pinned_one_is_judged_at_its
     assert "study/network/alexnet.py changed after these verdicts were given" in "".join(
         w.value for w in opened("claims").warning
     )
-    assert "withheld" in set(verdicts.claims(here(root))["verdict"])
+    assert "withheld" in set(judged.claims(here(root))["verdict"])
     kept = reading.Study(folder=root / "pinned/kept", pinned=True)
-    assert verdicts.outdated(kept) == "" and not opened("claims", study="pinned/kept").warning
-    measured = verdicts.claims(kept)
+    assert judged.outdated(kept) == "" and not opened("claims", study="pinned/kept").warning
+    measured = judged.claims(kept)
     assert not measured[measured["artifacts"].map(bool)]["why"].str.startswith("stale").any()
 
 
@@ -274,7 +274,7 @@ def test_what_was_not_run_here_is_told_of_from_the_kept_study_that_measured_it(r
     """The reader who comes for an effect finds it, whichever study the page began with."""
     written = root / "results/invented/judge/claims.json"
     shutil.copytree(root / "results/invented", root / "pinned/kept")
-    measured = next(claim for claim in verdicts.by_id(here(root)).values() if claim.kind == "effect" and tables.here(claim))
+    measured = next(claim for claim in judged.by_id(here(root)).values() if claim.kind == "effect" and tables.here(claim))
     content = json.loads(written.read_text())
     not_run = {"verdict": "not run", "ours": None, "low": None, "high": None, "here": "–", "artifacts": {}}
     for row in content["claims"] if isinstance(content, dict) else content:
@@ -292,7 +292,7 @@ def test_a_tile_of_start_tells_what_another_kept_study_measured_and_leads_to_the
     """The number stands with the study it is from, so that nobody takes it for one of the study shown."""
     written = root / "results/invented/judge/claims.json"
     shutil.copytree(root / "results/invented", root / "pinned/kept")
-    measured = verdicts.by_id(here(root))["two-columns"]
+    measured = judged.by_id(here(root))["two-columns"]
     content = json.loads(written.read_text())
     for row in content["claims"] if isinstance(content, dict) else content:
         row.update({"verdict": "not run", "ours": None, "low": None, "high": None, "here": "–", "artifacts": {}})
@@ -309,7 +309,7 @@ def test_a_tile_of_start_tells_what_another_kept_study_measured_and_leads_to_the
 
 
 def test_claims_are_counted_and_the_groups_hold_every_verdict(root: Path) -> None:
-    claims = verdicts.claims(here(root))
+    claims = judged.claims(here(root))
     assert len(claims) == len(CLAIMS)
     assert set(tables.VERDICTS) == set(GROUPS) == set(WORDS)
     counts = {group: sum(GROUPS[word] == group for word in claims["verdict"]) for group in GROUPS.values()}
@@ -319,14 +319,14 @@ def test_claims_are_counted_and_the_groups_hold_every_verdict(root: Path) -> Non
 
 
 def test_the_list_of_claims_can_be_narrowed_to_a_group(root: Path) -> None:
-    claims = verdicts.claims(here(root)).set_index("id")["group"]
+    claims = judged.claims(here(root)).set_index("id")["group"]
     app = opened("claims", show=NOT_HELD)
     listed = set(re.findall(r'data-key=\\?"([\w-]+)\\?"', drawn(app)))
     assert listed == set(claims[claims == NOT_HELD].index)
 
 
 def test_the_paper_s_number_and_ours_stand_in_columns_of_their_own(root: Path) -> None:
-    table = tables.claim_table(verdicts.claims(here(root))).set_index("claim")
+    table = tables.claim_table(judged.claims(here(root))).set_index("claim")
     row = table.loc["Two columns err less than one column with half of the kernels"]
     assert row["in the paper"] == "1.70 points; top-5 1.20 points (ILSVRC-2010, test)"
     number = [claim.id for claim in CLAIMS].index("two-columns")
@@ -344,14 +344,14 @@ def test_a_claim_says_what_would_decide_it_and_on_which_files_it_rests(root: Pat
 
 
 def test_only_the_paper_s_own_words_stand_in_quotation_marks(root: Path) -> None:
-    claims = {claim.id: claim for claim in verdicts.claims(here(root)).itertuples()}
+    claims = {claim.id: claim for claim in judged.claims(here(root)).itertuples()}
     assert tables.words_of(claims["two-columns"]).startswith("“")
     assert tables.words_of(claims["one-large-gpu"]) == f"asked by readers: {claims['one-large-gpu'].quote}"
     assert "“" not in tables.words_of(claims["no-communication"])
 
 
 def test_what_a_claim_needs_is_shown(root: Path) -> None:
-    claim = next(claim for claim in verdicts.claims(here(root)).itertuples() if claim.id == "two-gpus-time")
+    claim = next(claim for claim in judged.claims(here(root)).itertuples() if claim.id == "two-gpus-time")
     assert "GTX 580" in tables.paper_facts(claim)["would need"]
 
 
@@ -581,28 +581,28 @@ def test_a_test_picture_stands_with_six_neighbours_by_features_and_six_by_pixels
 
 
 def test_a_picture_is_the_packed_one_and_is_drawn_again_where_the_packed_set_is_gone(root: Path) -> None:
-    packed = pictures.picture_of(here(root), "test", 5)
-    assert pictures.remark(here(root)) == ""
+    packed = shown_pictures.picture_of(here(root), "test", 5)
+    assert shown_pictures.remark(here(root)) == ""
     shutil.rmtree(root / "data")
-    drawn = pictures.picture_of(here(root), "test", 5)
+    drawn = shown_pictures.picture_of(here(root), "test", 5)
     assert packed is not None and drawn is not None
     assert np.array_equal(packed, drawn)
-    assert pictures.remark(here(root)) == ""
+    assert shown_pictures.remark(here(root)) == ""
 
 
 def test_pictures_of_another_set_are_never_shown(root: Path) -> None:
     index = root / "data/packed/sketch/index.json"
     index.write_text(index.read_text().replace(frames.packed(here(root))["sha256"], "0" * 64))
-    assert pictures.packed_folder(here(root)) is None
+    assert shown_pictures.packed_folder(here(root)) is None
 
 
 def test_pictures_are_found_whatever_the_study_is_called(root: Path) -> None:
-    picture = pictures.picture_of(here(root), "test", 5)
+    picture = shown_pictures.picture_of(here(root), "test", 5)
     shutil.move(root / "data/packed/sketch", root / "data/packed/pets")
     storage.write_json(root / "data/packed/broken/index.json", ["nothing"])
     receipt = frames.source(here(root)) | {"source": "folder"}
     storage.write_json(root / "results/invented/download/source.json", receipt)
-    found = pictures.picture_of(here(root), "test", 5)
+    found = shown_pictures.picture_of(here(root), "test", 5)
     assert picture is not None and found is not None and np.array_equal(found, picture)
     assert "not on this machine" not in told(opened("sees"))
 
@@ -637,7 +637,7 @@ def test_another_version_of_the_maker_is_remarked(root: Path) -> None:
 def test_pictures_that_cannot_be_drawn_are_missed_in_one_sentence(root: Path) -> None:
     shutil.rmtree(root / "data")
     storage.write_json(root / "results/invented/download/source.json", {"source": "cifar10", "title": "CIFAR-10"})
-    assert pictures.picture_of(here(root), "test", 0) is None
+    assert shown_pictures.picture_of(here(root), "test", 0) is None
     assert "not on this machine" in told(opened("sees"))
 
 
@@ -673,7 +673,7 @@ def test_text_from_files_is_not_read_as_markdown() -> None:
 
 
 def test_a_training_picture_finds_itself(root: Path) -> None:
-    picture = pictures.picture_of(here(root), "train", 9)
+    picture = shown_pictures.picture_of(here(root), "train", 9)
     assert picture is not None
     found = query.answer(picture, here(root), 6)
     assert not isinstance(found, str), found
@@ -756,7 +756,7 @@ def test_what_is_lacking_is_said_before_a_picture_is_dropped(root: Path) -> None
 
 
 def test_the_rule_beside_a_verdict_has_its_limit_and_its_familys_chance(root: Path) -> None:
-    claim = verdicts.by_id(here(root))["two-columns"]._replace(
+    claim = judged.by_id(here(root))["two-columns"]._replace(
         kind="effect", unit="error difference", low=0.01, high=0.2, matters=0.05
     )
     told = tables.rule(claim, {"alpha": 0.03, "comparisons": 20})

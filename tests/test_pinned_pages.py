@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from dashboard import frames, mailed, query, verdicts
+from dashboard import frames, judged, mailed, query
 from dashboard.how import subject
 from dashboard.reading import Study
 from study import in_numpy, pinning, storage
@@ -109,7 +109,7 @@ def test_any_drawn_picture_has_neighbours_those_that_the_stage_found(pin: Study)
 
 @pytest.mark.parametrize("pin", ["cifar10"], indirect=True)
 def test_a_study_without_base_compares_the_runs_that_it_has(pin: Study) -> None:
-    table = frames.components(pin, verdicts.claims(pin))
+    table = frames.components(pin, judged.claims(pin))
     assert frames.control(pin) == "without_normalisation" and list(table["run"]) == ["with_normalisation"]
     assert (
         table["claim"].item() == "cifar-normalisation" and table["low"].item() < table["difference"].item() < table["high"].item()
@@ -130,13 +130,13 @@ def test_a_pinned_study_can_be_mailed_with_what_its_pages_find(pin: Study) -> No
 @pytest.mark.parametrize("pin", ["sketch"], indirect=True)
 def test_opposite_verdicts_of_two_studies_stand_first_and_under_one_another(pin: Study) -> None:
     other = Study(folder=Path("pinned/cifar10"), pinned=True)
-    one, two = (verdicts.claims(study).set_index("id")["group"] for study in (pin, other))
+    one, two = (judged.claims(study).set_index("id")["group"] for study in (pin, other))
     opposite = [name for name in one.index if {one[name], two[name]} == {HELD, NOT_HELD}]
     assert opposite, "these two have one"
     app = opened("compare", study=pin.address, a=pin.address, b=other.address)
     assert any(f"{len(opposite)} an opposite one" in head.value for head in app.subheader)
     table = next(frame.value for frame in app.dataframe if "verdict" in frame.value.columns)
-    titles = [verdicts.by_id(pin)[name].title for name in opposite]
+    titles = [judged.by_id(pin)[name].title for name in opposite]
     assert list(table["claim"][: 2 * len(opposite)]) == [title for title in titles for _ in range(2)]
     assert list(table["study"][:2]) == ["A", "B"]
 

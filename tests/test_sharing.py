@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard import reading, verdicts
+from dashboard import judged, reading
 from stages import verify
 from stages.settings import read_params
 from study import dvc_objects, storage
@@ -154,7 +154,7 @@ def test_pushed_pulled_verified_and_shown(kept: Path, remote: Remote, tmp_path: 
         found = verify.verification("kept")
         verify.verify_hashes(found, "lab", False)
         assert found.broken == []
-        shown = {study.address: verdicts.claims(study) for study in reading.studies(Path())}
+        shown = {study.address: judged.claims(study) for study in reading.studies(Path())}
         assert set(shown) == {"pinned/kept", "results/miniature"}
         for address, claims in shown.items():
             assert not (claims["verdict"] == WITHHELD).any()
@@ -278,11 +278,11 @@ def test_what_differs_between_two_protocols_is_named(tmp_path: Path) -> None:
     one, other, old = (reading.Study(folder=tmp_path / name, pinned=True) for name in ("one", "other", "old"))
     storage.write_json(one.folder / "judge/protocol.json", {"same": told, "code": told, "fewer": told, "mine": told})
     storage.write_json(other.folder / "judge/protocol.json", {"same": told, "code": code, "fewer": fewer, "theirs": told})
-    assert verdicts.tested_otherwise(one, other) == {
+    assert judged.tested_otherwise(one, other) == {
         "code": "the code that measures or tests it, or the paper's number",
         "fewer": "seeds: 5 and 3",
     }
-    assert verdicts.tested_otherwise(one, old) is None
+    assert judged.tested_otherwise(one, old) is None
 
 
 @pytest.mark.slow
@@ -305,8 +305,8 @@ def test_anothers_pin_stands_beside_ours_and_a_revision_beside_today(kept: Path,
         by_name = {study.address: study for study in reading.studies(Path())}
         theirs = by_name["pinned/theirs"]
         assert reading.origin(theirs) == f"{kept} at {commit}" and reading.origin(by_name["pinned/before"]) == ""
-        assert verdicts.claims(theirs)["verdict"].tolist() == verdicts.claims(by_name["pinned/before"])["verdict"].tolist()
-        assert not (verdicts.claims(theirs)["verdict"] == WITHHELD).any() and verdicts.another_protocol(theirs)
+        assert judged.claims(theirs)["verdict"].tolist() == judged.claims(by_name["pinned/before"])["verdict"].tolist()
+        assert not (judged.claims(theirs)["verdict"] == WITHHELD).any() and judged.another_protocol(theirs)
         page = opened("compare", a="pinned/theirs", b="pinned/before")
         said = told(page).replace("\\", "")
     assert f"Taken from {kept} at {commit}. Its claims were tested by another protocol.yaml than the one here" in said

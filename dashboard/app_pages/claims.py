@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import address, clickable, drawings, frames, reading, showing, summary, tables, verdicts
+from dashboard import address, clickable, drawings, frames, judged, reading, showing, summary, tables
 from dashboard.reading import Study
 from study import amounts
 from study.judging.verdicts import HELD, NOT_HELD, NOT_JUDGED
@@ -16,10 +16,10 @@ from study.paper.claim import SECTIONS
 from study.provenance import training_seconds
 
 study = showing.begin("Claims")
-claims = verdicts.claims(study)
+claims = judged.claims(study)
 if claims.empty:
     showing.stop("No verdicts yet: `judge`, the last stage of `uv run dvc repro`, gives them.")
-if stale := verdicts.outdated(study):
+if stale := judged.outdated(study):
     st.warning(
         f"{showing.plain(stale)}. The verdicts that rest on it are withheld until `uv run dvc repro` has "
         "brought them up to date (where that finds nothing to do: `uv run dvc repro -sf judge`)."
@@ -44,7 +44,7 @@ def item(study: Study, claim: Any, current: bool) -> str:
 def listed(study: Study, shown: pd.DataFrame, chosen: str) -> str:
     """By section, what was measured or counted first; the rest of a section is folded."""
     whole = []
-    by_id, sections = verdicts.by_id(study), dict[str, list[Any]]()
+    by_id, sections = judged.by_id(study), dict[str, list[Any]]()
     for name in shown["id"]:
         sections.setdefault(by_id[str(name)].section, []).append(by_id[str(name)])
     for section, rows in sections.items():
@@ -67,7 +67,7 @@ def one_claim(study: Study, claim: Any) -> None:
     st.markdown(f"{showing.sentence(claim.why or '')} {left_open}{showing.told_of_others(claim)}")
     for other, _ in showing.measured_elsewhere(claim):
         showing.link(other.address, "claims", icon=":material/arrow_forward:", claim=claim.id, study=other.address)
-    if rule := tables.rule(claim, verdicts.family(study, claim.id)):
+    if rule := tables.rule(claim, judged.family(study, claim.id)):
         st.caption(f"**The rule.** {showing.plain(rule)}")
     if rows := frames.arms(study, reading.dictionary(claim.artifacts)):
         errors = any(name.startswith("evaluate/") for name in reading.dictionary(claim.artifacts))
@@ -93,7 +93,7 @@ def one_claim(study: Study, claim: Any) -> None:
         with place:
             st.markdown(f"**{title}**")
             st.table(pd.DataFrame(facts.items()), hide_index=True, hide_header=True, border="horizontal")
-    if made := verdicts.made_by(study, claim):
+    if made := judged.made_by(study, claim):
         seconds = sum(training_seconds(one) for one in made)
         took = f", {tables.duration(seconds)} of processor time in training" if seconds else ""
         commits = showing.listed(dict.fromkeys(str(one.get("commit") or "no commit")[:10] for one in made))
@@ -127,7 +127,7 @@ with left:
         clickable.draw(listed(study, shown, chosen), key="claim-list", scroll="" if chosen == first else chosen, keeps="claim")
 if len(shown):
     with right:
-        one_claim(study, verdicts.by_id(study)[chosen])
+        one_claim(study, judged.by_id(study)[chosen])
 
 
 def all_effects(effects: pd.DataFrame) -> None:
@@ -148,7 +148,7 @@ def all_effects(effects: pd.DataFrame) -> None:
     )  # fmt: skip
 
 
-effects = verdicts.effects_on_the_error(claims)
+effects = judged.effects_on_the_error(claims)
 if len(effects) > 1 and address.switch(f"All {len(effects)} effects on the error in one figure", "effects"):
     all_effects(effects)
 showing.download(claims, "claims", "All claims as CSV")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import address, charts, clickable, frames, galleries, pictures, reading, rendering, showing, tables, verdicts
+from dashboard import address, charts, clickable, frames, galleries, judged, reading, rendering, showing, shown_pictures, tables
 from dashboard.galleries import Shown
 from dashboard.reading import Study
 from study import amounts, files
@@ -171,7 +171,7 @@ def disagreements() -> None:
     better, worse = (first != one.labels) & (second == one.labels), (first == one.labels) & (second != one.labels)
     st.header("Pictures on which they disagree")
     st.subheader(f"B alone is right about {int(better.sum())} of {len(first):,} pictures, A alone about {int(worse.sum())}")
-    if remark := pictures.remark(a):
+    if remark := shown_pictures.remark(a):
         st.info(remark)
     names_of = frames.class_names(a, max(frames.labels_in(one), frames.labels_in(other)))
     for words, kept in (("B alone is right", better), ("A alone is right", worse)):
@@ -219,7 +219,7 @@ def claims() -> None:
     one of them did not; after them those that were tested otherwise."""
     if same_study:
         return
-    one, other = verdicts.claims(a), verdicts.claims(b)
+    one, other = judged.claims(a), judged.claims(b)
     both = one.merge(other, on="id", suffixes=("_a", "_b"))
     differ = both[both["verdict_a"] != both["verdict_b"]]
     if both.empty:
@@ -230,7 +230,7 @@ def claims() -> None:
         if len(differ)
         else differ
     )
-    otherwise = verdicts.tested_otherwise(a, b)
+    otherwise = judged.tested_otherwise(a, b)
     st.header("Claims that differ")
     st.subheader(f"Of {len(both)} claims {len(differ)} have another verdict, {len(opposite)} an opposite one")
     if otherwise is None:
@@ -239,8 +239,8 @@ def claims() -> None:
         st.caption(f"{len(otherwise)} claims were tested otherwise in B than in A; in what, the table says.")
     rows = []
     tested = [name for name in both["id"] if name in (otherwise or {})]
-    judged = differ[(differ["group_a"] != NOT_JUDGED) & (differ["group_b"] != NOT_JUDGED)]
-    order = list(dict.fromkeys([*opposite["id"], *judged["id"], *differ["id"], *tested]))
+    both_judged = differ[(differ["group_a"] != NOT_JUDGED) & (differ["group_b"] != NOT_JUDGED)]
+    order = list(dict.fromkeys([*opposite["id"], *both_judged["id"], *differ["id"], *tested]))
     by_id = [{claim.id: claim for claim in of.itertuples()} for of in (one, other)]
     for name in order:
         for study, of in zip((a, b), by_id, strict=True):

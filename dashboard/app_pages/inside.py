@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import address, charts, clickable, drawings, findings, frames, galleries, pictures, query, rendering, showing
+from dashboard import address, charts, clickable, drawings, findings, frames, galleries, query, rendering, showing, shown_pictures
 from dashboard.galleries import Shown
 from dashboard.reading import Study
 from study.amounts import digits
@@ -108,7 +108,7 @@ def one_kernel(study: Study, run: str, by_seed: dict[int, dict[int, np.ndarray]]
             return
         cells = {}
         for row in of_kernel.itertuples(index=False):
-            picture = pictures.picture_of(study, "test", int(row.picture))
+            picture = shown_pictures.picture_of(study, "test", int(row.picture))
             if picture is not None:
                 patch = picture[int(row.y) : int(row.y) + len(kernel), int(row.x) : int(row.x) + kernel.shape[1]]
                 cells[f"test-{int(row.picture)}"] = galleries.encoded(rendering.grown(patch), exact=True)
@@ -123,7 +123,7 @@ def one_kernel(study: Study, run: str, by_seed: dict[int, dict[int, np.ndarray]]
             f"{digits(first)} to {digits(last)}). A click shows "
             f"{'the whole picture' if cells else 'what the network makes of it'}."
         )
-        if remark := pictures.remark(study):
+        if remark := shown_pictures.remark(study):
             st.info(remark)
 
 

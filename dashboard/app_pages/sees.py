@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import address, clickable, frames, galleries, pictures, query, showing, tables
+from dashboard import address, clickable, frames, galleries, query, showing, shown_pictures, tables
 from dashboard.galleries import Shown
 from dashboard.reading import Study
 from study import amounts, files
@@ -71,7 +71,7 @@ def own_picture(study: Study) -> None:
                 showing.link(
                     f"Neighbours in {with_features.address}, whose features are here", "sees", study=with_features.address
                 )
-        known = [pictures.label_of(study, "train", int(row)) for row in found.rows]
+        known = [shown_pictures.label_of(study, "train", int(row)) for row in found.rows]
         shown = [
             Shown(split="train", row=int(row), caption=f"{class_of(label)} ({amounts.digits(distance)})")
             for row, label, distance in zip(found.rows, known, found.distances, strict=True)
@@ -96,7 +96,7 @@ def one_picture(study: Study, run: str, model: str, options: list[str]) -> None:
     row = int(text)
     label = frames.label_of(study, split, row)
     st.header(f"{split.capitalize()} picture {row}" + (f": {class_of(label)}" if label is not None else ""), anchor="picture")
-    picture = pictures.picture_of(study, split, row)
+    picture = shown_pictures.picture_of(study, split, row)
     if picture is None:
         middle, right = st.columns([5, 7])
     else:
@@ -165,7 +165,7 @@ def otherwise(study: Study, split: str, row: int, label: int | None) -> None:
 
 def rankings(study: Study) -> None:
     """How good the neighbours of all queries are, by what was compared; and how far away in pixels they are."""
-    from dashboard import findings  # Plotly takes a second to import, which the pictures above should not wait for
+    from dashboard import findings  # Plotly takes a second to import, which the shown_pictures above should not wait for
 
     if (found := findings.precision(study)) is not None:
         showing.finding(found)
@@ -193,7 +193,7 @@ def choose_model(found: frames.Predictions) -> str:
 
 
 def show_pictures(study: Study) -> None:
-    if remark := pictures.remark(study):
+    if remark := shown_pictures.remark(study):
         st.info(remark)
     if diverged := frames.diverged_in(study, "retrieve"):
         seeds = ", ".join(map(str, diverged))
@@ -299,7 +299,7 @@ def show_confusions(study: Study) -> None:
         if clicked := clickable.draw(galleries.gallery(study, shown), key="of-cell"):
             showing.go_to("sees", view="pictures", query=clicked)
         st.caption("The surest first. A click shows a picture with its labels" + (" and neighbours." if search else "."))
-        if remark := pictures.remark(study):
+        if remark := shown_pictures.remark(study):
             st.info(remark)
 
 

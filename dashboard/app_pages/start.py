@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import clickable, drawings, frames, galleries, rendering, showing, summary, tables, verdicts
+from dashboard import clickable, drawings, frames, galleries, judged, rendering, showing, summary, tables
 from dashboard.how import PARTS
 from dashboard.reading import Study
 from study import amounts
@@ -92,7 +92,7 @@ st.markdown(
 )
 if study is None:
     showing.stop(showing.NOTHING)
-claims = verdicts.claims(study)
+claims = judged.claims(study)
 left, right = st.columns([5, 6], gap="large")
 with left:
     st.header("The network: click a part to see it work")
@@ -108,7 +108,7 @@ with right:
         if group := clickable.draw(summary.bar(study, claims), key="bar"):
             showing.go_to("claims", show=group)
         st.markdown(summary.scale(claims))
-        by_id = verdicts.by_id(study)
+        by_id = judged.by_id(study)
         known = [by_id[name] for name in TILES if name in by_id]
         # What was not measured here is NaN.
         drawn = sorted(known, key=lambda claim: (claim.ours != claim.ours, not showing.measured_elsewhere(claim)))[:DRAWN]

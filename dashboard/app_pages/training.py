@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import address, charts, findings, frames, reading, showing, verdicts
+from dashboard import address, charts, findings, frames, judged, reading, showing
 from dashboard.reading import Study
 from study import amounts
 from study.paper import numbers
@@ -100,7 +100,7 @@ def show_components(study: Study) -> None:
     if found is None:
         elsewhere = [
             claim.id
-            for claim in verdicts.by_id(study).values()
+            for claim in judged.by_id(study).values()
             if claim.kind == "effect" and claim.unit == "error difference" and showing.measured_elsewhere(claim)
         ]
         showing.stop(

@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.express as px
 import streamlit as st
 
-from dashboard import address, charts, clickable, drawings, frames, galleries, pictures, rendering, showing
+from dashboard import address, charts, clickable, drawings, frames, galleries, rendering, showing, shown_pictures
 from dashboard.how import counting
 from dashboard.how.subject import Subject, asked, effect, elsewhere, with_picture
 from dashboard.reading import Study
@@ -230,7 +230,7 @@ def against_batch(subject: Subject, before: np.ndarray, y: int, x: int) -> None:
         maps = [
             np.maximum(with_picture(replace(subject, row=row), None).answers, 0)
             for row in range(min(BATCH, frames.counts(subject.study).get("test", 0)))
-            if pictures.picture_of(subject.study, "test", row) is not None
+            if shown_pictures.picture_of(subject.study, "test", row) is not None
         ]
         st.session_state[key] = (np.mean(maps, axis=(0, 2, 3)), np.std(maps, axis=(0, 2, 3)), len(maps)) if maps else None
     if st.session_state[key] is None:

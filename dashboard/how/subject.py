@@ -13,7 +13,7 @@ import streamlit as st
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from dashboard import address, frames, pictures, query, rendering, showing, tables, verdicts
+from dashboard import address, frames, judged, query, rendering, showing, shown_pictures, tables
 from dashboard.reading import Study
 from study import in_numpy
 from study.data.rescaling import rescale
@@ -123,7 +123,7 @@ def elsewhere(subject: Subject) -> None:
     part = address.current().get("part", "dropout")
     kept = [study for study in st.session_state.get("kept-studies", ()) if not query.lacking(study)]
     able = [study for study in kept if isinstance(query.network_of(study), in_numpy.AlexNet)]
-    for other in sorted(able, key=lambda study: pictures.picture_of(study, "test", 0) is None)[:1]:
+    for other in sorted(able, key=lambda study: shown_pictures.picture_of(study, "test", 0) is None)[:1]:
         showing.link(f"Try it on the network of {other.address}, which is here", "how", study=other.address, part=part)
 
 
@@ -139,7 +139,7 @@ def with_picture(subject: Subject, own: np.ndarray | None) -> Subject:
     """The subject with the visitor's picture, the test picture of its row, or a drawn one where neither is here."""
     found, row = own, None
     if own is None:
-        found = pictures.picture_of(subject.study, "test", subject.row or 0)
+        found = shown_pictures.picture_of(subject.study, "test", subject.row or 0)
         row = subject.row if found is not None else None
     if found is None:
         found = maker.picture(STAND_IN, subject.row or 0)[0]
@@ -201,7 +201,7 @@ def claim_of(study: Study | None, name: str) -> Any:
     """A claim's row; None where the study has no verdicts."""
     if study is None:
         return None
-    return verdicts.by_id(study).get(name)
+    return judged.by_id(study).get(name)
 
 
 def effect(study: Study | None, name: str, words: str) -> str:
