@@ -270,7 +270,7 @@ def told_of_others(claim: Any) -> str:
         return ""
     measured = measured_elsewhere(claim)
     if not measured:
-        return " No kept study measured it."
+        return " No pinned study measured it."
     if len(measured) == 1:
         [(other, row)] = measured
         told = f"{tables.both_sides(row, most=MOST_LETTERS)}; {tables.judged(row)}."

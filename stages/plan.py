@@ -1,4 +1,4 @@
-"""What a chosen study will run, and about how long that takes: reckoned from rates that were measured, and said as that."""
+"""What a chosen study will run, and about how long that takes: estimated from rates that were measured, and said as that."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _how_long(settings: StudySettings) -> list[str]:
         f"  `uv run dvc repro evaluate@{first}` alone: about {amounts.lasting(begun)}" if begun and begun < 0.9 * whole else None
     )
     return [
-        f"about {amounts.lasting(whole)} on the {_counted(cores, 'core')} here{curves}: reckoned for {training:,} training and "
+        f"about {amounts.lasting(whole)} on the {_counted(cores, 'core')} here{curves}: estimated for {training:,} training and "
         f"{test:,} test pictures from rates measured on {CORES} cores of an AMD EPYC with AVX-512, so other processors differ",
         *([begin] if begin else []),
     ]

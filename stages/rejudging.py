@@ -81,7 +81,9 @@ def _python(tree: Path) -> list[str]:
 def differences(name: str, held: Mapping[str, str], then: Mapping[str, str], rows: Sequence[Row]) -> str:
     """In Markdown: what the pin holds, where its own code gives another word, and where today's does, with the reason."""
     same = held == then
-    lines = [f"`{name}`: the code of its commit gives {'the words that it holds' if same else 'OTHER words than it holds'}."]
+    lines = [
+        f"`{name}`: the code of its commit gives {'the verdicts that it holds' if same else 'OTHER verdicts than it holds'}."
+    ]
     lines += [
         f"- {claim}: it holds {word!r}, its code gives {then.get(claim)!r}"
         for claim, word in held.items()
@@ -110,7 +112,7 @@ def judge_pin(name: str, words_alone: bool) -> tuple[str, list[str]]:
         return json.dumps({row.claim.id: row.verdict.word for row in made.rows}), []
     held, then = pinned_words(pinned), words_at_its_commit(pinned)
     broken = [f"{name} is not the file of the pin's manifest" for name in judgements.changed_files(pinned)]
-    broken += ["its own code gives other words than it holds"] if held != then else []
+    broken += ["its own code gives other verdicts than it holds"] if held != then else []
     return differences(name, held, then, made.rows), broken + failed_checks(made)
 
 

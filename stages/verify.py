@@ -76,7 +76,7 @@ def progress(title: str, total: int | None = None) -> Iterator[Callable[[int], N
 def verify_hashes(found: Verification, remote: str | None, mend: bool) -> None:
     """The pin's files against its manifest, and what DVC holds of the study against dvc.lock and the pin's records."""
     if {PARAMS.name, judgements.DVC_LOCK.name} & set(verify_pin(found)):
-        found.say("the rest is not looked at, as nothing says what it should be")
+        found.say("params.yaml or dvc.lock is damaged, so nothing else can be checked")
         return
     records = dvc_objects.recorded(found.folder, storage.mapping)
     verify_results(found, records)

@@ -368,7 +368,7 @@ def test_a_fresh_clone_answers_it_with_what_the_pinned_studies_measured(question
             assert answer in said(tab) or any(part in answer for part in OF_THE_FIGURES), f"{answer} is not in the page"
             continue
         found = [tables.here(row) for one in studies if (row := judged.by_id(one)[name]) is not None and tables.here(row)]
-        wanted = found[0] if found else "No kept study measured it"
+        wanted = found[0] if found else "No pinned study measured it"
         assert wanted in said(tab), f"{wanted} of {name} is not in the page"
 
 

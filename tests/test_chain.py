@@ -399,13 +399,13 @@ def test_a_pin_is_judged_by_the_code_of_its_commit_and_by_todays(root: Path) -> 
     commit(root, "its words")
     done = judge_pin(root, "--strict")
     assert done.returncode == 0, done.stderr
-    assert "the code of its commit gives the words that it holds" in done.stdout
+    assert "the code of its commit gives the verdicts that it holds" in done.stdout
     record = folder / "judge/provenance.json"  # pinned anew: at the commit that judged it lies another pin of its name
     edit(record, lambda content: content.update(commit=run("git", "rev-parse", "HEAD", cwd=root).stdout.strip(), again=True))
     edit(folder / "manifest.json", lambda m: m.update({"judge/provenance.json": storage.sha256(record)}))
     commit(root, "pinned anew")
     done = judge_pin(root, "--strict")
-    assert done.returncode == 0 and "the code of its commit gives the words that it holds" in done.stdout, done.stdout
+    assert done.returncode == 0 and "the code of its commit gives the verdicts that it holds" in done.stdout, done.stdout
     assert f"another word to 0 of {len(made.rows)} claims" in done.stdout
     path = root / "protocol.yaml"
     path.write_text(path.read_text().replace("sketch: {smallest_effect: 0.05}", "sketch: {smallest_effect: 0.001}"))
