@@ -81,9 +81,8 @@ def _python(tree: Path) -> list[str]:
 def differences(name: str, held: Mapping[str, str], then: Mapping[str, str], rows: Sequence[Row]) -> str:
     """In Markdown: what the pin holds, where its own code gives another word, and where today's does, with the reason."""
     same = held == then
-    lines = [
-        f"`{name}`: the code of its commit gives {'the verdicts that it holds' if same else 'OTHER verdicts than it holds'}."
-    ]
+    holds = "the verdicts that it holds" if same else "OTHER verdicts than it holds"
+    lines = [f"`{name}`: the code of its commit gives {holds}."]
     lines += [
         f"- {claim}: it holds {word!r}, its code gives {then.get(claim)!r}"
         for claim, word in held.items()
