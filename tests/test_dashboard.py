@@ -557,6 +557,23 @@ def test_readers_questions_are_sorted_by_what_differs_from_base(root: Path) -> N
     packed = root / "results/invented-nearest/prepare/packed.json"
     packed.write_text(json.dumps(json.loads(packed.read_text()) | {"sha256": 64 * "1"}))
     assert "Does the down-sampling filter matter? as it is errs" in told(opened("training", view="questions"))
+    assert "through another filter base errs by" in told(opened("how", part="sampling"))
+    assert "is drawn under Training, One setting in steps." in told(opened("how", part="normalisation"))
+
+
+def test_what_came_of_a_threshold_is_told_where_a_study_trained_it(root: Path) -> None:
+    assert "the study `activations`, which you can run" in told(opened("how", part="convolution"))
+    for name in ("threshold", "straight_through"):
+        shutil.copytree(root / "results/invented/converge/relu", root / f"results/invented/converge/{name}")
+    path = root / "results/invented/converge/threshold/metrics.json"
+    content = json.loads(path.read_text())
+    for made in content["seeds"].values():
+        made["epochs_to_threshold"] = None
+    path.write_text(json.dumps(content))
+    words = told(opened("how", part="convolution"))
+    assert re.search(
+        r"training error is reached: hard threshold not in \d+ epochs; straight-through (not|after) .*; ReLU (not|after) ", words
+    )
 
 
 def test_kernels_are_shown_a_column_and_a_seed_at_a_time(root: Path) -> None:

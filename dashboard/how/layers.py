@@ -13,7 +13,7 @@ import streamlit as st
 
 from dashboard import address, charts, clickable, drawings, frames, galleries, rendering, showing, shown_pictures
 from dashboard.how import counting
-from dashboard.how.subject import Subject, asked, effect, elsewhere, with_picture
+from dashboard.how.subject import Subject, asked, effect, elsewhere, first_that, where_changed, with_picture
 from dashboard.reading import Study
 from study import in_numpy
 from study.amounts import amount, digits
@@ -107,9 +107,8 @@ def activations(subject: Subject, answers: np.ndarray) -> None:
     asked(
         "Why ReLU over a threshold function?",
         "A threshold's slope is 0 everywhere: no gradient reaches the layers below it, and they learn nothing. "
-        "Straight-through training sends the threshold's 0 or 1 forward and pretends a slope of 1 on the way back. This follows "
-        "from the slopes above; the study `activations`, which you can run, trains both "
-        "(`uv run python -m stages.choose activations`).",
+        "Straight-through training sends the threshold's 0 or 1 forward and pretends a slope of 1 on the way back. "
+        + threshold_trained(subject.study),
     )
     asked(
         "Can be evaluated quickly?",
@@ -186,16 +185,18 @@ def normalisation(subject: Subject) -> None:
             f"{strong[0]} maps answer with more than a tenth of the loudest one, after it {strong[1]}.",
         )  # fmt: skip
     against_batch(subject, before, y, x)
-    swept = set(frames.sweeps(subject.study)["sweep"])
     asked(
         "What do k, n, alpha and beta do?",
         "n is how many neighbouring maps are summed, alpha how much their squares weigh, beta how steeply the divisor grows "
         f"with them. k is added to the sum: where nothing answers the divisor is k^beta = {digits(k**beta)}, never 0. "
         f"The paper chose {', '.join(f'{name} = {value:g}' for name, value in numbers.RESPONSE.items())} on a validation set and "
         "reports no other values. What the error does when they change "
-        + ("is drawn under Training, One setting in steps." if swept & {"k", "n", "alpha", "beta"} else
-           "is not measured here; the study `readers`, which you can train, changes each of them "
-           "(`uv run python -m stages.choose readers`)."),
+        + where_changed(
+            subject.study,
+            numbers.RESPONSE,
+            "is not measured here; the study `readers`, which you can train, changes each of them "
+            "(`uv run python -m stages.choose readers`).",
+        ),
     )  # fmt: skip
     layers = frames.layers(subject.study)
     if len(layers):
@@ -214,12 +215,35 @@ def normalisation(subject: Subject) -> None:
         "It divides by the spread of each map over the batch instead of over neighbouring maps, and learns its scale. "
         + effect(subject.study, "batch-normalisation", "Here, response minus batch normalisation: {0} of error.")
         + " Robustness to the learning rate "
-        + ("is drawn under Training, One setting in steps." if "rate" in swept
-           else "is not measured here; the study `readers`, which you can choose and train, tries both at four rates."),
+        + where_changed(
+            subject.study, ["rate"],
+            "is not measured here; the study `readers`, which you can choose and train, tries both at four rates.",
+        ),
     )  # fmt: skip
     showing.leads_to(
         subject.study, "response-normalisation", "normalisation-generalises", "batch-normalisation", "cifar-normalisation"
     )
+
+
+def threshold_trained(study: Study) -> str:
+    """What came of training the threshold and its straight-through form, where a study did."""
+    asked_for = ("threshold", "straight_through")
+    found = first_that(study, lambda one: set(asked_for) <= set(frames.epochs_to_threshold(one)["curve"]))
+    if found is None:
+        return (
+            "This follows from the slopes above; the study `activations`, which you can run, trains both "
+            "(`uv run python -m stages.choose activations`)."
+        )
+    table = frames.epochs_to_threshold(found)
+    said = []
+    for curve in (*asked_for, "relu"):
+        of_it = table[table["curve"] == curve]
+        if len(of_it):
+            epochs, within = of_it["epochs_to_threshold"], f"in {of_it['epochs'].max()} epochs"
+            missed = f"not by every seed {within}" if epochs.notna().any() else f"not {within}"
+            reached = f"after {digits(epochs.mean())} epochs" if epochs.notna().all() else missed
+            said.append(f"{charts.curve_name(curve)} {reached}")
+    return f"In {showing.plain(found.address)} {frames.threshold(found):.0%} training error is reached: {'; '.join(said)}."
 
 
 def against_batch(subject: Subject, before: np.ndarray, y: int, x: int) -> None:

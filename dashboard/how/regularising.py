@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import plotly.express as px
 import streamlit as st
 
 from dashboard import address, charts, clickable, findings, frames, galleries, reading, rendering, showing
-from dashboard.how.subject import Subject, asked, centre, effect, elsewhere
+from dashboard.how.subject import Subject, asked, centre, effect, elsewhere, first_that
 from dashboard.reading import Study
 from study import amounts, in_numpy
 from study.data.rescaling import FilterSettings, rescale
@@ -284,6 +285,18 @@ def sampling(subject: Subject) -> None:
         "4 x 4, and Lanczos 6 x 6, with weights that sharpen edges. Antialiased, a filter widens with the small pixel, so that "
         "all pixels of the large picture count: what is finer than a small pixel becomes grey instead of a false pattern."
     )
+    every = reading.studies(Path())
+    found = first_that(subject.study, lambda one: len(frames.beside(one, every)) > 0)
+    if found is not None:
+        mean = frames.beside(found, every).groupby("study")["error"].mean()
+        errors = showing.listed(f"{amounts.digits(error)}% {showing.plain(name)}" for name, error in mean.sort_values().items())
+        asked(
+            "Would a better approach for down-sampling improve the performance?",
+            f"In {showing.plain(found.address)} (as it is) and in those that packed the same pictures through another filter "
+            f"base errs by {errors}; drawn under Training, One setting in steps. The paper does not name its filter, and none of "
+            "its claims depends on it (assumption A17 in `ASSUMPTIONS.md`).",
+        )
+        return
     asked(
         "Would a better approach for down-sampling improve the performance?",
         f"Not measured in this study, which packed its pictures {told}. The study `readers` and its sisters, which you can "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -190,6 +191,20 @@ def _network(path: Path, changed: int, settings: str) -> in_numpy.AlexNet | in_n
         return in_numpy.build(json.loads(settings), load_file(path))
     except SafetensorError as problem:
         raise ValueError(f"{path} is damaged") from problem
+
+
+def first_that(study: Study, has: Callable[[Study], bool]) -> Study | None:
+    """The study shown where it has what a reader asks for, else the first pinned one that has it; None where none does."""
+    return next((one for one in (study, *st.session_state.get("kept-studies", ())) if has(one)), None)
+
+
+def where_changed(study: Study, settings: Collection[str], else_: str) -> str:
+    """Where the error is drawn over one of these settings (frames.SWEEPS), as the end of a sentence; `else_` where nowhere."""
+    found = first_that(study, lambda one: bool(set(settings) & set(frames.sweeps(one)["sweep"])))
+    if found is None:
+        return else_
+    where = "" if found.address == study.address else f" of the study {showing.plain(found.address)}"
+    return f"is drawn under Training, One setting in steps{where}."
 
 
 def asked(question: str, answer: str) -> None:
