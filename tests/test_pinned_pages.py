@@ -93,6 +93,8 @@ def test_of_sixty_classes_the_map_colours_those_that_an_address_names(pin: Study
     app = opened("inside", study=pin.address, view="map", classes="pizza")
     assert app.multiselect(key="classes").value == ["pizza"] and not app.warning
     assert any("nosuch" in told.value for told in opened("inside", study=pin.address, view="map", classes="nosuch").warning)
+    app.selectbox(key="point").select(7).run()
+    assert any(heading.value.startswith("Test picture 7: ") for heading in app.header), "by the keyboard as by a click"
 
 
 @pytest.mark.parametrize("pin", ["sketch"], indirect=True)

@@ -268,9 +268,12 @@ def show_map(study: Study) -> None:
         select=True,
     )  # fmt: skip
     points = chosen["selection"]["points"] if chosen else []
-    if points:
-        address.keep("point", int(points[0]["customdata"][0]))
-    point = address.chosen("point", ["none", *range(len(places))], "none", "point of the map")
+    clicked_point = int(points[0]["customdata"][0]) if points else None
+    if clicked_point not in (None, st.session_state.get("clicked-point")):  # Plotly's selection stays until another click
+        address.keep("point", clicked_point)
+    st.session_state["clicked-point"] = clicked_point
+    pictures = ["none", *range(len(places))]
+    point = address.select("A picture of the map, by its number", pictures, "point", "none", width=260)  # for the keyboard
     if point != "none":
         row = int(point)
         st.header(f"Test picture {row}: {frame['class'][row]}, {answers[row]}")
