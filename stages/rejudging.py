@@ -19,7 +19,7 @@ from stages.judgements import Judged
 from stages.settings import PARAMS, load, read_params
 from study import files, provenance, storage
 from study.judging import report
-from study.judging.registration import EXPLORATORY
+from study.judging.registration import CHANGED
 from study.judging.row import Row
 
 BROKEN = 3  # the exit status of --strict
@@ -117,7 +117,7 @@ def judge_pin(name: str, words_alone: bool) -> tuple[str, list[str]]:
 
 def failed_checks(made: Judged) -> list[str]:
     """A sentence for each file that is not the one on record, and each claim that was registered otherwise before its runs."""
-    rows = (row for row in made.rows if row.numbers.registered.startswith(EXPLORATORY))
+    rows = (row for row in made.rows if row.numbers.registered.startswith(CHANGED))
     return made.altered + [f"{row.claim.id} is {row.numbers.registered}" for row in rows]
 
 

@@ -41,6 +41,7 @@ class Definition:
 
 
 PRE_REGISTERED, EXPLORATORY, NOT_CHECKED = "pre-registered", "exploratory", "not checked"
+CHANGED = f"{EXPLORATORY}: changed after its runs"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +123,7 @@ def registration(claim: str, study: str, today: Version, then: Version | None) -
     named = [n for n, one in enumerate(deviations, 1) if _mapping(one).get("claim") in (claim, "all") and one not in known]
     if named:
         return f"{PRE_REGISTERED}, deviation{'s' if len(named) > 1 else ''} {' and '.join(map(str, named))}"
-    return f"{EXPLORATORY}: changed after its runs: {', '.join(PARTS[part] for part in changed)}"
+    return f"{CHANGED}: {', '.join(PARTS[part] for part in changed)}"
 
 
 def weakest(answers: set[str]) -> str:
