@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 NOTHING = "There are no results yet. Make them with `uv run dvc repro`."
 REFRESH_EVERY = 5  # seconds
+UNSAID = (NO_NUMBER, DIRECTION, "not in the paper")  # what the paper says of a claim that needs no sentence beside its title
 FRESH_FOR = 5  # seconds during which code and settings are not looked at again
 MOST_LETTERS = 100  # of both sides of a difference, where several studies are listed
 ICONS = {
@@ -284,7 +285,7 @@ def told_of_others(claim: Any) -> str:
 
 def _measured_here(claim: Any) -> str:
     """What was measured, with both sides of a difference; or why nothing was, and what others found."""
-    paper = f" In the paper: {plain(claim.in_paper)}." if claim.in_paper and claim.in_paper not in (NO_NUMBER, DIRECTION) else ""
+    paper = f" In the paper: {plain(claim.in_paper)}." if claim.in_paper and claim.in_paper not in UNSAID else ""
     found = tables.here(claim)
     if not found:
         why = f"Not {'tested' if claim.kind == 'untestable' else 'measured'} here: {with_code(tables.reason(claim))}."

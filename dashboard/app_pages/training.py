@@ -114,8 +114,8 @@ def show_components(study: Study) -> None:
     table, control = found.table, frames.control(study)
     unfinished = [run for run in (control, *table["run"]) if frames.still_learning(study, run)]
     if unfinished:
-        every = len(unfinished) == len(table) + 1
-        names = "every run" if every else showing.listed(unfinished)
+        many = f"{len(unfinished)} of {len(table) + 1} runs, {control} {'' if control in unfinished else 'not '}among them,"
+        names = "every run" if len(unfinished) > len(table) else many if len(unfinished) > FEW else showing.listed(unfinished)
         gaps = frames.gaps(study).reindex([control, *table["run"]]).dropna().sort_values(ascending=False)
         told = showing.listed(f"{amounts.amount(gap, 'error difference')} in {run}" for run, gap in gaps.head(2).items())
         st.info(
@@ -123,9 +123,11 @@ def show_components(study: Study) -> None:
             "costs error here, and longer trainings may differ."
             + (f" Validation errors end farthest above training errors by {showing.plain(told)}." if len(gaps) else "")
         )
-    showing.leads_to(study, *[name for name in table["claim"] if name])
+    removals = ("any-layer", "middle-layers") if table["run"].str.startswith("without_conv").any() else ()
+    showing.leads_to(study, *[name for name in table["claim"] if name], *removals)
 
 
+FEW = 4  # runs that a sentence names; of more it says how many
 QUESTIONS = {  # by frames.SWEEPS: the question, the axis, whether it is logarithmic
     "rate": ("Does normalisation make a network more robust to its learning rate?", "learning rate", True),
     "k": ("Does k of the response normalisation matter?", "k", False),
