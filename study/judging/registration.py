@@ -111,7 +111,7 @@ def registration(claim: str, study: str, today: Version, then: Version | None) -
     """`pre-registered`, with the deviations that protocol.yaml names since; `exploratory`, with what differs, or as protocol.yaml
     says it of the study; or `not checked`, where Git does not know the commit of the runs (`then` is None)."""
     if study in (today.protocol.get("exploratory") or ()):
-        return f"{EXPLORATORY}: this study asks what readers ask, and its words are no tests"
+        return f"{EXPLORATORY}: this study asks what readers ask, and its verdicts are no tests"
     if then is None:
         return NOT_CHECKED
     now, before = today.registered(claim, study), then.registered(claim, study)

@@ -265,10 +265,8 @@ def _learned(folder: Path, record: Mapping[str, Any]) -> str:
 
 def _of_group(rows: Sequence[Row], group: str) -> str:
     of_group = sorted((row for row in rows if row.group() == group), key=lambda row: row.claim.kind == "arithmetic")
-    lines, known = (
-        [],
-        dict[tuple[str, tuple[str, ...]], Row](),
-    )  # two claims may rest on the same numbers, which stand beside the first of them
+    lines: list[str] = []
+    known: dict[tuple[str, tuple[str, ...]], Row] = {}  # two claims may rest on the same numbers, which stand beside the first
     for row in of_group[:MOST]:
         above = known.setdefault((row.numbers.said, row.numbers.remarks), row) is not row and bool(row.numbers.said)
         lines.append(f"- {row.claim.title}: {_sentence(row, above)}")
