@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from study import storage
+from study import pinning, storage
 from study.measuring.convergence import CODE
 from study.training.code import training_code
 
@@ -27,7 +27,7 @@ def test_the_code_that_trains() -> None:
     assert CODE == CURVES + TRAINING
 
 
-@pytest.mark.parametrize("study", sorted(Path("pinned").iterdir()), ids=lambda folder: folder.name)
+@pytest.mark.parametrize("study", pinning.own(Path("pinned")), ids=lambda folder: folder.name)  # not those of other labs
 def test_the_records_of_the_pins(study: Path) -> None:
     records = [*study.glob("provenance/train-*.json"), *study.glob("provenance/converge-*.json")]
     assert records and {storage.read_json(path)["training_code"] for path in records} == {TRAINING}

@@ -165,7 +165,7 @@ def otherwise(study: Study, split: str, row: int, label: int | None) -> None:
 
 def rankings(study: Study) -> None:
     """How good the neighbours of all queries are, by what was compared; and how far away in pixels they are."""
-    from dashboard import findings  # Plotly takes a second to import, which the shown_pictures above should not wait for
+    from dashboard import findings  # Plotly takes a second to import, which the pictures above should not wait for
 
     if (found := findings.precision(study)) is not None:
         showing.finding(found)

@@ -198,11 +198,11 @@ def first_that(study: Study, has: Callable[[Study], bool]) -> Study | None:
     return next((one for one in (study, *st.session_state.get("kept-studies", ())) if has(one)), None)
 
 
-def where_changed(study: Study, settings: Collection[str], else_: str) -> str:
-    """Where the error is drawn over one of these settings (frames.SWEEPS), as the end of a sentence; `else_` where nowhere."""
+def where_changed(study: Study, settings: Collection[str], otherwise: str) -> str:
+    """Where the error is drawn over one of these settings (frames.SWEEPS), as the end of a sentence; `otherwise` where nowhere."""
     found = first_that(study, lambda one: bool(set(settings) & set(frames.sweeps(one)["sweep"])))
     if found is None:
-        return else_
+        return otherwise
     where = "" if found.address == study.address else f" of the study {showing.plain(found.address)}"
     return f"is drawn under Training, One setting in steps{where}."
 
