@@ -199,7 +199,7 @@ def first_that(study: Study, has: Callable[[Study], bool]) -> Study | None:
 
 
 def where_changed(study: Study, settings: Collection[str], otherwise: str) -> str:
-    """Where the error is drawn over one of these settings (frames.SWEEPS), as the end of a sentence; `otherwise` where nowhere."""
+    """Where the error is drawn over one of these settings (frames.SWEEPS), to end a sentence; `otherwise` where nowhere."""
     found = first_that(study, lambda one: bool(set(settings) & set(frames.sweeps(one)["sweep"])))
     if found is None:
         return otherwise
