@@ -597,8 +597,12 @@ def crossing(study: Study) -> dict[str, float]:
 
 def devices_of_cost(study: Study) -> str:
     """The devices between which communication was measured, in words."""
-    machine = record(study, "cost").get("machine")
-    names = [str(name) for name in machine.get("devices", [])] if isinstance(machine, dict) else []
+
+    def told(record: dict[str, Any]) -> list[str]:
+        return [str(name) for name in record["machine"]["devices"]]
+
+    none: list[str] = []
+    names = made_of(study, "provenance/cost.json", told, none)
     return "two halves of one processor" if set(names) <= {"cpu"} else f"{' and '.join(names)} of this study"
 
 
