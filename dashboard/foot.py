@@ -116,9 +116,7 @@ def downloads(study: Study) -> None:
     """All small files of the study in one archive, made when it is asked for."""
     found = [path for path in sorted(study.folder.rglob("*")) if path.is_file() and files.lasts(path)]
     size = sum(path.stat().st_size for path in found)
-    st.caption(
-        f"{len(found):,} files, {size / 2**20:.1f} MB: tables, metrics, predictions, kernels. Weights and features are not."
-    )
+    st.caption(f"{len(found):,} files, {size / 1e6:.1f} MB: tables, metrics, predictions, kernels. Weights and features are not.")
     st.download_button(
         "All as one archive (ZIP)", partial(_archive, study), f"{study.folder.name}.zip", "application/zip", on_click="ignore"
     )

@@ -272,7 +272,7 @@ def main() -> None:
         sys.exit(f"mailed: {problem}")
     for note in dict.fromkeys(study.notes):
         print(f"mailed: {note}", file=sys.stderr)
-    print(f"{target}: {len(content) / 2**20:.1f} MB, one file")
+    print(f"{target}: {len(content) / 1e6:.1f} MB, one file")
 
 
 if __name__ == "__main__":

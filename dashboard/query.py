@@ -38,8 +38,8 @@ def decode_query(content: bytes) -> np.ndarray | str:
     """A dropped file as uint8 (height, width, RGB), or one sentence saying why it is refused."""
     if not content:
         return "The file is empty; choose a picture."
-    if len(content) > MEGABYTES * 2**20:
-        return f"The file has {len(content) / 2**20:.0f} MB; at most {MEGABYTES} MB are taken."
+    if len(content) > MEGABYTES * 1_000_000:
+        return f"The file has {len(content) / 1e6:.0f} MB; at most {MEGABYTES} MB are taken."
     kind = _kind(content)
     if kind is None:
         return "The file is neither JPEG, PNG nor WebP; save the picture as one of these."

@@ -276,7 +276,7 @@ def told_of_others(claim: Any) -> str:
         [(other, row)] = measured
         told = f"{tables.both_sides(row, most=MOST_LETTERS)}; {tables.judged(row)}."
         return f" **In {plain(other.address)}**: {with_code(told)}"
-    lines = [f" In other studies{f', {plain(claim.metric)}' if claim.unit in ('share', 'nats') and claim.metric else ''}:"]
+    lines = [f" In other studies{f', {plain(claim.metric)}' if claim.unit in tables.WITH_METRIC and claim.metric else ''}:"]
     for other, row in measured:
         told = f"{tables.both_sides(row, of_what=False, most=MOST_LETTERS)}; {tables.judged(row)}"
         lines.append(f"- **{plain(other.address)}**: {with_code(told)}")

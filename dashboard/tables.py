@@ -30,6 +30,7 @@ from study.paper.claim import Claim
 Colour = Literal["green", "red", "orange", "blue", "violet", "gray"]
 COLOURS: dict[str, Colour] = {HELD: "green", NOT_HELD: "red", SMALL: "orange", NOT_SEEN: "blue", NOT_JUDGED: "gray"}
 VERDICTS: dict[str, Colour] = {word: COLOURS[group] for word, group in GROUPS.items()} | {WITHHELD: "violet"}
+WITH_METRIC = ("share", "share difference", "nats")  # units of numbers that say little without what they are of
 CODE = {"True": "changed", "False": "as committed"}
 
 
@@ -104,7 +105,7 @@ def both_sides(claim: Any, of_what: bool = True, most: int = 10_000) -> str:
         found = f"{found} {claim.said}"
     elif claim.said and claim.unit != "times" and len(claim.said) <= most:  # a difference says little without its two sides
         found = f"{claim.said}; {found}"
-    if of_what and claim.unit in ("share", "nats"):  # and a share nothing without what it is of
+    if of_what and claim.unit in WITH_METRIC:  # and a share nothing without what it is of
         found = f"{claim.metric}: {found}"
     return found + (f", {claim.sample}" if claim.sample and claim.sample != "–" else "")
 

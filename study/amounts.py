@@ -26,7 +26,7 @@ def interval(value: float, low: float, high: float, unit: str) -> str:
     return f"{amount(value, unit)} ({_number(low, unit)} to {_number(high, unit)})"
 
 
-_NAMES = {"error difference": "points", "error": "%", "share": "%", "count": ""}
+_NAMES = {"error difference": "points", "share difference": "points", "error": "%", "share": "%", "count": ""}
 
 
 def _number(value: float, unit: str) -> str:
@@ -36,7 +36,7 @@ def _number(value: float, unit: str) -> str:
         return f"over {MOST_TIMES}"
     if unit == "count":
         return f"{value:,.0f}"
-    return digits(100 * value if unit in ("error difference", "error", "share") else value)
+    return digits(100 * value if _NAMES.get(unit) in ("points", "%") else value)
 
 
 def digits(value: float) -> str:

@@ -265,6 +265,7 @@ class TestNumbersForPeople:
             (0.004, "error difference", "0.400 points"),
             (0.375, "error", "37.5%"),
             (0.4797, "share", "48.0%"),
+            (0.4797, "share difference", "48.0 points"),
             (2.4381, "times", "2.44 times"),
             (680.2, "times", "over 100 times"),
             (0.1184, "nats", "0.118 nats"),

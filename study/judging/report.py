@@ -61,9 +61,9 @@ EASY = (
 HARD = (
     "The text alone does not fix the padding, the order within layer 1, the units of the colour change, the fate of biases, or "
     "how maps fit after a layer is removed; Figure 1 names neither its network nor its rates. Several effects are as small as "
-    "the spread between the author's own nearly identical runs, so that one training each cannot show them. The printed "
+    "the spread between the author's own nearly identical runs: one training each cannot show them. The printed "
     "initialisation stays on a plateau for long where data are few. The data of Tables 1 and 2 must be asked for; those of "
-    "Fall 2009 and 2011 are not to be had."
+    "Fall 2009 and 2011 cannot be had."
 )
 
 
@@ -232,8 +232,8 @@ def _methodology(study: Study, head: Head, rows: Sequence[Row]) -> str:
         f"Runs: {_trainings(study) or 'none'}. Code at "
         f"{', '.join(commits) or 'no commit'}; {hours:.3g} hours of processor time for training, races aside, on "
         f"{'; '.join(machines) or 'an unknown machine'}. The tests stand in `protocol.yaml`; {registered} claims are "
-        "pre-registered: their tests were fixed before the runs. The unit of replication is the seed; the finite test set is a "
-        "second source of variance. The chance of any wrong word is shared among families of a fixed number of comparisons: "
+        "pre-registered: their tests were fixed before the runs. The unit of replication is the seed; the finite test set varies "
+        "too. The chance of any wrong word is shared among families of a fixed number of comparisons: "
         f"{shares}."
     )
 

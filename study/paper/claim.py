@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["effect", "absence", "value", "figure", "arithmetic", "untestable"]
-Unit = Literal["error", "error difference", "times", "count", "share", "nats", "GiB", ""]
+Unit = Literal["error", "error difference", "times", "count", "share", "share difference", "nats", "GiB", ""]
 Source = Literal["paper", "author's notes", "readers"]
 
 SECTIONS = {
@@ -62,6 +62,8 @@ class Claim:
 
     def __post_init__(self) -> None:
         assert self.section in SECTIONS, f"{self.id}: the paper has no section {self.section}"
+        if self.kind == "figure" and self.unit == "share":  # as registered; a pattern is one share beyond another
+            object.__setattr__(self, "unit", "share difference")
 
     @property
     def cacm(self) -> str:
