@@ -217,16 +217,19 @@ def figure(
 
 
 def more_of(table: pd.DataFrame, name: str, alt: str, svg: str | None) -> None:
-    """What belongs to a figure, drawn when it is asked for: its table, CSV, SVG and link."""
-    with st.expander("Table, CSV, SVG, link", on_change="rerun", key=f"more-{name}") as more_of_it:
+    """What belongs to a figure, drawn when it is asked for: its table, CSV, SVG and link. `svg`: None of Plotly's, which
+    gives its own; empty where pictures were shown, which are not handed on."""
+    with st.expander(
+        "Table, CSV, link" if svg == "" else "Table, CSV, SVG, link", on_change="rerun", key=f"more-{name}"
+    ) as more_of_it:
         if more_of_it.open:
             st.dataframe(table, hide_index=True, key=f"table-{name}", alt=f"The numbers of the figure: {alt}")
             with st.container(horizontal=True, vertical_alignment="center"):
                 download(table, name)
-                if svg is not None:
+                if svg:
                     whole = drawings.standing_alone(svg)
                     st.download_button("SVG", whole, f"{name}.svg", "image/svg+xml", key=f"svg-{name}", on_click="ignore")
-                else:
+                elif svg is None:
                     st.caption("SVG: the camera below the figure")
             base = str(st.context.url or "").split("?")[0]
             st.code(f"{base}?{urlencode(address.current())}#{name}", language=None)

@@ -125,6 +125,7 @@ def one_kernel(study: Study, run: str, by_seed: dict[int, dict[int, np.ndarray]]
         )
         if remark := shown_pictures.remark(study):
             st.info(remark)
+        showing.more_of(of_kernel, "kernel", f"test pictures whose patches excite kernel {number} of seed {seed} most", "")
 
 
 def named(study: Study, patches: pd.DataFrame) -> list[Shown]:

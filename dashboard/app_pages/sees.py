@@ -112,12 +112,18 @@ def one_picture(study: Study, run: str, model: str, options: list[str]) -> None:
         else:
             st.caption("Labels are predicted of test pictures.")
     with right:
-        neighbours(study, split, row, label)
-    otherwise(study, split, row, label)
+        by_features = neighbours(study, split, row, label)
+    ways = otherwise(study, split, row, label)
+    if by_features or ways:
+        near = [("the last hidden layer", *found) for found in by_features]
+        near += [(way, *pair, None) for way, found in ways.items() for pair in found.itertuples(index=False)]
+        table = pd.DataFrame(near, columns=["nearest in", "training picture", "label", "distance"])
+        table.insert(3, "class", [class_of(known) for known in table["label"]])
+        showing.more_of(table, "nearest", f"training pictures nearest to {split} picture {row}, the nearest first", "")
 
 
-def neighbours(study: Study, split: str, row: int, label: int | None) -> None:
-    """By features, from the stage's table or, of other pictures, from the stored features."""
+def neighbours(study: Study, split: str, row: int, label: int | None) -> list[tuple[int, int | None, float]]:
+    """By features, from the stage's table or, of other pictures, from the stored features: pictures, labels, distances."""
     table = frames.neighbours(study)
     part = table[(table["query"] == row)].sort_values("rank") if split == "test" else table.iloc[:0]
     if len(part):
@@ -132,9 +138,9 @@ def neighbours(study: Study, split: str, row: int, label: int | None) -> None:
             "Only pictures that the stage `retrieve` looked up have neighbours here, since the stored features are not; "
             + query.bring(study)
         )
-        return
+        return []
     own = sum(known == label for _, known, _ in by_features)
-    st.subheader(f"Nearest in the last hidden layer: {own} of {len(by_features)} of its class")
+    st.subheader(f"Nearest in the last hidden layer: {own} of {len(by_features)} of its class", anchor="nearest")
     shown = [
         Shown(split="train", row=int(near), caption=f"{'✓ ' if known == label else ''}{class_of(known)} ({amounts.digits(far)})")
         for near, known, far in by_features
@@ -142,9 +148,10 @@ def neighbours(study: Study, split: str, row: int, label: int | None) -> None:
     ]
     search = query.features_are_here(study)
     clickable.draw(galleries.gallery(study, shown, six=True, links=search), key="neighbours", keeps="query")
+    return by_features
 
 
-def otherwise(study: Study, split: str, row: int, label: int | None) -> None:
+def otherwise(study: Study, split: str, row: int, label: int | None) -> dict[str, pd.DataFrame]:
     """The six nearest by what the paper does not show, side by side: pixels, colour histograms, an untrained network."""
     table, more = frames.neighbours(study), frames.others(study)
     part = table[table["query"] == row].sort_values("rank") if split == "test" else table.iloc[:0]
@@ -161,6 +168,7 @@ def otherwise(study: Study, split: str, row: int, label: int | None) -> None:
                 for near, known in found.itertuples(index=False)
             ]
             clickable.draw(galleries.gallery(study, shown, six=True, links=search), key=f"neighbours-{number}", keeps="query")
+    return ways
 
 
 def rankings(study: Study) -> None:
@@ -234,15 +242,19 @@ def show_pictures(study: Study) -> None:
     if elsewhere:
         one_picture(study, run, model, options)
         st.header("Other test pictures")
-    shown = []
+    shown, named = [], []
     for number in asked:
         caption = class_of(frames.label_of(study, "test", number))
         if found is not None:
             right, first = int(found.labels[number]), found.best[model][number, 0]
             caption = class_of(right) if first == right else f"{class_of(right)}, said: {class_of(first)}"
+            named.append((number, class_of(right), *(class_of(label) for label in found.best[model][number])))
         shown.append(Shown(split="test", row=number, caption=caption, current=f"test-{number}" == current))
     if shown:
         clickable.draw(galleries.gallery(study, shown), key="of-kind", keeps="query")
+    if named:
+        columns = ["test picture", "class", *(f"likeliest {place}" for place in range(1, len(named[0]) - 1))]
+        showing.more_of(pd.DataFrame(named, columns=columns), "test-pictures", "test pictures with the labels given to them", "")
     if not elsewhere:
         one_picture(study, run, model, options)
     among_the_five(study, run, model)
