@@ -203,6 +203,36 @@ def built(network: Mapping[str, Any], label: str) -> str:
     return f"<svg {frame}>{''.join(parts)}</svg>"
 
 
+def timeline(layers: Sequence[Mapping[str, Any]], columns: int, label: str) -> str:
+    """A picture's way forward through the learned layers of a network in columns (frames.built), from left to right: a lane a
+    column, each layer as wide as its multiplications, and lines across where a layer waits for what the other columns send."""
+    width, high, apart, gap, top = 400, 26, 26, 14, 36
+    waits = sum(layer["crosses"] > 0 for layer in layers)
+    unit = (width - 4 - gap * waits - 2 * len(layers)) / sum(layer["multiplications"] for layer in layers)
+    lanes = [top + number * (high + apart) for number in range(columns)]
+    parts, x, above = [], 2.0, False
+    for layer in layers:
+        if layer["crosses"]:
+            ends = [(a + high / 2, b + high / 2) for a in lanes for b in lanes if a != b]
+            parts += [
+                f'<line x1="{x:.1f}" x2="{x + gap - 2:.1f}" y1="{a}" y2="{b}" stroke="{SECOND}" stroke-width="2"/>'
+                for a, b in ends
+            ]
+            x += gap
+        wide = max(unit * layer["multiplications"], 2)
+        fits = wide > 7 * len(layer["name"])
+        parts += [_box(x, lane, wide, high, [layer["name"] if fits else ""], round_=2) for lane in lanes]
+        if not fits:  # its name stands above, on two lines in turn, so that neighbours do not run into each other
+            parts.append(_words(min(x + wide / 2, width - 14), top - (22 if above else 6), layer["name"], 11.5))
+            above = not above
+        x += wide + 2
+    height = lanes[-1] + high + 20
+    parts += [f'<text x="2" y="{height - 4}" font-size="11.5">first</text>']
+    parts += [f'<text x="{width - 2}" y="{height - 4}" font-size="11.5" text-anchor="end">last</text>']
+    frame = f'viewBox="0 0 {width} {height}" style="max-width:560px" role="img" aria-label="{escape(label, quote=True)}"'
+    return f"<svg {frame}>{''.join(parts)}</svg>"
+
+
 def _told(layer: Mapping[str, Any], share: str) -> list[str]:
     """The two lines in a learned layer's box."""
     weights = layer["parameters"] // layer["maps"] - 1

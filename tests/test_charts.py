@@ -180,6 +180,21 @@ def test_a_built_network_is_drawn_as_it_is(lines: dict, boxes: int, crossings: i
     assert "conv1: 48 maps of 55 x 55" in drawn or lines.get("columns") == 1
 
 
+@pytest.mark.parametrize(("lines", "waits"), [({}, 4), ({"communication": False}, 1)])
+def test_a_step_s_way_is_drawn_by_multiplications(lines: dict, waits: int) -> None:
+    """A lane a column, each layer as wide as its share; two lines across at each of the places where a column waits."""
+    layers = [layer for layer in of_settings(AlexNetSettings(**lines), 1000)["layers"] if "inputs" in layer]
+    drawn = drawings.standing_alone(drawings.timeline(layers, 2, "<a step>"))
+    elements = list(ElementTree.fromstring(drawn).iter())
+    wide = [float(one.get("width")) for one in elements if one.tag.endswith("rect")]
+    assert wide[::2] == wide[1::2] and len(wide) == 2 * len(layers)
+    first, second = (layer["multiplications"] for layer in layers[:2])
+    assert wide[0] / wide[2] == pytest.approx(first / second, rel=0.01)
+    assert sum(one.tag.endswith("line") for one in elements) == 2 * waits
+    ends = [float(one.get("x")) + float(one.get("width")) for one in elements if one.tag.endswith("rect")]
+    assert max(ends) <= 400 and all(f">{layer['name']}<" in drawn for layer in layers)
+
+
 def test_the_ratio_stands_in_figure_1() -> None:
     figure = charts.figure1(convergence(), 0.25, {"relu": 2.0, "tanh": 3.6}, "1.80 times")
     assert "<b>1.80 times</b>" in [note.text for note in figure.layout.annotations]

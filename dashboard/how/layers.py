@@ -433,6 +433,14 @@ def two_devices(study: Study, layers: list[dict[str, Any]], columns: int) -> Non
         f"{crosses:,} numbers of a picture from each column to the other, and as many gradients back, 4 bytes each."
         + ("" if crossing else " Both columns of this study share a device, so no time was measured.")
     )
+    waits = [layer["name"] for layer in layers if layer["crosses"]]
+    if waits:
+        finding = f"Forward, the columns wait for each other before {showing.listed(waits)}"
+        table = pd.DataFrame([{name: layer[name] for name in ("name", "multiplications", "crosses")} for layer in layers])
+        showing.figure(
+            drawings.timeline(layers, columns, finding), finding, table, "timeline", finding,
+            source="Widths are multiplications, counted and not timed. Backward, gradients cross at the same places.",
+        )  # fmt: skip
     memory = frames.step_memory(study)
     if len(memory):
         papers = memory[memory["network"] == "the paper's"]
