@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
@@ -16,6 +17,7 @@ from study.checking import SettingsError
 from study.judging import report, verdicts
 from study.judging.about import study_of
 from study.judging.evidence import Evidence, MissingResult
+from study.judging.measurement import AT_BEST
 from study.judging.protocol import Block, read_protocol
 from study.judging.row import COLUMNS
 from study.paper.claims import CLAIMS, claim
@@ -440,6 +442,26 @@ class TestRates:
     def test_a_rate_at_which_it_diverged_is_said(self, tmp_path):
         said = self.remarks(tmp_path, diverged="fast", fast=0.02)
         assert said[-1].endswith("none (`fast` diverged in 1 of 1 seeds) at double of it")
+
+    def test_each_at_its_best_rate(self, tmp_path):
+        """Said once both runs have three rates: one column's are the same errors, base's are at double the rate half as many."""
+        said = self.remarks(tmp_path, mine_half=0.005, mine_double=0.02)
+        assert not said[-1].startswith(AT_BEST)
+        runs = {"one_column": ("mine_half", "mine_double"), "base": ("base_half", "base_double")}
+        made = invent(tmp_path / "both", pictures=100)
+        mine = dict(made.runs)
+        for run, names in runs.items():
+            for name, rate in zip(names, (0.005, 0.02), strict=True):
+                shutil.copytree(made.folder / f"train/{run}", made.folder / "train" / name)
+                edit(made.folder / f"train/{name}/metrics.json", lambda m: m.update(seeds={"0": m["seeds"]["0"]}))
+                mine[name] = merged(RUNS[run], {"learning": {"rate": {"initial": rate}}, "seeds": [0]})
+                seal(made.folder, f"train-{name}", run=merged(SHARED, mine[name]))
+        path = made.folder / "train/base_double/seed-0/curve.csv"
+        curve = pd.read_csv(path)
+        curve["validation_error"] = 0.125
+        curve.to_csv(path, index=False)
+        said = judged(replace(made, runs=mine))["two-columns"].numbers.remarks
+        assert re.fullmatch(rf"{AT_BEST}: one_column [\d.]+%, base 12.5%", said[-1])
 
 
 class TestProtocol:

@@ -10,7 +10,7 @@ import numpy as np
 from study import files
 from study.amounts import amount, digits
 from study.judging.evidence import Evidence, MissingResult, RunErrors
-from study.judging.measurement import Contrast, Contrasts, Level, Measurement, Paired, Term
+from study.judging.measurement import AT_BEST, Contrast, Contrasts, Level, Measurement, Paired, Term
 from study.judging.protocol import Block
 from study.paper.numbers import RESPONSE
 from study.predictions import Predictions
@@ -154,17 +154,23 @@ def _rates(evidence: Evidence, runs: tuple[str, ...]) -> tuple[str, ...]:
         return ()
     rate = rates[runs[0]]
     assert rate is not None
-    said = [f"compared at one rate, {rate:g}"]
+    said, best = [f"compared at one rate, {rate:g}"], dict[str, str]()
     for run in runs:
         others = [other for other in evidence.runs if other != run and _but_rate(settings[other], settings[run])]
-        found = [
-            f"{_validation_error(evidence, other)} at {factor} of it"
+        found = {
+            f"{factor} of it": _validation_error(evidence, other)
             for factor, by in FACTORS.items()
             for other in others
             if np.isclose(rates[other] or 0.0, rate * by)
-        ]
+        }
         if found:
-            said.append(f"validation error of {run} from one seed: {_validation_error(evidence, run)} at it, {', '.join(found)}")
+            found = {"it": _validation_error(evidence, run)} | found
+            told = ", ".join(f"{words} at {at}" for at, (_, words) in found.items())
+            said.append(f"validation error of {run} from one seed: {told}")
+        if len(found) > len(FACTORS):
+            best[run] = min(found.values())[1]
+    if len(best) == len(runs) > 1:
+        said.append(f"{AT_BEST}: {', '.join(f'{run} {words}' for run, words in best.items())}")
     return tuple(said)
 
 
@@ -185,11 +191,13 @@ def _but_rate(one: Any, other: Any) -> bool:
     return _rate(one) is not None and _rate(other) is not None and without(one) == without(other)
 
 
-def _validation_error(evidence: Evidence, run: str) -> str:
+def _validation_error(evidence: Evidence, run: str) -> tuple[float, str]:
+    """At the end of a run's first seed, and in words; infinite where that diverged, which the words say."""
     try:
-        return f"{evidence.curve(run, min(evidence.seeds(run)))['validation_error'].iloc[-1]:.1%}"
+        error = float(evidence.curve(run, min(evidence.seeds(run)))["validation_error"].iloc[-1])
     except MissingResult as missing:
-        return f"none ({missing.what})"
+        return float("inf"), f"none ({missing.what})"
+    return error, f"{error:.1%}"
 
 
 def _require_equal_pictures(made: dict[str, RunErrors]) -> None:
