@@ -598,11 +598,11 @@ def crossing(study: Study) -> dict[str, float]:
 def devices_of_cost(study: Study) -> str:
     """The devices between which communication was measured, in words."""
 
-    def told(record: dict[str, Any]) -> list[str]:
-        return [str(name) for name in record["machine"]["devices"]]
+    def told(metrics: dict[str, Any]) -> list[str]:
+        return [str(name) for name in metrics["exchange"]["devices"]] if metrics["exchange"] else []
 
     none: list[str] = []
-    names = made_of(study, "provenance/cost.json", told, none)
+    names = made_of(study, "cost/metrics.json", told, none)
     return "two halves of one processor" if set(names) <= {"cpu"} else f"{' and '.join(names)} of this study"
 
 

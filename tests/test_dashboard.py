@@ -488,7 +488,10 @@ def test_figure_2_is_that_of_the_chosen_run(root: Path) -> None:
     path = root / "results/invented/cost/metrics.json"
     exchange = {"devices": ["cpu", "cpu"], "numbers": 1000, "seconds": 0.001, "share": 0.034}
     path.write_text(json.dumps(json.loads(path.read_text()) | {"exchange": exchange}))
-    assert "3.40% of its time" in told(opened("how", part="columns"))
+    assert "3.40% of its time between two halves of one processor" in told(opened("how", part="columns"))
+    exchange["devices"] = ["cuda:0", "cuda:1"]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"exchange": exchange}))
+    assert "3.40% of its time between cuda:0 and cuda:1 of this study" in told(opened("how", part="columns"))
 
 
 def test_kernels_are_counted_by_kind_and_stand_with_what_excites_them(root: Path) -> None:
