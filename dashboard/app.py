@@ -31,6 +31,12 @@ STYLE = """<style>
   [data-testid=stTable] table * { white-space: normal !important; overflow-wrap: anywhere !important; font-size: 0.78rem; }
   [data-testid=stTable] td:first-child { min-width: 5.5rem; }
   .st-key-report-body :is(th, td):first-child { min-width: 2.3rem; }
+  [class*=st-key-symbols] thead { display: none; }
+  [class*=st-key-symbols] :is(table, tbody, tr, td) { display: block; min-width: 0 !important; border: none !important; }
+  [class*=st-key-symbols] tr { padding: 0.35rem 0; border-bottom: 1px solid rgba(128, 128, 128, 0.3) !important; }
+  [class*=st-key-symbols] td:empty { display: none; }
+  [class*=st-key-symbols] td { padding: 0 !important; }
+  [class*=st-key-symbols] td:first-child { font-weight: 600; }
 }
 @media (min-width: 1800px) { html { font-size: 20px; } .block-container { max-width: 1650px !important; } }
 [data-testid=stTable] td * { max-width: none !important; }

@@ -60,6 +60,9 @@ def choose() -> Study | None:
         return None
     with st.container(horizontal=True, vertical_alignment="center", key="study-line"):
         name = address.select("Study", list(found), "study", next(iter(found)), label_visibility="collapsed", width=230)
+        if st.session_state.setdefault("study-name", name) != name:  # a link to another study's claim changes all pages
+            st.session_state["study-name"] = name
+            st.toast(f"All pages show {plain(name)} now.", icon=":material/swap_horiz:")
         study = st.session_state["shown-study"] = found[name]
         st.markdown(plain(frames.description(study) or "the pictures of this study are not prepared yet"), width="stretch")
         words, colour, icon = freshness(study)
@@ -261,20 +264,25 @@ def leads_to(study: Study, *ids: str) -> None:
 
 
 def measured_elsewhere(claim: Any) -> list[tuple[Study, Any]]:
-    """Of a claim that is not judged in the study shown: the kept studies that measured it, each with its row there."""
-    if claim.group != NOT_JUDGED or claim.kind in ("arithmetic", "untestable"):
+    """The other kept studies that measured a claim, each with its row there."""
+    if claim.kind in ("arithmetic", "untestable"):
         return []
-    rows = [(other, judged.by_id(other).get(claim.id)) for other in st.session_state.get("kept-studies", ())]
+    shown = chosen()
+    others = [one for one in st.session_state.get("kept-studies", ()) if shown is None or one.address != shown.address]
+    rows = [(other, judged.by_id(other).get(claim.id)) for other in others]
     return [(other, row) for other, row in rows if row is not None and row.group != NOT_JUDGED and tables.here(row)]
 
 
 def told_of_others(claim: Any) -> str:
-    """What the kept studies measured of a claim that is not judged in the one shown, or that none did; empty of others."""
-    if claim.group != NOT_JUDGED or claim.kind in ("arithmetic", "untestable"):
+    """What the other kept studies measured of a claim; that none did, where the one shown did not either."""
+    if claim.kind in ("arithmetic", "untestable"):
         return ""
     measured = measured_elsewhere(claim)
     if not measured:
-        return " No pinned study measured it."
+        return " No pinned study measured it." if claim.group == NOT_JUDGED else ""
+    if claim.group != NOT_JUDGED:  # beside what was measured here the number and the word are enough
+        found = "; ".join(f"{tables.here(row)} in {other.address}, {row.verdict}" for other, row in measured)
+        return f" **Elsewhere**: {with_code(found)}."
     if len(measured) == 1:
         [(other, row)] = measured
         told = f"{tables.both_sides(row, most=MOST_LETTERS)}; {tables.judged(row)}."
@@ -283,20 +291,21 @@ def told_of_others(claim: Any) -> str:
     for other, row in measured:
         told = f"{tables.both_sides(row, of_what=False, most=MOST_LETTERS)}; {tables.judged(row)}"
         lines.append(f"- **{plain(other.address)}**: {with_code(told)}")
-    return "\n".join(lines)
+    return "\n".join(lines) + "\n\n"  # what follows is no part of the last line
 
 
 def _measured_here(claim: Any) -> str:
-    """What was measured, with both sides of a difference; or why nothing was, and what others found."""
+    """What was measured, with both sides of a difference; or why nothing was; and what others and other studies found."""
     paper = f" In the paper: {plain(claim.in_paper)}." if claim.in_paper and claim.in_paper not in UNSAID else ""
-    found = tables.here(claim)
-    if not found:
+    some = isinstance(claim.others, list) and claim.others
+    others = f" Others found: {plain('; '.join(map(str, claim.others)))}." if some else ""
+    after = paper + others + told_of_others(claim)
+    if not tables.here(claim):
         why = f"Not {'tested' if claim.kind == 'untestable' else 'measured'} here: {with_code(tables.reason(claim))}."
-        others = f" Others found: {plain('; '.join(map(str, claim.others)))}." if isinstance(claim.others, list) else ""
-        return (why if claim.kind != "arithmetic" else "") + paper + (others if claim.others else "") + told_of_others(claim)
-    left_open = f" {sentence(tables.left_open(claim))}"
+        return (why if claim.kind != "arithmetic" else "") + after
+    more = [tables.left_open(claim), tables.at_best(claim), tables.limits(claim)]
     by = "By arithmetic" if claim.kind == "arithmetic" else "Here"
-    return f"{by}: {with_code(tables.both_sides(claim))}.{left_open.rstrip()}" + paper
+    return f"{by}: {with_code(tables.both_sides(claim))}.{''.join(f' {sentence(part)}' for part in more if part)}{after}"
 
 
 FOOT = ("report", "words", "provenance", "paper against code", "downloads")
@@ -307,7 +316,7 @@ def foot(study: Study) -> None:
     notes(study)
     st.divider()
     choices = ("nothing", *FOOT)
-    words = {"nothing": "Hidden"} | {name: name.capitalize() for name in FOOT}
+    words = {"nothing": "Closed"} | {name: name.capitalize() for name in FOOT}
     part = address.segmented("About this study", choices, "foot", "nothing", names=words.__getitem__)
     if part != "nothing":
         from dashboard import foot as shown

@@ -12,6 +12,7 @@ import pandas as pd
 from dashboard.frames import MEASURES, wilson
 from study import amounts
 from study.files import AVERAGED
+from study.judging.measurement import AT_BEST
 from study.judging.row import DIRECTION, LEAST_P, NO_NUMBER
 from study.judging.verdicts import (
     GROUPS,
@@ -95,6 +96,19 @@ def left_open(claim: Any) -> str:
         return ""
     seen = f"; here effects are seen from {amounts.amount(claim.visible, claim.unit)} on" * (claim.visible == claim.visible)
     return f"The paper's own {printed_number(claim)} are smaller than that, so this says nothing of them{seen}"
+
+
+def limits(claim: Any) -> str:
+    """Of what did not hold where it was measured at another scale: that scale beside the paper's; empty of all else."""
+    told = str(claim.why or "").partition("; data of ")[2]
+    return f"At another scale than the paper's: data of {told}" if claim.group == NOT_HELD and told else ""
+
+
+def at_best(claim: Any) -> str:
+    """What runs that are compared at one rate come to at their best of three; empty where that was not measured."""
+    remarks = claim.remarks if isinstance(claim.remarks, list) else []
+    found = next((remark for remark in map(str, remarks) if remark.startswith(AT_BEST)), "")
+    return f"{found[:1].upper()}{found[1:]}"
 
 
 def both_sides(claim: Any, of_what: bool = True, most: int = 10_000) -> str:

@@ -25,7 +25,8 @@ if not found:
 names = list(found)
 shown = showing.chosen()
 default_a = shown.address if shown else names[0]
-default_b = next((name for name in names if name != default_a), default_a)
+alike = frames.packed(found[default_a]).get("sha256")
+default_b = next((name for name in names if name != default_a and frames.packed(found[name]).get("sha256") == alike), default_a)
 
 
 def choose(side: str, default: str) -> tuple[Study, str]:
@@ -84,8 +85,9 @@ def errors() -> None:
         more = "more" if top1[3] > 0 else "less"
         by_chance = ", which the choice of test pictures alone could explain" if explained else ""
         st.subheader(f"B errs {size} {more} than A{by_chance}")
-    percent, number = st.column_config.NumberColumn(format="%.2f%%"), st.column_config.NumberColumn(format="%.2f")
+    percent, number = (st.column_config.NumberColumn(format=form, width=72) for form in ("%.2f%%", "%.2f"))
     formats = dict.fromkeys(table.columns[1:3], percent) | dict.fromkeys(table.columns[3:6], number)
+    formats["error"] = st.column_config.Column(width=72)
     st.dataframe(table, hide_index=True, column_config=formats, alt="Errors of A and B")
     st.caption(
         "Means over seeds, ten patches. The interval holds at 95% for these trained networks on new pictures of the kind; what "
@@ -218,6 +220,7 @@ def claims() -> None:
     """The claims on which two studies say different things under one another: opposite ones, others that both judged, those that
     one of them did not; after them those that were tested otherwise."""
     if same_study:
+        st.caption("With another study as B, the claims on which the two differ stand here under one another.")
         return
     one, other = judged.claims(a), judged.claims(b)
     both = one.merge(other, on="id", suffixes=("_a", "_b"))
@@ -255,12 +258,18 @@ def claims() -> None:
                     (otherwise or {}).get(name, ""),
                 )
             )
-    table = pd.DataFrame(rows, columns=["claim", "study", "verdict", "here", "rests on", "tested otherwise (A and B)"])
+    columns = ["claim", "study", "verdict", "here", "rests on", "tested otherwise (A and B)"]
+    table = pd.DataFrame(rows, columns=columns)
     shown = table if otherwise else table.drop(columns="tested otherwise (A and B)")
     st.dataframe(
         shown.assign(study=["A", "B"] * len(order)),  # as above; the file has their names
         hide_index=True,
-        column_config={"claim": st.column_config.Column(width=270), "study": st.column_config.Column(width=50)},
+        column_order=["study", "verdict", "claim", *columns[3:]],  # on a phone the verdicts are what one sees first
+        column_config={
+            "claim": st.column_config.Column(width=270),
+            "study": st.column_config.Column(width=50),
+            "verdict": st.column_config.Column(width=190),
+        },
         alt="A claim's verdicts in both studies under one another, opposite ones first",
     )
     showing.download(table, "compare-claims")

@@ -342,7 +342,7 @@ def show_tables(study: Study) -> None:
             placeholder="",
             column_order=("row", "top-1", "top-5", *[name for name in whole if name not in ("row", "top-1", "top-5", "from")]),
             column_config={name: st.column_config.NumberColumn(name, format="%.1f%%", width=64) for name in ("top-1", "top-5")}
-            | {"row": st.column_config.Column("row", width=330), "seeds": st.column_config.Column("seeds", width=55)},
+            | {"row": st.column_config.Column("row", width=210), "seeds": st.column_config.Column("seeds", width=55)},
             alt=f"{title}: both errors, seeds, interval and pictures",
         )
         showing.download(whole, "table-1" if title.startswith("Table 1") else "table-2")

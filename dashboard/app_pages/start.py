@@ -11,7 +11,6 @@ from dashboard import clickable, drawings, frames, galleries, judged, rendering,
 from dashboard.how import PARTS
 from dashboard.reading import Study
 from study import amounts
-from study.judging.verdicts import NOT_HELD, NOT_SEEN, SMALL
 from study.paper.numbers import neurons, parameters
 
 PAPER = "https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks"
@@ -45,8 +44,10 @@ def tile(study: Study, claim: Any) -> str:
     elif claim.ours == claim.ours:
         drawn = drawings.interval(claim.ours, claim.low, claim.high, tables.here(claim), width=210, height=44)
     found = tables.here(claim) or "not measured in this study"
-    if claim.group in (NOT_HELD, SMALL, NOT_SEEN) and claim.paper == claim.paper and claim.ours == claim.ours:
+    if claim.paper == claim.paper and claim.ours == claim.ours:
         found += f". In the paper: {tables.printed_number(claim)}"
+    if limits := tables.limits(claim):
+        found += f". {limits}"
     return (
         f'<a href="{to}" data-key="{escape(claim.id)}"><span class="title">{escape(claim.title)}</span>{drawn}'
         f"<p>{escape(where)}: {escape(found)}</p>{summary.word(claim)}</a>"
@@ -110,9 +111,9 @@ with right:
         st.markdown(summary.scale(claims))
         by_id = judged.by_id(study)
         known = [by_id[name] for name in TILES if name in by_id]
-        # What was not measured here is NaN.
-        drawn = sorted(known, key=lambda claim: (claim.ours != claim.ours, not showing.measured_elsewhere(claim)))[:DRAWN]
-        tiles = "".join(tile(study, claim) for claim in drawn)
+        here = [claim for claim in known if claim.ours == claim.ours]  # what was not measured here is NaN
+        drawn = [*here, *sorted((one for one in known if one not in here), key=lambda one: not showing.measured_elsewhere(one))]
+        tiles = "".join(tile(study, claim) for claim in drawn[:DRAWN])
         if name := clickable.draw(f'<div class="tiles">{tiles}</div>', key="tiles"):
             showing.go_to("claims", claim=name, show="all")
 with st.container(horizontal=True):

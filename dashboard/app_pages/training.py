@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard import address, charts, findings, frames, judged, reading, showing
 from dashboard.reading import Study
 from study import amounts
+from study.judging.verdicts import NOT_JUDGED
 from study.paper import numbers
 
 VIEWS = {"figure1": "Figure 1", "components": "Components", "curves": "Curves", "questions": "One setting in steps",
@@ -101,7 +102,10 @@ def show_components(study: Study) -> None:
         elsewhere = [
             claim.id
             for claim in judged.by_id(study).values()
-            if claim.kind == "effect" and claim.unit == "error difference" and showing.measured_elsewhere(claim)
+            if claim.kind == "effect"
+            and claim.unit == "error difference"
+            and claim.group == NOT_JUDGED
+            and showing.measured_elsewhere(claim)
         ]
         showing.stop(
             f"This study trained {showing.listed(f'`{run}`' for run in frames.runs(study, 'evaluate')) or 'no run'} alone, so "

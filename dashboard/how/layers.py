@@ -56,12 +56,12 @@ def convolution(subject: Subject) -> None:
     for place, (picture, caption) in zip(places, shown, strict=True):
         place.image(picture, caption=caption, width=230, alt=caption)
     activations(subject, answers)
-    first = numbers.LAYERS[0]
+    first, connected = numbers.LAYERS[0], numbers.fully_connected_parameters()
     asked(
         "CNNs have fewer connections and parameters: what does sharing save?",
         f"The paper's conv1 uses one set of {first.parameters:,} numbers at all of its {first.side} x {first.side} places. With "
         f"its own kernel at each place it would have {counting.unshared():,}, {first.side**2:,} times as many; fully connected, "
-        f"{numbers.fully_connected_parameters():,}.",
+        f"{connected:,}, {connected / first.parameters:,.0f} times as many.",
     )
     showing.leads_to(subject.study, "relu-faster", "relu-six-times", "no-input-normalisation", "fewer-connections")
 

@@ -11,7 +11,7 @@ import plotly.express as px
 import streamlit as st
 
 from dashboard import address, charts, frames, reading, showing
-from dashboard.how import counting
+from dashboard.how import QUESTIONS, counting
 from dashboard.how.subject import asked, claim_of, effect
 from dashboard.reading import Study
 from study import amounts
@@ -177,13 +177,15 @@ def size(study: Study | None) -> None:
         "Width, the kernels of a layer, is how many different things it can look for, and parameters grow with its square; depth "
         "is how often what was found is put together, and parameters grow with it. "
         + effect(study, "larger-networks", "Half the width costs {0} of error here.") + " "
-        + effect(study, "middle-layers", "The middle layer that matters least costs {0} when it is taken out."),
+        + effect(study, "middle-layers", "Taking out the middle layer that matters least changes the "
+        "error by {0}; below 0 it falls."),
     )  # fmt: skip
     asked(
         "Is a convolution much smaller than what it replaces?",
         f"conv1 has {counting.unshared():,} connections and {numbers.LAYERS[0].parameters:,} parameters, since all places share "
         f"a kernel; with a kernel of its own at each place it would have as many parameters as connections, "
-        f"{numbers.LAYERS[0].side ** 2:,} times as many, and fully connected {numbers.fully_connected_parameters():,}.",
+        f"{numbers.LAYERS[0].side ** 2:,} times as many; fully connected {numbers.fully_connected_parameters():,}, "
+        f"{numbers.fully_connected_parameters() / numbers.LAYERS[0].parameters:,.0f} times as many.",
     )
     asked(
         "Hand-crafted features: considerably better than the previous state of the art?",
@@ -229,7 +231,8 @@ def equations(study: Study | None) -> None:
         with left:
             table = pd.DataFrame(symbols, columns=["symbol", "means", "our code", "released code"])
             table.loc[table["released code"] == "alpha-145", "released code"] = _released("alpha of response normalisation")
-            st.table(table, hide_index=True)
+            with st.container(key=f"symbols-{section.replace('.', '-')}"):  # a phone has its cells below one another
+                st.table(table, hide_index=True)
         with right:
             st.caption(f"Our lines, {file}:")
             st.code(source_of(Path(file), function), language=None, wrap_lines=True)
@@ -260,5 +263,8 @@ def misread(study: Study | None) -> None:
         "Said in published reviews and summaries of the paper. The right numbers come from the paper, its released code, or a "
         "count of its own sizes."
     )
+    st.subheader("What readers ask")
+    for question, name in QUESTIONS.items():
+        showing.link(question, "how", part=name)
     if study is not None and claim_of(study, "neurons") is not None:
         showing.leads_to(study, "neurons", "factor-2048", "validation-equals-test", "winning-margin")

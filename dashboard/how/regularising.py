@@ -157,7 +157,7 @@ def augmentation(subject: Subject) -> None:
 def _reading(study: Study) -> str:
     """What reading alone takes of a step, in a sentence; empty where it was not measured."""
     share = frames.shares_of_a_step(study).get("read")
-    return "" if share is None else f" Reading alone takes {amounts.amount(share, 'share')}; the rest is augmentation's."
+    return "" if share is None else f" Reading alone takes {amounts.amount(share, 'share')} in the same rounds."
 
 
 def _colour_axes(subject: Subject) -> tuple[np.ndarray | None, np.ndarray | None]:
