@@ -20,6 +20,7 @@ from dashboard import address, showing  # noqa: E402
 # What scrolls sideways cannot be reached by keyboard, so tables fit a phone.
 STYLE = """<style>
 .block-container, [data-testid="stMainBlockContainer"] { padding-top: 4.5rem; padding-bottom: 2rem; max-width: 1240px; }
+[data-testid=stMain] :is(h1, h2, h3) { scroll-margin-top: 4.5rem; }
 .st-key-study-line p { font-size: 0.92rem; }
 .katex-display { overflow: visible !important; padding: 0.3rem 0; font-size: 0.95em; }
 @media (max-width: 640px) { .katex-display { font-size: 0.75em; } }
@@ -31,6 +32,7 @@ STYLE = """<style>
   [data-testid=stTable] table * { white-space: normal !important; overflow-wrap: anywhere !important; font-size: 0.78rem; }
   [data-testid=stTable] td:first-child { min-width: 5.5rem; }
   .st-key-report-body :is(th, td):first-child { min-width: 2.3rem; }
+  .st-key-misread :is(th, td):last-child * { white-space: nowrap !important; overflow-wrap: normal !important; }
   [class*=st-key-symbols] thead { display: none; }
   [class*=st-key-symbols] :is(table, tbody, tr, td) { display: block; min-width: 0 !important; border: none !important; }
   [class*=st-key-symbols] tr { padding: 0.35rem 0; border-bottom: 1px solid rgba(128, 128, 128, 0.3) !important; }
@@ -42,6 +44,7 @@ STYLE = """<style>
 [data-testid=stTable] td * { max-width: none !important; }
 [data-testid=stMain] [data-testid=stPageLink-NavLink] { padding-left: 0; }
 [data-testid=stMain] [data-testid=stPageLink-NavLink] p { text-decoration: underline; text-underline-offset: 3px; }
+[data-testid=stMain] [data-testid=stPageLink-NavLink] :is(span, div, p) { white-space: normal !important; }
 [data-testid=stButtonGroup] button[aria-checked=false] { border-color: rgba(128, 128, 128, 0.4) !important; }
 [data-testid=stButtonGroup] button[aria-checked=true] { position: relative; z-index: 1; }
 @media (min-width: 641px) {

@@ -181,7 +181,7 @@ def built(network: Mapping[str, Any], label: str) -> str:
     columns, width, gap, y = int(network["columns"]), 400, 20, 2.0
     wide = (width - 4 - gap * (columns - 1)) / columns
     lefts = [2 + number * (wide + gap) for number in range(columns)]
-    parts = [_box(2, y, width - 4, 24, [f"pictures of {network['input']} x {network['input']} x 3"])]
+    parts = [_box(2, y, width - 4, 24, [f"patches of {network['input']} x {network['input']} x 3"])]
     bottom, whole = y + 24, True
     for layer in network["layers"]:
         learned, across = "inputs" in layer, layer.get("sees") == "all" and columns > 1

@@ -116,6 +116,11 @@ with right:
         tiles = "".join(tile(study, claim) for claim in drawn[:DRAWN])
         if name := clickable.draw(f'<div class="tiles">{tiles}</div>', key="tiles"):
             showing.go_to("claims", claim=name, show="all")
+        st.caption(
+            "Points are percentage points, of the top-1 error unless the claim says of what; in brackets stands the "
+            "interval that its test gives. Each drawn interval has a scale of its own: its upright line is 0, and the paper's "
+            "direction is to the right."
+        )
 with st.container(horizontal=True):
     showing.link("The error tables: the paper's Tables 1 and 2, and ours", "sees", icon=":material/table:", view="tables")
     showing.link("Try your own picture", "sees", icon=":material/image_search:", view="pictures")

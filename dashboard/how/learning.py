@@ -258,7 +258,8 @@ def source_of(file: Path, function: str) -> str:
 def misread(study: Study | None) -> None:
     st.header("Often misread")
     rows = [(row.said, row.right, row.section) for row in misreadings()]
-    st.table(pd.DataFrame(rows, columns=["said", "right", "section"]), hide_index=True)
+    with st.container(key="misread"):
+        st.table(pd.DataFrame(rows, columns=["said", "right", "§"]), hide_index=True)
     st.caption(
         "Said in published reviews and summaries of the paper. The right numbers come from the paper, its released code, or a "
         "count of its own sizes."

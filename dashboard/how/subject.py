@@ -104,8 +104,8 @@ def choose(study: Study) -> Subject:
         caption="your own picture" if own is not None else None,
     )
     if subject.row is None and own is None:
-        st.info(
-            f"The pictures of this study are not on this machine, so a drawn one stands in; {study.by('dvc repro prepare')} "
+        st.caption(
+            f"A drawn picture, of none of its classes: the study's own are not on this machine; {study.by('dvc repro prepare')} "
             "brings them."
         )
     return subject
