@@ -25,6 +25,12 @@ CELLS = 24  # positions along a side that can be clicked
 
 def convolution(subject: Subject) -> None:
     st.header("Convolution and ReLU: what a kernel looks for, and where it finds it")
+    asked(
+        "What is ReLU and why does it perform better?",
+        "f(x) = max(0, x): what is positive passes unchanged, the rest becomes 0. Where it passes its slope is 1 however large "
+        "x is, so learning does not slow down as tanh's does where it is flat. "
+        + effect(subject.study, "relu-faster", "Here tanh took {0} ReLU's epochs to 25% training error."),
+    )
     answers = subject.answers
     lit = np.maximum(answers, 0)
     strongest = int(lit.reshape(len(lit), -1).max(axis=1).argmax())
@@ -99,12 +105,6 @@ def activations(subject: Subject, answers: np.ndarray) -> None:
         "counts as flat where its value is beyond ±0.95: there its slope is below a tenth.",
     )  # fmt: skip
     asked(
-        "What is ReLU and why does it perform better?",
-        "f(x) = max(0, x): what is positive passes unchanged, the rest becomes 0. Where it passes its slope is 1 however large "
-        "x is, so learning does not slow down as tanh's does where it is flat. "
-        + effect(subject.study, "relu-faster", "Here tanh took {0} ReLU's epochs to 25% training error."),
-    )
-    asked(
         "Why ReLU over a threshold function?",
         "A threshold's slope is 0 everywhere: no gradient reaches the layers below it, and they learn nothing. "
         "Straight-through training sends the threshold's 0 or 1 forward and pretends a slope of 1 on the way back. "
@@ -118,7 +118,8 @@ def activations(subject: Subject, answers: np.ndarray) -> None:
         "ReLUs do not require input normalization: why?",
         f"ReLU(c x) = c ReLU(x) for every c above 0: a scaled picture gives scaled answers, and {(answers > 0).mean():.0%} of "
         "conv1's units here receive something positive at every scale. A unit that does so for some pictures learns from them, "
-        "however large they are. The same pictures drive tanh into its flat part, as the figure says.",
+        "however large they are. The same pictures drive tanh into its flat part, as the figure says. "
+        + effect(subject.study, "no-input-normalisation", "Raw pictures, from 0 to 255, cost tanh more error than ReLU by {0}."),
     )
 
 
@@ -470,6 +471,36 @@ def columns(subject: Subject) -> None:
         + effect(subject.study, "two-columns", "One column with half of the kernels errs more than two columns by {0}.") + " "
         + effect(subject.study, "one-large-gpu", "Two columns err more than one large GPU by {0}."),
     )  # fmt: skip
+    memory = frames.step_memory(subject.study)
+    paper = memory[memory["network"] == "the paper's"] if len(memory) else memory
+    one = float(paper["GiB on one device"].iloc[0]) if len(paper) else 0.0
+    fits = "fits" if one < numbers.GPU_MEMORY else "does not fit"
+    needs = (
+        f"A step of the paper's network at 128 pictures takes {paper['GiB on one device'].iloc[0]:.2f} GiB on one device and "
+        f"{paper['GiB on the first of two'].iloc[0]:.2f} on the first of two, as counted in today's code. That {fits} into the "
+        f"{numbers.GPU_MEMORY} GiB of a GTX 580: what the authors' program kept beside it, and why one GPU was too small for it, "
+        "the paper does not say."
+        if len(paper)
+        else "What a step takes was not counted in this study."
+    )
+    weights = numbers.weight_memory() / 2**30
+    asked(
+        "1.2 million training examples are too big to fit in one GPU?",
+        "The paper calls the network too big for one GPU, not the pictures: "
+        f"these pass in batches of {numbers.BATCH}, and a step must remember what every layer answered to them. "
+        f"Weights, velocities and gradients are {weights:.2f} GiB; the answers of all layers and their gradients are most of the "
+        f"rest. {needs}",
+    )
+    crossing = frames.crossing(subject.study)
+    asked(
+        "Is the ratio of communication over computation acceptable? Did the GPUs wait?",
+        f"Here {amount(crossing['share'], 'share')} of a step is communication, {crossing['numbers']:,.0f} numbers, "
+        f"between {frames.devices_of_cost(subject.study)}, which says nothing of two GPUs of 2012. "
+        f"By count the paper's network sends {numbers.exchanged():,} numbers a picture each way."
+        if crossing
+        else "In this study all columns share a device, so nothing crosses and no time was measured; with `devices: [cuda:0, "
+        "cuda:1]` the stage `cost` measures it.",
+    )
     figure_2(subject)
     rows = counting.networks()
     table = pd.DataFrame(rows, columns=["network", "parameters", "share of the paper's"])
@@ -507,36 +538,6 @@ def columns(subject: Subject) -> None:
     elif subject.columns == 2:
         st.caption("What the network says when nothing crosses needs its weights, which are not here.")
         elsewhere(subject)
-    memory = frames.step_memory(subject.study)
-    paper = memory[memory["network"] == "the paper's"] if len(memory) else memory
-    one = float(paper["GiB on one device"].iloc[0]) if len(paper) else 0.0
-    fits = "fits" if one < numbers.GPU_MEMORY else "does not fit"
-    needs = (
-        f"A step of the paper's network at 128 pictures takes {paper['GiB on one device'].iloc[0]:.2f} GiB on one device and "
-        f"{paper['GiB on the first of two'].iloc[0]:.2f} on the first of two, as counted in today's code. That {fits} into the "
-        f"{numbers.GPU_MEMORY} GiB of a GTX 580: what the authors' program kept beside it, and why one GPU was too small for it, "
-        "the paper does not say."
-        if len(paper)
-        else "What a step takes was not counted in this study."
-    )
-    weights = numbers.weight_memory() / 2**30
-    asked(
-        "1.2 million training examples are too big to fit in one GPU?",
-        "The paper calls the network too big for one GPU, not the pictures: "
-        f"these pass in batches of {numbers.BATCH}, and a step must remember what every layer answered to them. "
-        f"Weights, velocities and gradients are {weights:.2f} GiB; the answers of all layers and their gradients are most of the "
-        f"rest. {needs}",
-    )
-    crossing = frames.crossing(subject.study)
-    asked(
-        "Is the ratio of communication over computation acceptable? Did the GPUs wait?",
-        f"Here {amount(crossing['share'], 'share')} of a step is communication, {crossing['numbers']:,.0f} numbers, "
-        f"between {frames.devices_of_cost(subject.study)}, which says nothing of two GPUs of 2012. "
-        f"By count the paper's network sends {numbers.exchanged():,} numbers a picture each way."
-        if crossing
-        else "In this study all columns share a device, so nothing crosses and no time was measured; with `devices: [cuda:0, "
-        "cuda:1]` the stage `cost` measures it.",
-    )
     showing.leads_to(
         subject.study, "two-columns", "one-large-gpu", "no-communication", "three-gigabytes", "communication", "two-gpus-time",
         "connectivity-chosen",
