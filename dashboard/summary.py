@@ -10,7 +10,7 @@ import pandas as pd
 from dashboard import clickable, showing
 from dashboard.reading import Study
 from study import amounts
-from study.judging.verdicts import GROUPS, HELD, NOT_HELD, NOT_JUDGED, NOT_SEEN, SMALL
+from study.judging.verdicts import GROUPS, HELD, NOT_HELD, NOT_JUDGED, NOT_SEEN, NOT_TESTABLE, SMALL
 
 MARKS = {
     HELD: ("held", "✓"),
@@ -42,7 +42,21 @@ def scale(claims: pd.DataFrame) -> str:
     here = max(scales, key=len, default="nothing is measured yet")
     counted = int(((claims["kind"] == "arithmetic") & (claims["group"] != NOT_JUDGED)).sum())
     own = f", {counted} of them decided by the paper's own numbers, without any training" if counted else ""
-    return f"**{len(claims)} claims**{own}. Measured on: {showing.plain(here)}."
+    return f"**{len(claims)} claims**{own}. Measured on: {showing.plain(here)}.{_not_judged(claims)}"
+
+
+def _not_judged(claims: pd.DataFrame) -> str:
+    """Why claims were not judged, counted."""
+    left = claims[claims["group"] == NOT_JUDGED]
+    untestable = left["verdict"] == NOT_TESTABLE
+    numbers = ~untestable & left["why"].fillna("").str.startswith("a value is compared at the paper's scale only")
+    told = {
+        "could be decided by no measurement of ours": int(untestable.sum()),
+        "are numbers of the paper's scale": int(numbers.sum()),
+        "lack a run, data or a stage": int((~untestable & ~numbers).sum()),
+    }
+    counted = [f"{count} {words}" for words, count in told.items() if count]
+    return f" Of the {len(left)} that were not judged {showing.listed(counted)}." if counted else ""
 
 
 def word(claim: Any) -> str:
