@@ -14,6 +14,7 @@ import streamlit as st
 from dashboard import address, clickable, drawings, frames, judged, reading, tables
 from dashboard.reading import Study
 from dashboard.tables import listed as listed
+from study.judging import verdicts
 from study.judging.row import DIRECTION, NO_NUMBER
 from study.judging.verdicts import HELD, NOT_HELD, NOT_JUDGED, NOT_SEEN, SMALL
 
@@ -297,6 +298,8 @@ def told_of_others(claim: Any) -> str:
 def _measured_here(claim: Any) -> str:
     """What was measured, with both sides of a difference; or why nothing was; and what others and other studies found."""
     paper = f" In the paper: {plain(claim.in_paper)}." if claim.in_paper and claim.in_paper not in UNSAID else ""
+    if paper and claim.verdict == verdicts.DIRECTION:
+        paper += " At another scale sizes cannot be compared."
     some = isinstance(claim.others, list) and claim.others
     others = f" Others found: {plain('; '.join(map(str, claim.others)))}." if some else ""
     after = paper + others + told_of_others(claim)

@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from dashboard import frames, judged, mailed, query
+from dashboard import frames, judged, mailed, query, tables
 from dashboard.how import subject
 from dashboard.reading import Study
 from study import in_numpy, pinning, storage
-from study.judging.verdicts import HELD, NOT_HELD
+from study.judging.verdicts import HELD, NOT_HELD, NOT_JUDGED
 from tests.test_dashboard import FEET, PAGES, opened, told
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -118,6 +118,24 @@ def test_a_study_without_base_compares_the_runs_that_it_has(pin: Study) -> None:
     )
     app = opened("training", study=pin.address, view="components")
     assert any("The largest difference from without_normalisation: with_normalisation errs" in head.value for head in app.header)
+
+
+@pytest.mark.parametrize("pin", ["sketch"], indirect=True)
+def test_what_other_pins_measured_stands_beside_what_this_one_did(pin: Study) -> None:
+    """The claim and its number, the studies that measured it too with theirs, and of what did not hold the scale."""
+    others = [Study(folder=Path("pinned") / name, pinned=True) for name in PINS if name != "sketch"]
+    own = {name: claim for name, claim in judged.by_id(pin).items() if claim.kind == "effect" and claim.group != NOT_JUDGED}
+    rows = {name: [(study, judged.by_id(study)[name]) for study in others] for name in own}
+    measured = {
+        name: [(study, row) for study, row in of if row.group != NOT_JUDGED and tables.here(row)] for name, of in rows.items()
+    }
+    name, found = next((name, found) for name, found in measured.items() if found)
+    text = told(opened("claims", study=pin.address, claim=name)).replace("\\", "")
+    assert "Elsewhere" in text and all(f"{tables.here(row)} in {study.address}" in text for study, row in found)
+    for study in (pin, *others):
+        for claim in judged.by_id(study).values():
+            if claim.unit == "error difference":  # none of these studies has the paper's scale
+                assert bool(tables.limits(claim)) == (claim.group == NOT_HELD), (study.address, claim.id)
 
 
 @every_pin
