@@ -46,8 +46,8 @@ def tile(study: Study, claim: Any) -> str:
     found = tables.here(claim) or "not measured in this study"
     if claim.paper == claim.paper and claim.ours == claim.ours:
         found += f". In the paper: {tables.printed_number(claim)}"
-    if limits := tables.limits(claim):
-        found += f". {limits}"
+    if more := tables.limits(claim) or tables.at_best(claim):  # a tile has room for one
+        found += f". {more}"
     return (
         f'<a href="{to}" data-key="{escape(claim.id)}"><span class="title">{escape(claim.title)}</span>{drawn}'
         f"<p>{escape(where)}: {escape(found)}</p>{summary.word(claim)}</a>"
