@@ -104,9 +104,9 @@ def choose(study: Study) -> Subject:
         caption="your own picture" if own is not None else None,
     )
     if subject.row is None and own is None:
-        st.caption(
-            f"A drawn picture, of none of its classes: the study's own are not on this machine; {study.by('dvc repro prepare')} "
-            "brings them."
+        st.markdown(  # a caption would take the code's contrast
+            ":small[A drawn picture, of none of its classes: the study's own are not on this machine; "
+            f"{study.by('dvc repro prepare')} brings them.]"
         )
     return subject
 
