@@ -61,8 +61,7 @@ def choose() -> Study | None:
         return None
     with st.container(horizontal=True, vertical_alignment="center", key="study-line"):
         name = address.select("Study", list(found), "study", next(iter(found)), label_visibility="collapsed", width=230)
-        if st.session_state.setdefault("study-name", name) != name:  # a link to another study's claim changes all pages
-            st.session_state["study-name"] = name
+        if (before := st.session_state.get("shown-study")) and before.address != name:  # as a link to another study's claim does
             st.toast(f"All pages show {plain(name)} now.", icon=":material/swap_horiz:")
         study = st.session_state["shown-study"] = found[name]
         st.markdown(plain(frames.description(study) or "the pictures of this study are not prepared yet"), width="stretch")

@@ -15,6 +15,7 @@ from study.files import AVERAGED
 from study.judging.measurement import AT_BEST
 from study.judging.row import DIRECTION, LEAST_P, NO_NUMBER
 from study.judging.verdicts import (
+    CONTRADICTED,
     GROUPS,
     HELD,
     NOT_HELD,
@@ -99,9 +100,9 @@ def left_open(claim: Any) -> str:
 
 
 def limits(claim: Any) -> str:
-    """Of what did not hold where it was measured at another scale: that scale beside the paper's; empty of all else."""
-    told = str(claim.why or "").partition("; data of ")[2]
-    return f"At another scale than the paper's: data of {told}" if claim.group == NOT_HELD and told else ""
+    """Of what was contradicted at another scale: that scale beside the paper's, which ends the verdict's sentence; else empty."""
+    told = str(claim.why or "").partition("; ")[2]
+    return f"At another scale than the paper's: {told}" if claim.verdict == CONTRADICTED and told else ""
 
 
 def at_best(claim: Any) -> str:

@@ -444,7 +444,7 @@ class TestRates:
         assert said[-1].endswith("none (`fast` diverged in 1 of 1 seeds) at double of it")
 
     def test_each_at_its_best_rate(self, tmp_path):
-        """Said once both runs have three rates: one column's are the same errors, base's are at double the rate half as many."""
+        """Said once both runs have three rates: base's best is that at double the rate."""
         said = self.remarks(tmp_path, mine_half=0.005, mine_double=0.02)
         assert not said[-1].startswith(AT_BEST)
         runs = {"one_column": ("mine_half", "mine_double"), "base": ("base_half", "base_double")}

@@ -232,8 +232,8 @@ def _methodology(study: Study, head: Head, rows: Sequence[Row]) -> str:
         f"Runs: {_trainings(study) or 'none'}. Code at "
         f"{', '.join(commits) or 'no commit'}; {hours:.3g} hours of processor time for training, races aside, on "
         f"{'; '.join(machines) or 'an unknown machine'}. The tests stand in `protocol.yaml`; {registered} claims are "
-        "pre-registered: their tests were fixed before the runs. The unit of replication is the seed; the finite test set varies "
-        "too. The chance of any wrong word is shared among families of a fixed number of comparisons: "
+        "pre-registered: their tests were fixed before the runs. The unit of replication is the seed; the finite test set adds "
+        "variance. The chance of any wrong word is shared among families of a fixed number of comparisons: "
         f"{shares}."
     )
 
