@@ -167,12 +167,14 @@ def curves(study: Study) -> pd.DataFrame:
 
 def _of_trainings(study: Study, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
     """A table that every training writes, those of all runs and seeds under one another."""
-    tables = [
-        table_of(study, f"train/{run}/{outputs.seed_folder(seed)}/{name}", columns).assign(run=run, seed=seed)
+    tables = {
+        (run, seed): table_of(study, f"train/{run}/{outputs.seed_folder(seed)}/{name}", columns)
         for run in runs(study, "train")
         for seed in seeds(study, run)
-    ]
-    return _stacked(tables, ("run", "seed", *columns))
+    }
+    if filled := {training: table for training, table in tables.items() if len(table)}:
+        return pd.concat(filled, names=["run", "seed"]).reset_index(["run", "seed"]).reset_index(drop=True)
+    return pd.DataFrame(columns=["run", "seed", *columns])
 
 
 def _judged(metrics: dict[str, Any]) -> tuple[float, list[int]]:
@@ -658,7 +660,7 @@ def still_learning(study: Study, run: str) -> bool:
     ends = []
     for seed in seeds(study, run):
         losses = table_of(study, f"train/{run}/{outputs.seed_folder(seed)}/curve.csv", outputs.CURVE)["validation_loss"]
-        losses = pd.to_numeric(losses, errors="coerce").dropna()
+        losses = losses.dropna()
         ends.append(len(losses) > 0 and losses.idxmin() == losses.index[-1])
     return bool(ends) and all(ends)
 
@@ -704,9 +706,9 @@ def seed_errors(study: Study, run: str, measure: str = "top1", view: str = "ten_
     """By model of a run (`seed-0`), its error as a fraction; averaged models apart."""
     none: list[tuple[Any, ...]] = []
     rows = made_of(study, f"evaluate/{run}/metrics.json", partial(_errors, run), none)
-    table = pd.DataFrame(rows, columns=list(ERRORS))
-    kept = table[(table["view"] == view) & (table["measure"] == measure) & (table["model"] != files.AVERAGED)]
-    return dict(zip(kept["model"], kept["error"], strict=True))
+    named = [dict(zip(ERRORS, row, strict=True)) for row in rows]
+    kept = [row for row in named if row["view"] == view and row["measure"] == measure and row["model"] != files.AVERAGED]
+    return {row["model"]: row["error"] for row in kept}
 
 
 def arms(study: Study, artifacts: dict[str, Any]) -> dict[str, list[float]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from dashboard.reading import Study, dictionary, dictionary_of, hash_of, json_of
+from dashboard.reading import Study, dictionary, dictionary_of, hash_of, json_of, stamp_of
 from study import amounts, pinning
 from study.judging import staleness
 from study.judging.row import COLUMNS
@@ -20,19 +21,34 @@ NUMBERS = ("paper", "paper_top5", "ours", "low", "high", "ours_top5", "low_top5"
 
 def claims(study: Study) -> pd.DataFrame:
     """A row a claim, with the columns of CLAIMS; what the file lacks is None, in a column of numbers NaN."""
-    if not study.claims:
-        study.claims.append(_claims(study))
-    return study.claims[0].copy()
+    return _verdicts(study)[0].copy()
 
 
 def by_id(study: Study) -> dict[str, Any]:
     """The rows of `claims` by the claim's id, in their order: pandas takes long to make rows of so many columns."""
-    if not study.claims_by_id:
-        study.claims_by_id.update({str(row.id): row for row in claims(study).itertuples()})
-    return study.claims_by_id
+    return _verdicts(study)[1]
 
 
-def _claims(study: Study) -> pd.DataFrame:
+def _verdicts(study: Study) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Both of them. In every run of the page's script it is looked at which files have changed; only then are they made anew."""
+    if not study.verdicts:
+        folder, changed = study.folder.absolute(), stamp_of(study.folder / "judge/claims.json")
+        table, notes = _claims(folder, changed)
+        study.notes.extend(notes)
+        rests_on = {pair for artifacts in table["artifacts"] for pair in _files(artifacts)}
+        others = frozenset(pair for pair in rests_on if hash_of(folder / pair[0]) != pair[1])
+        study.verdicts.extend(_current(folder, changed, others, outdated(study), study.pinned))
+    return study.verdicts[0], study.verdicts[1]
+
+
+def _files(artifacts: Any) -> list[tuple[str, str]]:
+    return [(str(name), str(sha256)) for name, sha256 in dictionary(artifacts).items()]
+
+
+@lru_cache(maxsize=32)
+def _claims(folder: Path, changed: tuple[int, int]) -> tuple[pd.DataFrame, list[str]]:
+    """The claims as they were judged, and what is to be noted of their file. Read again when its size or time changes."""
+    study = Study(folder=folder, pinned=False)
     content = json_of(study, "judge/claims.json")
     rows = content if isinstance(content, list) else dictionary(content).get("claims", [])
     said = ("id", "section", "title", "quote", "unit", "verdict")
@@ -45,7 +61,7 @@ def _claims(study: Study) -> pd.DataFrame:
     for column in NUMBERS:
         table[column] = pd.to_numeric(table[column], errors="coerce")
     table["group"] = table["verdict"].map(lambda word: GROUPS.get(word, NOT_JUDGED))
-    return _current(study, table)
+    return table, study.notes
 
 
 def outdated(study: Study) -> str:
@@ -91,17 +107,21 @@ def _differing(one: dict[str, Any], other: dict[str, Any]) -> str:
     return "; ".join(lines) or "the code that measures or tests it, or the paper's number"
 
 
-def _current(study: Study, table: pd.DataFrame) -> pd.DataFrame:
-    """Verdicts that rest on files which are no longer what they were are withheld, with the reason."""
-    stale = outdated(study)
+@lru_cache(maxsize=32)
+def _current(
+    folder: Path, changed: tuple[int, int], others: frozenset[tuple[str, str]], stale: str, pinned: bool
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The claims and their rows by id. Verdicts that rest on files which are no longer what they were (`others`) or on code that
+    has changed (`stale`) are withheld, with the reason."""
+    table = _claims(folder, changed)[0].copy()
     for row, artifacts in table["artifacts"].items():
-        rests_on = {str(name): str(sha) for name, sha in dictionary(artifacts).items()}
-        changed = next((name for name, sha in rests_on.items() if hash_of(study.folder / name) != sha), "")
-        reason = f"{changed} is not the file that was judged" if changed else stale if rests_on else ""
+        rests_on = _files(artifacts)
+        other = next((name for name, sha256 in rests_on if (name, sha256) in others), "")
+        reason = f"{other} is not the file that was judged" if other else stale if rests_on else ""
         if reason:
-            renew = "restore it, then look again" if study.pinned else "`uv run dvc repro`"
+            renew = "restore it, then look again" if pinned else "`uv run dvc repro`"
             table.loc[row, ["verdict", "group", "why", "decide"]] = [WITHHELD, NOT_JUDGED, f"stale: {reason}", renew]
-    return table
+    return table, {str(row.id): row for row in table.itertuples()}
 
 
 def effects_on_the_error(claims: pd.DataFrame) -> pd.DataFrame:

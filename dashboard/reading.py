@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, TypeVar
 
 import numpy as np
@@ -28,14 +29,13 @@ WORDS = ("name", "when", "kind", "way", "by", "layer")  # columns of tables that
 class Study:
     """What the page offers: a working area or a pinned study. `address` names it there and in a link.
 
-    It is made anew for every run of the page's script, and `claims` keeps its verdicts for the length of one.
+    It is made anew for every run of the page's script, and `verdicts` keeps those of dashboard/judged.py for the length of one.
     """
 
     folder: Path
     pinned: bool
     notes: list[str] = field(default_factory=list)
-    claims: list[pd.DataFrame] = field(default_factory=list, compare=False, repr=False)
-    claims_by_id: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    verdicts: list[Any] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def address(self) -> str:
@@ -127,19 +127,25 @@ def table_of(study: Study, name: str, columns: Sequence[str]) -> pd.DataFrame:
     path = study.folder / name
     try:
         seen = path.stat()
-        table, whole = _table_of(path.resolve(), seen.st_mtime_ns, seen.st_size)
+        table, whole = _table_of(path.absolute(), tuple(columns), seen.st_mtime_ns, seen.st_size)
     except (FileNotFoundError, NotADirectoryError):
         return pd.DataFrame(columns=list(columns))
     except (OSError, ValueError):
-        table, whole = pd.DataFrame(), False
-    if not whole or set(columns) - set(table.columns):
+        table, whole = pd.DataFrame(columns=list(columns)), False
+    if not whole:
         study.notes.append(f"{name} is incomplete or damaged; a run may be writing it.")
-    return table.reindex(columns=list(columns)).dropna(how="all")
+    return table.copy(deep=False)  # pandas copies what is changed
 
 
-@lru_cache(maxsize=256)
-def _table_of(path: Path, changed: int, size: int) -> tuple[pd.DataFrame, bool]:
-    """The whole lines of a CSV file, and whether these are all and of numbers. Read again when its size or time changes."""
+@lru_cache(maxsize=1024)
+def _table_of(path: Path, columns: tuple[str, ...], changed: int, size: int) -> tuple[pd.DataFrame, bool]:
+    """These columns of a CSV file, and whether it is whole and has them all. Read again when its size or time changes."""
+    table, whole = _whole_lines(path)
+    return table.reindex(columns=list(columns)).dropna(how="all"), whole and not set(columns) - set(table.columns)
+
+
+def _whole_lines(path: Path) -> tuple[pd.DataFrame, bool]:
+    """The whole lines of a CSV file, and whether these are all and of numbers."""
     text = path.read_text(encoding="utf-8")
     whole = text[: text.rfind("\n") + 1]
     try:
@@ -176,13 +182,22 @@ def arrays_of(study: Study, name: str) -> dict[str, np.ndarray]:
         return {}
 
 
+def stamp_of(path: Path) -> tuple[int, int]:
+    """The time of a file's last change, in nanoseconds, and its size; zeros where there is none."""
+    try:
+        seen = path.stat()
+    except OSError:
+        return 0, 0
+    return seen.st_mtime_ns, seen.st_size
+
+
 def hash_of(path: Path) -> str:
     """The SHA-256 of a file as it is now; empty where there is none. A file is read again when its size or time changes."""
     try:
         seen = path.stat()
     except OSError:
         return ""
-    return _hash_of(path.resolve(), seen.st_mtime_ns, seen.st_size) if path.is_file() else ""
+    return _hash_of(path.absolute(), seen.st_mtime_ns, seen.st_size) if S_ISREG(seen.st_mode) else ""
 
 
 @lru_cache(maxsize=4096)

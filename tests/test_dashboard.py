@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import binomtest
 from streamlit.testing.v1 import AppTest
@@ -245,14 +246,22 @@ def test_hand_made_features_stand_beside_the_networks(root: Path) -> None:
     assert table.loc["here: hand-made features, linear classifier", ["top-1", "top-5"]].tolist() == pytest.approx([48.5, 21.2])
 
 
-def test_a_verdict_whose_file_has_changed_is_withheld(root: Path) -> None:
-    before = judged.claims(here(root)).set_index("id")["verdict"]
-    (root / "results/invented/evaluate/base/ten_patches.npz").write_text("other")
-    after = judged.claims(here(root)).set_index("id")
+@pytest.mark.parametrize("pinned", [False, True])
+def test_a_verdict_is_withheld_while_its_file_is_another(pinned: bool, root: Path) -> None:
+    study, file = here(root).folder, here(root).folder / "evaluate/base/ten_patches.npz"
+
+    def rows() -> pd.DataFrame:
+        return judged.claims(reading.Study(folder=study, pinned=pinned)).set_index("id")
+
+    before, whole = rows()["verdict"], file.read_bytes()
+    file.write_text("other")
+    after = rows()
     rests_on_it = after["artifacts"].map(bool)
     assert rests_on_it.any() and set(after[rests_on_it]["verdict"]) == {"withheld"}
     assert after[rests_on_it]["why"].str.contains("ten_patches.npz is not the file that was judged").all()
     assert (after[~rests_on_it]["verdict"] == before[~rests_on_it]).all()
+    file.write_bytes(whole)
+    assert (rows()["verdict"] == before).all()
 
 
 def test_a_working_study_that_is_stale_says_so_and_a_pinned_one_is_judged_at_its_own_commit(root: Path) -> None:
