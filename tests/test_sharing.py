@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from dashboard import judged, reading
-from stages import verify
+from stages import remotes, verify
 from stages.settings import read_params
 from study import dvc_objects, storage
 from study.judging.verdicts import WITHHELD
@@ -163,6 +163,15 @@ def test_pushed_pulled_verified_and_shown(kept: Path, remote: Remote, tmp_path: 
             assert "Response normalisation lowers the error" in drawn(page)
             assert "Test picture" in told(opened("sees", study=address))
 
+    # A byte that changed in the remote is found by who reads and mended by who writes.
+    right = (kept / WEIGHTS).read_bytes()
+    (tmp_path / "damaged").write_bytes(bytes([right[0] ^ 1]) + right[1:])
+    with in_folder(writer), remotes.opened() as project:
+        remotes.remote(project, "lab").write(tmp_path / "damaged", hashlib.md5(right).hexdigest())
+    found_by_reader = broken_in(reader)
+    assert len(found_by_reader) == 1 and f"{WEIGHTS} is damaged in the remote lab" in found_by_reader[0]
+    assert broken_in(writer, mend=True) == [] and broken_in(reader) == []
+
     # A reader cannot write, is told so, and nothing is there that was not before.
     (reader / "note.txt").write_text("mine")
     dvc("add", "note.txt", cwd=reader)
@@ -176,6 +185,14 @@ def test_pushed_pulled_verified_and_shown(kept: Path, remote: Remote, tmp_path: 
         assert "config.local" not in taken
         for secret in ({**remote.writes, **remote.reads}).values():
             assert secret not in (clone / ".dvc/config").read_text()
+
+
+def broken_in(clone: Path, mend: bool = False) -> list[str]:
+    """What `stages.verify --remote lab` finds there."""
+    with in_folder(clone):
+        found = verify.verification("kept")
+        verify.verify_hashes(found, "lab", mend)
+    return found.broken
 
 
 def push_as_reader(reader: Path, directory: Path | None) -> subprocess.CompletedProcess[str]:
@@ -201,18 +218,12 @@ def test_a_push_and_a_pull_that_were_killed_are_taken_up(kept: Path, remote: Rem
     set_up(reader, "lab", remote.read_at or remote.address, remote.reads)
     store, cache = tmp_path / "store", reader / ".dvc/cache"
     killed(writer, "push", lambda: remote.holds() if remote.address.startswith("s3") else in_directory(store), whole, store)
-    with in_folder(writer):
-        found = verify.verification("kept")
-        verify.verify_hashes(found, "lab", False)
-    assert any("the remote lab lacks" in one for one in found.broken)
+    assert any("the remote lab lacks" in one for one in broken_in(writer))
     dvc("push", "-r", "lab", cwd=writer)
     assert remote.holds() >= whole
     killed(reader, "pull", lambda: in_directory(cache / "files"), whole, cache)
     dvc("pull", "-r", "lab", cwd=reader)
-    with in_folder(reader):
-        found = verify.verification("kept")
-        verify.verify_hashes(found, "lab", False)
-    assert found.broken == [] and (reader / WEIGHTS).read_bytes() == (kept / WEIGHTS).read_bytes()
+    assert broken_in(reader) == [] and (reader / WEIGHTS).read_bytes() == (kept / WEIGHTS).read_bytes()
 
 
 def killed(clone: Path, what: str, there: Callable[[], set[str]], whole: set[str], place: Path) -> None:
