@@ -136,7 +136,7 @@ def keep(results: Path, folder: Path, params: Mapping[str, Any], written: Path =
     if (total := sum(sizes.values())) > pinning.MOST:
         largest = ", ".join(sorted(sizes, key=sizes.__getitem__, reverse=True)[:3])
         raise ValueError(
-            f"the pin would have {total / 1e6:.1f} MB, and {pinning.MOST / 1e6:.0f} are the most for Git (largest: {largest}); "
+            f"the pin would have {total / 1e6:.1f} MB, and {pinning.MOST / 1e6:.1f} are the most for Git (largest: {largest}); "
             f"choose fewer runs or test pictures"
         )
     for name, path in kept.items():

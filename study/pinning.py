@@ -26,7 +26,7 @@ from study.judging.verdicts import CONFIRMED, CONSISTENT, NOT_JUDGED, REFUTED
 from study.training import outputs
 
 MANIFEST, CARD, MODEL_CARD, MEAN = "manifest.json", "README.md", "MODEL_CARD.md", "mean.npy"
-MOST = 25_000_000  # bytes of a pin: more than that does not belong into Git
+MOST = 24_500_000  # bytes of a pin without manifest, dvc.lock and cards, with which it has 25 MB: more does not belong into Git
 WEIGHTS = "weights.safetensors"
 SEARCHED = tuple(f"retrieve/features-train{part}.npy" for part in ("", "-codes", "-facts"))  # what a search reads
 MOST_SEARCHED = 5_000_000  # bytes of these: more stays in DVC's remotes
