@@ -201,9 +201,12 @@ def beside(frame: pd.DataFrame) -> go.Figure:
 
 @kept
 def components(frame: pd.DataFrame, control: str = "base") -> go.Figure:
-    """A row a run as frames.components gives them: its mean difference from `control` with its interval, a small dot a seed."""
+    """A row a run as frames.components gives them: its mean difference from `control` with its interval, a small dot a seed.
+    Those of `far_off` stand at the edge with their number."""
     figure = go.Figure()
     frame = frame.assign(run=[escape(str(run)) for run in frame["run"]])
+    order, off = list(frame["run"]), far_off(frame["difference"])
+    outside, frame = frame[off], frame[~off]
     seeds = [(value, row.run) for row in frame.itertuples() for value in row.values]
     figure.add_scatter(
         x=[value for value, _ in seeds], y=[run for _, run in seeds], mode="markers", name="a seed",
@@ -214,9 +217,28 @@ def components(frame: pd.DataFrame, control: str = "base") -> go.Figure:
         error_x=_interval(frame["difference"], frame["low"], frame["high"]),
         text=[escape(str(verdict)) for verdict in frame["verdict"]], hovertemplate="%{x:.2f} points, %{text}<extra></extra>",
     )  # fmt: skip
+    if len(outside):
+        drawn = [0, *frame["difference"], *frame["low"].dropna(), *frame["high"].dropna(), *(value for value, _ in seeds)]
+        room = 0.04 * (max(drawn) - min(drawn))
+        right = outside["difference"] > 0
+        figure.add_scatter(
+            x=[max(drawn) + room if one else min(drawn) - room for one in right], y=outside["run"], mode="markers+text",
+            marker={"color": BLUE, "size": 11, "symbol": ["triangle-right" if one else "triangle-left" for one in right]},
+            text=[f"{difference:.1f}" for difference in outside["difference"]], name="beyond the axis",
+            textposition=["middle left" if one else "middle right" for one in right],
+            hovertemplate="%{text} points<extra></extra>",
+        )  # fmt: skip
     figure.update_xaxes(zeroline=True, zerolinewidth=2, zerolinecolor=GREY, rangemode="tozero")
-    figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=list(frame["run"]))
-    return _laid_out(figure, f"points more than {escape(control)}", "", 150 + 42 * len(frame))
+    figure.update_yaxes(autorange="reversed", categoryorder="array", categoryarray=order)
+    return _laid_out(figure, f"points more than {escape(control)}", "", 150 + 42 * len(order))
+
+
+def far_off(differences: pd.Series) -> pd.Series:
+    """Of many differences the few that are more than twice as large as any other: drawn to scale they would leave no room for the
+    others. At most a quarter of them; of less than eight none."""
+    sizes = differences.abs().sort_values(ascending=False)
+    few = [count for count in range(1, len(sizes) // 4 + 1) if len(sizes) >= 8 and sizes.iloc[count - 1] > 2 * sizes.iloc[count]]
+    return differences.abs() >= (sizes.iloc[few[-1] - 1] if few else float("inf"))
 
 
 @kept

@@ -88,7 +88,8 @@ def components(study: Study) -> Finding | None:
         name="components",
         alt=f"Each run's difference from {control} in points of top-1 error",
         source=f"Ten patches, means over seeds. Right of 0 a run errs more than {control}. Intervals are those of the claims, "
-        "which hold for all comparisons of a study at once; a run without one is compared by no claim, or has a single seed.",
+        "which hold for all comparisons of a study at once; a run without one is compared by no claim, or has a single seed."
+        + (" Runs beyond the axis stand at its edge with their difference." if charts.far_off(table["difference"]).any() else ""),
     )
 
 

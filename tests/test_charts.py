@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from xml.etree import ElementTree
 
@@ -120,6 +121,16 @@ def test_names_from_files_are_not_read_as_html() -> None:
     table.columns = ["run", "difference", "low", "high", "claim", "verdict", "seeds", "values"]
     drawn = drawings.dots({"<b>odd</b>": [1.0]}, "%", "<i>") + json.dumps(charts.components(table).to_plotly_json(), default=str)
     assert "<b>odd" not in drawn and "<i>" not in drawn
+
+
+def test_a_run_that_errs_far_more_than_all_others_leaves_room_for_them() -> None:
+    rows = [(name, float(difference), math.nan, math.nan, "", "", 1, [difference]) for difference, name in enumerate("abcdefgh")]
+    table = pd.DataFrame(rows, columns=["run", "difference", "low", "high", "claim", "verdict", "seeds", "values"])
+    assert len(charts.components(table).data) == 2
+    table.loc[0, "difference"] = -29.1
+    *drawn, beyond = charts.components(table).data
+    assert list(beyond.y) == ["a"] and list(beyond.text) == ["-29.1"] and -2 < beyond.x[0] < 0
+    assert all("a" not in part.y for part in drawn)
 
 
 def test_seeds_that_lie_close_are_told_apart_and_the_axis_says_where_it_begins() -> None:
