@@ -15,7 +15,7 @@ import numpy as np  # noqa: E402
 import streamlit as st  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from dashboard import address, showing  # noqa: E402
+from dashboard import address, clickable, showing  # noqa: E402
 
 # What scrolls sideways cannot be reached by keyboard, so tables fit a phone.
 STYLE = """<style>
@@ -79,6 +79,7 @@ def main() -> None:
         showing.unknown_choices()
     if study is not None:
         showing.foot(study)
+    clickable.from_the_top(f"{page.url_path}?{address.current().get('part', '')}{address.current().get('view', '')}")
     address.write()
 
 

@@ -36,6 +36,10 @@ export default function({data, setTriggerValue, parentElement}) {
       setTimeout(() => document.querySelector('[data-testid=stSidebarCollapseButton] button')?.click(), 50);
     }, true);
   }
+  if (data.view && window.viewShown !== data.view) {  // Streamlit leaves the page where it was scrolled to
+    if (window.viewShown && !location.hash) document.querySelector('[data-testid=stMain]')?.scrollTo(0, 0);
+    window.viewShown = data.view;
+  }
   if (drawn.source !== data.html) { drawn.innerHTML = data.html; drawn.source = data.html; }
   drawn.onclick = event => {
     const part = event.target.closest('[data-key]');
@@ -144,6 +148,11 @@ def draw(html: str, key: str, scroll: str = "", keeps: str = "") -> str | None:
     data = {"html": f'<div class="{shade}">{html}</div>', "scroll": scroll, "charts": charts_module()}
     clicked = _mounted(data=data, key=key, on_clicked_change=keep).get("clicked")
     return str(clicked) if clicked is not None else None
+
+
+def from_the_top(view: str) -> None:
+    """Where another view is shown than before, it is shown from its top."""
+    _mounted(data={"html": "", "view": view}, key="from-the-top")
 
 
 def link(page: str, **choices: object) -> str:

@@ -503,7 +503,7 @@ SWEEPS = {  # what readers ask for: which settings may differ from base, and whi
 
 def sweeps(study: Study) -> pd.DataFrame:
     """A row a sweep, run and seed: `sweep` (one of SWEEPS), `run`, `value` of the number that is changed (a width as a share of
-    base's), `line` (which normalisation), `seed`, `error` in per cent. Sweeps of one value alone are left out."""
+    base's), `line` (which normalisation), `seed`, `error` in per cent. Lines of one value alone are left out."""
     settings = settings_of_runs(study)
     base, rows = settings.get("base") or next(iter(settings.values()), {}), []
     for run, own in settings.items():
@@ -516,7 +516,7 @@ def sweeps(study: Study) -> pd.DataFrame:
             for seed, error in seed_errors(study, run).items():
                 rows.append((sweep, run, float(value), line, seed, 100 * error))
     table = pd.DataFrame(rows, columns=["sweep", "run", "value", "line", "seed", "error"])
-    several = table.groupby("sweep")["value"].transform("nunique") > 1
+    several = table.groupby(["sweep", "line"])["value"].transform("nunique") > 1
     return table[several].sort_values(["sweep", "line", "value"], ignore_index=True)
 
 

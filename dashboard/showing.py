@@ -281,17 +281,21 @@ def told_of_others(claim: Any) -> str:
     if not measured:
         return " No pinned study measured it." if claim.group == NOT_JUDGED else ""
     if claim.group != NOT_JUDGED:  # beside what was measured here the number and the word are enough
-        found = "; ".join(f"{tables.here(row)} in {other.address}, {row.verdict}" for other, row in measured)
+        found = "; ".join(f"{tables.here(row)} in {_named(other)}, {row.verdict}" for other, row in measured)
         return f" **Elsewhere**: {with_code(found)}."
     if len(measured) == 1:
         [(other, row)] = measured
         told = f"{tables.both_sides(row, most=MOST_LETTERS)}; {tables.judged(row)}."
-        return f" **In {plain(other.address)}**: {with_code(told)}"
+        return f" **In {plain(_named(other))}**: {with_code(told)}"
     lines = [f" In other studies{f', {plain(claim.metric)}' if claim.unit in tables.WITH_METRIC and claim.metric else ''}:"]
     for other, row in measured:
         told = f"{tables.both_sides(row, of_what=False, most=MOST_LETTERS)}; {tables.judged(row)}"
-        lines.append(f"- **{plain(other.address)}**: {with_code(told)}")
+        lines.append(f"- **{plain(_named(other))}**: {with_code(told)}")
     return "\n".join(lines) + "\n\n"  # what follows is no part of the last line
+
+
+def _named(study: Study) -> str:
+    return f"{study.address} (synthetic pictures)" if frames.is_synthetic(study) else study.address
 
 
 def _measured_here(claim: Any) -> str:

@@ -42,6 +42,8 @@ def scale(claims: pd.DataFrame) -> str:
     here = max(scales, key=len, default="nothing is measured yet")
     counted = int(((claims["kind"] == "arithmetic") & (claims["group"] != NOT_JUDGED)).sum())
     own = f", {counted} of them decided by the paper's own numbers, without any training" if counted else ""
+    beside = int((~claims["source"].fillna("paper").eq("paper")).sum())
+    own += f", {beside} asked by its readers or taken from the author's notes" if beside else ""
     return f"**{len(claims)} claims**{own}. Measured on: {showing.plain(here)}.{_not_judged(claims)}"
 
 

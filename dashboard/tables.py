@@ -25,6 +25,7 @@ from study.judging.verdicts import (
     SIZE_DIFFERS,
     SIZE_OPEN,
     SMALL,
+    UNDECIDED,
     WITHHELD,
 )
 from study.paper.claim import Claim
@@ -84,7 +85,10 @@ def _said_by_paper(claim: Any) -> str:
 
 
 def judged(claim: Any) -> str:
-    """The verdict's word; of what is smaller than what matters also how much would matter, and what that leaves open."""
+    """The verdict's word; of what is smaller than what matters also how much would matter, and what that leaves open; of what
+    could not be told from the smallest difference that matters, that difference."""
+    if claim.verdict == UNDECIDED and claim.kind == "absence" and claim.matters == claim.matters:
+        return f"{claim.verdict} whether it is over {amounts.amount(claim.matters, claim.unit)}"
     if claim.group != SMALL or claim.matters != claim.matters:
         return str(claim.verdict)
     more = f". {said}" if (said := left_open(claim)) else ""
@@ -92,11 +96,13 @@ def judged(claim: Any) -> str:
 
 
 def left_open(claim: Any) -> str:
-    """Of what is smaller than what matters: that the paper's own effect may be smaller too; empty of all else."""
+    """Of what is smaller than what matters: whether the paper's own effect, if that is smaller too, may be as large here; empty
+    of all else."""
     if claim.group != SMALL or claim.paper != claim.paper or abs(claim.paper) >= claim.matters:
         return ""
-    seen = f"; here effects are seen from {amounts.amount(claim.visible, claim.unit)} on" * (claim.visible == claim.visible)
-    return f"The paper's own {printed_number(claim)} are smaller than that, so this says nothing of them{seen}"
+    within = claim.low <= claim.paper <= claim.high
+    left = "within the interval, so this does not rule them out" if within else "outside of it: so much is not seen here"
+    return f"The paper's own {printed_number(claim)} are smaller than that too, and lie {left}"
 
 
 def limits(claim: Any) -> str:

@@ -290,7 +290,8 @@ def test_what_was_not_run_here_is_told_of_from_the_kept_study_that_measured_it(r
         if row["id"] == measured.id:
             row.update(not_run)
     storage.write_json(written, content)
-    said = f"**In pinned/kept**: {showing.with_code(f'{tables.both_sides(measured)}; {tables.judged(measured)}.')}"
+    found = showing.with_code(f"{tables.both_sides(measured)}; {tables.judged(measured)}.")
+    said = f"**In {showing.plain('pinned/kept (synthetic pictures)')}**: {found}"
     assert said in told(opened("claims", claim=measured.id))
     assert said not in told(opened("claims", claim=measured.id, study="pinned/kept"))
     shutil.rmtree(root / "pinned/kept")
@@ -549,6 +550,8 @@ def test_readers_questions_are_sorted_by_what_differs_from_base(root: Path) -> N
     for name, changes in (
         ("third_rate", {"learning": {"rate": {"initial": 0.003}}}),
         ("no_normalisation", {"network": {"normalisation": "none"}}),
+        ("no_normalisation_third_rate", {"network": {"normalisation": "none"}, "learning": {"rate": {"initial": 0.003}}}),
+        ("batch_normalisation", {"network": {"normalisation": "batch"}}),  # at one rate, which says nothing of others
         ("k_1", {"network": {"response": {"k": 1.0}}}),
         ("half_data", {"share": 0.5, "learning": {"epochs": 180, "rate": {"patience": 10}}}),
         ("two_things", {"share": 0.5, "network": {"response": {"k": 1.0}}}),
@@ -559,7 +562,9 @@ def test_readers_questions_are_sorted_by_what_differs_from_base(root: Path) -> N
         (folder / f"provenance/train-{name}.json").write_text(json.dumps(record))
     table = frames.sweeps(here(root))
     assert table.groupby("sweep")["run"].unique().map(set).to_dict() == {
-        "rate": {"base", "third_rate", "no_normalisation"}, "k": {"base", "k_1"}, "data": {"base", "half_data"},
+        "rate": {"base", "third_rate", "no_normalisation", "no_normalisation_third_rate"},
+        "k": {"base", "k_1"},
+        "data": {"base", "half_data"},
     }  # fmt: skip
     assert set(table[table["sweep"] == "data"]["value"]) == {0.5, 1.0}
     words = told(opened("training", view="questions"))
@@ -570,11 +575,13 @@ def test_readers_questions_are_sorted_by_what_differs_from_base(root: Path) -> N
     packed.write_text(json.dumps(json.loads(packed.read_text()) | {"sha256": 64 * "1"}))
     assert "Does the down-sampling filter matter? as it is errs" in told(opened("training", view="questions"))
     assert "through another filter base errs by" in told(opened("how", part="sampling"))
-    assert "is drawn under Training, One setting in steps." in told(opened("how", part="normalisation"))
+    normalisation = told(opened("how", part="normalisation"))
+    assert "What the error does when they change is drawn under Training, One setting in steps." in normalisation
+    assert "no pinned study trained batch normalisation at several rates" in normalisation
 
 
 def test_what_came_of_a_threshold_is_told_where_a_study_trained_it(root: Path) -> None:
-    assert "the study `activations`, which you can run" in told(opened("how", part="convolution"))
+    assert "no pinned study has trained either" in told(opened("how", part="convolution"))
     for name in ("threshold", "straight_through"):
         shutil.copytree(root / "results/invented/converge/relu", root / f"results/invented/converge/{name}")
     path = root / "results/invented/converge/threshold/metrics.json"

@@ -89,10 +89,13 @@ def one_claim(study: Study, claim: Any) -> None:
         st.markdown("\n".join(f"1. {showing.sentence(way)}" for way in ways))
     theirs = "In the paper" if claim.source in (None, "paper") else "Beside the paper"
     sides = {theirs: tables.paper_facts(claim)} | ({"Here": ours} if (ours := tables.our_facts(claim)) else {})
+    remarks = sides.get("Here", {}).pop("remarks", "")  # in a table of a third of the page they would be high and narrow
     for place, (title, facts) in zip(st.columns(len(sides), border=True), sides.items(), strict=True):
         with place:
             st.markdown(f"**{title}**")
             st.table(pd.DataFrame(facts.items()), hide_index=True, hide_header=True, border="horizontal")
+    if remarks:
+        st.markdown("**Remarks**\n" + "\n".join(f"- {showing.plain(remark)}" for remark in remarks.split("; ")))
     if made := judged.made_by(study, claim):
         seconds = sum(training_seconds(one) for one in made)
         took = f", {tables.duration(seconds)} of processor time in training" if seconds else ""

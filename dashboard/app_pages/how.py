@@ -25,6 +25,7 @@ OF_THE_PAPER: dict[str, Callable[[Study | None], None]] = {
     "learning": learning.learning,
     "size": learning.size,
     "equations": learning.equations,
+    "questions": learning.questions,
     "misread": learning.misread,
 }
 

@@ -12,6 +12,7 @@ from dashboard.reading import Study
 from study import amounts, files
 from study.paper import results
 
+MOST_ROWS = 20  # of a table, before it scrolls
 VIEWS = {"pictures": "Pictures", "confusions": "Confusions", "tables": "Error tables"}
 EACH = 24  # pictures of a kind that are shown
 NEIGHBOURS = 6
@@ -332,13 +333,15 @@ def show_tables(study: Study) -> None:
         if title.startswith("Table 1"):
             control = frames.control(study)
             one_patch = tables.ours_beneath(table[table["run"] == control], {}, seen, "centre_patch").head(1)
-            ours = pd.concat([ours, one_patch.assign(row=f"{control}, from one patch"), tables.hand_made_row(made, seen)])
+            beside = [tables.hand_made_row(made, seen), one_patch.assign(row=f"{control}, from one patch")]
+            ours = pd.concat([*beside, ours])
         whole = pd.concat([tables.printed(rows), ours], ignore_index=True)
         st.dataframe(
             whole.assign(
                 row=[f"here: {row}" if of == "here" else row for of, row in zip(whole["from"], whole["row"], strict=True)]
             ),
             hide_index=True,
+            height=38 + 35 * min(len(whole), MOST_ROWS),
             placeholder="",
             column_order=("row", "top-1", "top-5", *[name for name in whole if name not in ("row", "top-1", "top-5", "from")]),
             column_config={name: st.column_config.NumberColumn(name, format="%.1f%%", width=64) for name in ("top-1", "top-5")}

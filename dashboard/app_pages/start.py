@@ -124,5 +124,6 @@ with right:
 with st.container(horizontal=True):
     showing.link("The error tables: the paper's Tables 1 and 2, and ours", "sees", icon=":material/table:", view="tables")
     showing.link("Try your own picture", "sees", icon=":material/image_search:", view="pictures")
+    showing.link("What readers ask", "how", icon=":material/help:", part="questions")
     showing.link("What is often misread", "how", icon=":material/menu_book:", part="misread")
     showing.link("Two studies side by side", "compare", icon=":material/compare_arrows:")

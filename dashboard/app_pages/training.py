@@ -35,7 +35,9 @@ def show_figure1(study: Study) -> None:
     found = findings.figure_1(study)
     if found is None:
         showing.stop(
-            "This study draws no curve of Figure 1." if study.pinned else "No curve yet. `uv run dvc repro converge` makes them.",
+            "This study draws no curve of Figure 1; what others found stands below."
+            if study.pinned
+            else "No curve yet. `uv run dvc repro converge` makes them.",
             "relu-faster", "relu-six-times",
         )  # fmt: skip
     showing.finding(found, first=True)
@@ -162,7 +164,7 @@ def show_questions(study: Study) -> None:
         mean = part.groupby(["line", "value"], sort=False)["error"].mean()
         several = part["line"].nunique() > 1
         spread = mean.groupby("line", sort=False).agg(lambda of: of.max() - of.min())
-        told = "; ".join(f"{reach:.1f} points with {line}" for line, reach in spread.items())
+        told = showing.listed(f"{reach:.1f} points with {line}" for line, reach in spread.items())
         found = (
             f"the error moves by {told}"
             if several

@@ -12,6 +12,7 @@ PARTS = {  # titles, by the name that stands in the address
     "learning": "Learning",
     "size": "Size and data",
     "equations": "Equations",
+    "questions": "What readers ask",
     "misread": "Often misread",
 }
 

@@ -13,7 +13,7 @@ import streamlit as st
 
 from dashboard import address, charts, clickable, drawings, frames, galleries, rendering, showing, shown_pictures
 from dashboard.how import counting
-from dashboard.how.subject import Subject, asked, effect, elsewhere, first_that, where_changed, with_picture
+from dashboard.how.subject import Subject, all_asked, asked, effect, elsewhere, first_that, where_changed, with_picture
 from dashboard.reading import Study
 from study import in_numpy
 from study.amounts import amount, digits
@@ -25,14 +25,31 @@ CELLS = 24  # positions along a side that can be clicked
 
 def convolution(subject: Subject) -> None:
     st.header("Convolution and ReLU: what a kernel looks for, and where it finds it")
-    asked(
-        "What is ReLU and why does it perform better?",
-        "f(x) = max(0, x): what is positive passes unchanged, the rest becomes 0. Where it passes its slope is 1 however large "
-        "x is, so learning does not slow down as tanh's does where it is flat. "
-        + effect(subject.study, "relu-faster", "Here tanh took {0} ReLU's epochs to 25% training error."),
-    )
     answers = subject.answers
-    lit = np.maximum(answers, 0)
+    lit, first, connected = np.maximum(answers, 0), numbers.LAYERS[0], numbers.fully_connected_parameters()
+    all_asked(
+        {
+            "What is ReLU and why does it perform better?": "f(x) = max(0, x): what is positive passes unchanged, the rest "
+            "becomes 0. Where it passes its slope is 1 however large x is, so learning does not slow down as tanh's does where "
+            "it is flat. " + effect(subject.study, "relu-faster", "Here tanh took {0} ReLU's epochs to 25% training error."),
+            "Why ReLU over a threshold function?": "A threshold's slope is 0 everywhere: no gradient reaches the layers below "
+            "it, and they learn nothing. Straight-through training sends the threshold's 0 or 1 forward and pretends a slope "
+            "of 1 on the way back. " + threshold_trained(subject.study),
+            "Can be evaluated quickly?": "A ReLU is one comparison a number, tanh an exponential; beside the convolutions both "
+            "are small. What counts is epochs.",
+            "ReLUs do not require input normalization: why?": "To keep from saturating they do not: ReLU(c x) = c ReLU(x) for "
+            f"every c above 0, so a scaled picture gives scaled answers, and {(answers > 0).mean():.0%} of conv1's units here "
+            "receive something positive at every scale. To learn they may: how fast the first layer learns depends on the scale, "
+            "as does which initial weights are good. "
+            + effect(
+                subject.study, "no-input-normalisation", "Raw pictures, from 0 to 255, cost tanh more error than ReLU by {0}."
+            ),
+            "CNNs have fewer connections and parameters: what does sharing save?": f"The paper's conv1 uses one set of "
+            f"{first.parameters:,} numbers at all of its {first.side} x {first.side} places. With its own kernel at each place "
+            f"it would have {counting.unshared():,}, {first.side**2:,} times as many; fully connected, {connected:,}, "
+            f"{connected / first.parameters:,.0f} times as many.",
+        }
+    )
     strongest = int(lit.reshape(len(lit), -1).max(axis=1).argmax())
     number = address.chosen("at-kernel", range(len(lit)), strongest, "kernel")
     most, full = float(lit.max()), rendering.full_scale([subject.kernels])
@@ -61,18 +78,11 @@ def convolution(subject: Subject) -> None:
     )
     for place, (picture, caption) in zip(places, shown, strict=True):
         place.image(picture, caption=caption, width=230, alt=caption)
-    activations(subject, answers)
-    first, connected = numbers.LAYERS[0], numbers.fully_connected_parameters()
-    asked(
-        "CNNs have fewer connections and parameters: what does sharing save?",
-        f"The paper's conv1 uses one set of {first.parameters:,} numbers at all of its {first.side} x {first.side} places. With "
-        f"its own kernel at each place it would have {counting.unshared():,}, {first.side**2:,} times as many; fully connected, "
-        f"{connected:,}, {connected / first.parameters:,.0f} times as many.",
-    )
+    activations(answers)
     showing.leads_to(subject.study, "relu-faster", "relu-six-times", "no-input-normalisation", "fewer-connections")
 
 
-def activations(subject: Subject, answers: np.ndarray) -> None:
+def activations(answers: np.ndarray) -> None:
     """What ReLU is beside tanh, the sigmoid and a threshold: values, slopes, how many answers lie where it is flat."""
     x = np.linspace(-4, 4, 161)
     values = {
@@ -99,45 +109,48 @@ def activations(subject: Subject, answers: np.ndarray) -> None:
     figure.update_layout(margin_t=70)  # the legend stands above the titles of the two halves
     showing.figure(
         figure,
-        f"tanh would be flat at {flat:.0%} of conv1's answers to this picture; ReLU is off at {off:.0%} of them",
+        f"tanh of conv1's weighted sums for this picture would be flat at {flat:.0%} of them; ReLU is off at {off:.0%}",
         table, "activations", "ReLU, tanh, sigmoid and threshold: values and slopes",
         source="Left the function, right its slope, which is what learning gets. tanh "
-        "counts as flat where its value is beyond ±0.95: there its slope is below a tenth.",
+        "counts as flat where its value is beyond ±0.95: there its slope is below a tenth. A network that is trained with tanh "
+        "has other weights.",
     )  # fmt: skip
-    asked(
-        "Why ReLU over a threshold function?",
-        "A threshold's slope is 0 everywhere: no gradient reaches the layers below it, and they learn nothing. "
-        "Straight-through training sends the threshold's 0 or 1 forward and pretends a slope of 1 on the way back. "
-        + threshold_trained(subject.study),
-    )
-    asked(
-        "Can be evaluated quickly?",
-        "A ReLU is one comparison a number, tanh an exponential; beside the convolutions both are small. What counts is epochs.",
-    )
-    asked(
-        "ReLUs do not require input normalization: why?",
-        f"ReLU(c x) = c ReLU(x) for every c above 0: a scaled picture gives scaled answers, and {(answers > 0).mean():.0%} of "
-        "conv1's units here receive something positive at every scale. A unit that does so for some pictures learns from them, "
-        "however large they are. The same pictures drive tanh into its flat part, as the figure says. "
-        + effect(subject.study, "no-input-normalisation", "Raw pictures, from 0 to 255, cost tanh more error than ReLU by {0}."),
-    )
 
 
 def normalisation(subject: Subject) -> None:
     st.header("Local response normalisation: a loud neighbour turns you down")
-    asked(
-        "What is local response normalisation, intuitively?",
-        "Each answer is divided by how loud its neighbouring maps are at the same place, itself included. A map that is alone is "
-        "divided by little, one beside a loud map by much: maps compete, and none can shout. With the paper's k no answer grows, "
-        "so that no map becomes more sensitive. "
-        + effect(
-            subject.study,
-            "response-normalisation",
-            "Here the error without it, minus the error with it, is {0}. It helps if that interval lies wholly above 0.",
-        ),
-    )
     a = np.maximum(subject.answers, 0)
     own = subject.response
+    all_asked(
+        {
+            "What is local response normalisation, intuitively?": "Each answer is divided by how loud its neighbouring maps are "
+            "at the same place, itself included. A map that is alone is divided by little, one beside a loud map by much: maps "
+            "compete. With the paper's k no answer grows: a loud map is damped along with its neighbours, by its own loudness "
+            "too, and none becomes more sensitive. "
+            + effect(
+                subject.study, "response-normalisation", "Here the error without it, minus the error with it, is {0}.", True
+            ),
+            "Batch normalisation is better and more robust to hyperparameters?": "It divides by the spread of each map over the "
+            "batch instead of over neighbouring maps, and learns its scale. "
+            + effect(subject.study, "batch-normalisation", "Here, response minus batch normalisation: {0} of error.")
+            + " Robustness to the learning rate "
+            + where_changed(
+                subject.study,
+                ["rate"],
+                "is not measured: no pinned study trained batch normalisation at several rates. The study `readers` does.",
+                "batch normalisation",
+            ),
+            "What do k, n, alpha and beta do?": "n is how many neighbouring maps are summed, alpha how much their squares weigh, "
+            "beta how steeply the divisor grows with them. k is added to the sum: where nothing answers the divisor is k^beta = "
+            f"{digits(numbers.RESPONSE['k'] ** numbers.RESPONSE['beta'])}, never 0. The paper "
+            f"chose {', '.join(f'{name} = {value:g}' for name, value in numbers.RESPONSE.items())} on a validation set and reports no other values. What the error does when they change "
+            + where_changed(
+                subject.study, numbers.RESPONSE, "is not measured in any pinned study. The study `readers` changes each of them."
+            ),
+            "Does it make activities sparse, or keep them from saturating?": "Neither by itself: dividing makes no answer "
+            "0, and ReLUs do not saturate. " + _divisors(subject),
+        }
+    )
     columns = st.columns(4)
     with columns[0]:
         power = address.slider(
@@ -186,44 +199,23 @@ def normalisation(subject: Subject) -> None:
             f"{strong[0]} maps answer with more than a tenth of the loudest one, after it {strong[1]}.",
         )  # fmt: skip
     against_batch(subject, before, y, x)
-    asked(
-        "What do k, n, alpha and beta do?",
-        "n is how many neighbouring maps are summed, alpha how much their squares weigh, beta how steeply the divisor grows "
-        f"with them. k is added to the sum: where nothing answers the divisor is k^beta = {digits(k**beta)}, never 0. "
-        f"The paper chose {', '.join(f'{name} = {value:g}' for name, value in numbers.RESPONSE.items())} on a validation set and "
-        "reports no other values. What the error does when they change "
-        + where_changed(
-            subject.study,
-            numbers.RESPONSE,
-            "is not measured here; the study `readers`, which you can train, changes each of them "
-            "(`uv run python -m stages.choose readers`).",
-        ),
-    )  # fmt: skip
-    layers = frames.layers(subject.study)
-    if len(layers):
-        of_run = layers[(layers["run"] == subject.run) & layers["divisor"].notna()]
-        ends = of_run[of_run["epoch"] == of_run["epoch"].max()].groupby("layer", sort=False)["divisor"].mean()
-        if len(ends):
-            told = showing.listed(f"{digits(value)} after {layer}" for layer, value in ends.items())
-            alone = own["k"] ** own["beta"]
-            asked("Does it make activities sparse, or keep them from saturating?",
-                  "Neither by itself: dividing makes no answer 0, and ReLUs do not saturate. "
-                  f"At the end of training its mean divisor is {told} ({subject.run}): {digits(alone)} would be k alone, which "
-                  "scales all maps alike. How it grows over the epochs is under Inside.")  # fmt: skip
-            showing.link("Divisors and saturated units over the epochs", "inside", view="layers", quantity="divisor")
-    asked(
-        "Batch normalisation is better and more robust to hyperparameters?",
-        "It divides by the spread of each map over the batch instead of over neighbouring maps, and learns its scale. "
-        + effect(subject.study, "batch-normalisation", "Here, response minus batch normalisation: {0} of error.")
-        + " Robustness to the learning rate "
-        + where_changed(
-            subject.study, ["rate"],
-            "is not measured here; the study `readers`, which you can choose and train, tries both at four rates.",
-        ),
-    )  # fmt: skip
+    showing.link("Divisors and saturated units over the epochs", "inside", view="layers", quantity="divisor")
+    showing.link("Errors over one setting at a time", "training", view="questions")
     showing.leads_to(
         subject.study, "response-normalisation", "normalisation-generalises", "batch-normalisation", "cifar-normalisation"
     )
+
+
+def _divisors(subject: Subject) -> str:
+    """The mean divisors of the run at the end of its training; empty where they were not measured."""
+    layers, own = frames.layers(subject.study), subject.response
+    of_run = layers[(layers["run"] == subject.run) & layers["divisor"].notna()]
+    ends = of_run[of_run["epoch"] == of_run["epoch"].max()].groupby("layer", sort=False)["divisor"].mean()
+    if ends.empty:
+        return ""
+    told = showing.listed(f"{digits(value)} after {layer}" for layer, value in ends.items())
+    alone = digits(own["k"] ** own["beta"])
+    return f"At the end of training its mean divisor is {told} ({subject.run}); {alone} is k alone, which scales all maps alike."
 
 
 def threshold_trained(study: Study) -> str:
@@ -231,10 +223,7 @@ def threshold_trained(study: Study) -> str:
     asked_for = ("threshold", "straight_through")
     found = first_that(study, lambda one: set(asked_for) <= set(frames.epochs_to_threshold(one)["curve"]))
     if found is None:
-        return (
-            "This follows from the slopes above; the study `activations`, which you can run, trains both "
-            "(`uv run python -m stages.choose activations`)."
-        )
+        return "This follows from the slopes; no pinned study has trained either, as the study `activations` does."
     table = frames.epochs_to_threshold(found)
     said = []
     for curve in (*asked_for, "relu"):
@@ -296,6 +285,23 @@ def _places(total: np.ndarray, step: int, chosen: str) -> str:
 
 def pooling(subject: Subject) -> None:
     st.header("Pooling: the largest of each window stands for it")
+    counted = counting.pooled_parameters()
+    all_asked(
+        {
+            "Local or overlapping pooling?": "Both halve the maps. Local pooling has windows as wide as they are apart, 2 at "
+            "stride 2: each value is seen by one window. Overlapping windows, 3 at stride 2, share their edges: an edge is seen "
+            "by two. " + effect(subject.study, "overlapping-pooling", "Here windows that do not overlap err more by {0}."),
+            "Is it slightly more difficult to overfit?": effect(
+                subject.study,
+                "overlapping-overfit",
+                "The gap of validation over training error is wider by {0} with windows that do not overlap. Training errors are "
+                "those of cropped pictures under dropout, so that the gap may be below 0.",
+            ),
+            "Pooling reduces parameters?": f"It has none itself. It makes fc6 smaller: fc6 of the paper reads maps of "
+            f"{counted[3][0]} x {counted[3][0]} and has {counted[3][1]:,} parameters with windows of 3, {counted[2][1]:,} with "
+            f"windows of 2 (maps of {counted[2][0]} x {counted[2][0]}); without the last pooling {counted[0][1]:,}.",
+        }
+    )
     size = int(address.segmented("Size of a window, at stride 2", [2, 3], "window", 3))
     a = np.maximum(subject.answers, 0)
     before = a  # what is pooled: ReLU's answers, as in the four-layer network, or what response normalisation makes of them
@@ -319,19 +325,6 @@ def pooling(subject: Subject) -> None:
     st.caption(
         f"Map {number}; choose another under Convolution, ReLU. A square is a window, four of them in colour; "
         "its circle marks the largest value in it."
-    )
-    asked(
-        "Local or overlapping pooling?",
-        "Both halve the maps. Local pooling has windows as wide as they are apart, 2 at stride 2: each value is seen by one "
-        "window. Overlapping windows, 3 at stride 2, share their edges: an edge is seen by two. "
-        + effect(subject.study, "overlapping-pooling", "Here pooling in windows that do not overlap errs more by {0}."),
-    )
-    counted = counting.pooled_parameters()
-    asked(
-        "Pooling reduces parameters?",
-        f"It has none itself. It makes fc6 smaller: fc6 of the paper reads maps of {counted[3][0]} x {counted[3][0]} and has "
-        f"{counted[3][1]:,} parameters with windows of 3, {counted[2][1]:,} with windows of 2 (maps of {counted[2][0]} x "
-        f"{counted[2][0]}), and would have {counted[0][1]:,} without the last pooling.",
     )
     showing.leads_to(subject.study, "overlapping-pooling", "overlapping-overfit")
 
@@ -469,7 +462,7 @@ def columns(subject: Subject) -> None:
         "the figure below. One GPU that holds everything computes the same function if its kernels stay in two groups, each "
         "of which reads its own half of the maps; without groups every kernel reads all maps: another, larger network. "
         + effect(subject.study, "two-columns", "One column with half of the kernels errs more than two columns by {0}.") + " "
-        + effect(subject.study, "one-large-gpu", "Two columns err more than one large GPU by {0}."),
+        + effect(subject.study, "one-large-gpu", "The error of two columns minus that of one large GPU is {0}."),
     )  # fmt: skip
     memory = frames.step_memory(subject.study)
     paper = memory[memory["network"] == "the paper's"] if len(memory) else memory
@@ -478,8 +471,8 @@ def columns(subject: Subject) -> None:
     needs = (
         f"A step of the paper's network at 128 pictures takes {paper['GiB on one device'].iloc[0]:.2f} GiB on one device and "
         f"{paper['GiB on the first of two'].iloc[0]:.2f} on the first of two, as counted in today's code. That {fits} into the "
-        f"{numbers.GPU_MEMORY} GiB of a GTX 580: what the authors' program kept beside it, and why one GPU was too small for it, "
-        "the paper does not say."
+        f"{numbers.GPU_MEMORY} GiB of a GTX 580. Workspaces of the convolutions are not counted; what else the authors' program "
+        "needed, the paper does not say."
         if len(paper)
         else "What a step takes was not counted in this study."
     )
@@ -488,18 +481,25 @@ def columns(subject: Subject) -> None:
         "1.2 million training examples are too big to fit in one GPU?",
         "The paper calls the network too big for one GPU, not the pictures: "
         f"these pass in batches of {numbers.BATCH}, and a step must remember what every layer answered to them. "
-        f"Weights, velocities and gradients are {weights:.2f} GiB; the answers of all layers and their gradients are most of the "
-        f"rest. {needs}",
+        f"Weights, velocities (momentum) and gradients are {weights:.2f} GiB; the answers of all layers (activations) and their "
+        f"gradients are most of the rest. {needs}",
     )
     crossing = frames.crossing(subject.study)
+    bytes_a_step = 4 * 2 * 2 * numbers.exchanged() * numbers.BATCH  # both ways, forward and backward
+    seconds = 5.5 * 86400 / (numbers.CYCLES * numbers.TRAINING_PICTURES / numbers.BATCH)
+    by_count = (
+        f"By count the paper's GPUs exchange {bytes_a_step / 1e6:.0f} MB in a step of {numbers.BATCH} pictures, gradients too; "
+        f"five to six days for {numbers.CYCLES} epochs are about {seconds:.1f} s a step. They wait for each other before conv3, "
+        "fc6, fc7 and fc8, and again on the way back."
+    )
     asked(
         "Is the ratio of communication over computation acceptable? Did the GPUs wait?",
         f"Here {amount(crossing['share'], 'share')} of a step is communication, {crossing['numbers']:,.0f} numbers, "
         f"between {frames.devices_of_cost(subject.study)}, which says nothing of two GPUs of 2012. "
-        f"By count the paper's network sends {numbers.exchanged():,} numbers a picture each way."
+        f"{by_count}"
         if crossing
         else "In this study all columns share a device, so nothing crosses and no time was measured; with `devices: [cuda:0, "
-        "cuda:1]` the stage `cost` measures it.",
+        f"cuda:1]` the stage `cost` measures it. {by_count}",
     )
     figure_2(subject)
     rows = counting.networks()

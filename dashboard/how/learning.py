@@ -10,9 +10,9 @@ import pandas as pd
 import plotly.express as px
 import streamlit as st
 
-from dashboard import address, charts, frames, reading, showing
+from dashboard import address, charts, frames, reading, showing, tables
 from dashboard.how import QUESTIONS, counting
-from dashboard.how.subject import asked, claim_of, effect
+from dashboard.how.subject import all_asked, asked, claim_of, effect
 from dashboard.reading import Study
 from study import amounts
 from study.paper import numbers
@@ -28,6 +28,7 @@ DIVIDED_AT = 30
 EQUATIONS = (
     (
         "Response normalisation (section 3.3)",
+        "An answer is divided by a power of a constant plus the squares of its neighbouring maps' answers at the same place.",
         r"b^i_{x,y} = a^i_{x,y} \Big/ "
         r"\left( k + \alpha \sum_{j=\max(0,\,i-n/2)}^{\min(N-1,\,i+n/2)} (a^j_{x,y})^2 \right)^{\beta}",
         (
@@ -45,6 +46,7 @@ EQUATIONS = (
     ),
     (
         "Colour augmentation (section 4.1)",
+        "To every pixel of a picture one and the same colour is added, drawn along the directions in which colours vary.",
         r"[I^R_{xy}, I^G_{xy}, I^B_{xy}]^T \mathrel{+}= [\mathbf p_1, \mathbf p_2, \mathbf p_3]\,"
         r"[\alpha_1\lambda_1, \alpha_2\lambda_2, \alpha_3\lambda_3]^T",
         (
@@ -70,6 +72,7 @@ EQUATIONS = (
     ),
     (
         "The update (section 5)",
+        "The velocity keeps nine tenths of itself and gains a step down the slope, and one towards 0; the weight moves by it.",
         r"\begin{aligned} v_{i+1} &= 0.9\, v_i - 0.0005\, \epsilon\, w_i - \epsilon "
         r"\left\langle \tfrac{\partial L}{\partial w} \big|_{w_i}"
         r"\right\rangle_{D_i} \\ w_{i+1} &= w_i + v_{i+1} \end{aligned}",
@@ -90,7 +93,16 @@ EQUATIONS = (
 
 def learning(study: Study | None) -> None:
     st.header("The update rule: a velocity that remembers")
-    st.latex(EQUATIONS[2][1])
+    notes = claim("three-divisions").author_run
+    asked(
+        "Does the rate automatically decrease, or was it adjusted manually, equal for all layers?",
+        f"The paper divided it by ten by hand when the validation error stopped improving, {numbers.RATE_DIVISIONS} times; its "
+        f"author's notes, which call his runs by numbers, give the epochs of each ({notes}). “Equal for all layers” is "
+        "contradicted by the released code: biases learn at twice the rate, and conv1 is slowed and frozen at the end. "
+        + _rate_here(study),
+    )
+    st.latex(EQUATIONS[2][2])
+    showing.link("The three equations, symbol by symbol", "how", part="equations")
     columns = st.columns(3)
     with columns[0]:
         momentum = address.slider("Momentum", 0.0, 0.99, "momentum", numbers.MOMENTUM, step=0.01)
@@ -118,33 +130,30 @@ def learning(study: Study | None) -> None:
         source=f"On L(w) = w² / 2, from w = 1; the rate is divided by ten at step {DIVIDED_AT}. The rate stands inside the "
         "velocity, as printed (assumption A6).",
     )  # fmt: skip
-    first = claim("three-divisions")
-    asked(
-        "Does the rate automatically decrease, or was it adjusted manually, equal for all layers?",
-        f"The paper divided it by ten by hand when the validation error stopped improving, {numbers.RATE_DIVISIONS} times; its "
-        f"author's notes give the epochs of each of his runs ({first.author_run}). “Equal for all layers” is contradicted by "
-        "the released code: biases learn at twice the rate, and conv1 is slowed and frozen at the end. Here a run's setting "
-        "`rule: validation` divides when the validation error stops improving, without a hand; `rule: epochs` at given epochs.",
-    )
     if study is not None:
-        curves = frames.curves(study)
-        if len(curves):
-            base = curves[curves["run"] == curves["run"].iloc[0]]
-            changes = base.groupby("rate", sort=False)["epoch"].min()
-            told = showing.listed(f"{value:g} from epoch {epoch}" for value, epoch in changes.items())
-            run = str(curves["run"].iloc[0])
-            settings = reading.dictionary(reading.dictionary(frames.record(study, f"train-{run}").get("run")).get("learning"))
-            by_rule = reading.dictionary(settings.get("rate")).get("rule") == "validation"
-            how = "by rule, when the validation error stopped improving" if by_rule else "at epochs that were set before"
-            of_biases = settings.get("bias_rate", 1)
-            equal = "the same for all layers" if of_biases == 1 else f"{of_biases:g} times as high for biases"
-            if len(changes) == 1:
-                told, how = f"{changes.index[0]:g} in all of its {base['epoch'].max()} epochs", "never"
-            st.markdown(f"Here the rate of {showing.plain(run)} was {told}: divided {how}, {equal}.")
         showing.leads_to(
             study, "weight-decay", "decay-important", "biases-of-one", "three-divisions", "equal-rates", "weights-of-deviation",
             "ninety-cycles",
         )  # fmt: skip
+
+
+def _rate_here(study: Study | None) -> str:
+    """How the rate of the study's first run was divided, in a sentence; empty where it has no curve."""
+    curves = pd.DataFrame() if study is None else frames.curves(study)
+    if study is None or curves.empty:
+        return ""
+    run = str(curves["run"].iloc[0])
+    base = curves[curves["run"] == run]
+    changes = base.groupby("rate", sort=False)["epoch"].min()
+    told = showing.listed(f"{value:g} from epoch {epoch}" for value, epoch in changes.items())
+    settings = reading.dictionary(reading.dictionary(frames.record(study, f"train-{run}").get("run")).get("learning"))
+    by_rule = reading.dictionary(settings.get("rate")).get("rule") == "validation"
+    how = "by rule, when the validation error stopped improving" if by_rule else "at epochs that were set before"
+    of_biases = settings.get("bias_rate", 1)
+    equal = "the same for all layers" if of_biases == 1 else f"{of_biases:g} times as high for biases"
+    if len(changes) == 1:
+        told, how = f"{changes.index[0]:g} in all of its {base['epoch'].max()} epochs", "never"
+    return f"Here the rate of {showing.plain(run)} was {told}: divided {how}, {equal}."
 
 
 def _descent(momentum: float, rate: float, decay: float) -> list[tuple[int, float, float, float]]:
@@ -160,6 +169,35 @@ def _descent(momentum: float, rate: float, decay: float) -> list[tuple[int, floa
 
 def size(study: Study | None) -> None:
     st.header("Size: depth, width, and how many pictures")
+    convolution = numbers.LAYERS[0]
+    all_asked(
+        {
+            "Capacity is controlled by varying depth and breadth: what does each do?": "Width, the kernels of a layer, is how "
+            "many different things it can look for, and parameters grow with its square; depth is how often what was found is "
+            "put together, and parameters grow with it. "
+            + effect(study, "larger-networks", "Half the width costs {0} of error here.")
+            + _without_layers(study),
+            "Is a convolution much smaller than what it replaces?": f"conv1 has {counting.unshared():,} connections and "
+            f"{convolution.parameters:,} parameters, since all places share a kernel; with a kernel of its own at each place it "
+            f"would have as many parameters as connections, {convolution.side**2:,} times as many; fully connected "
+            f"{numbers.fully_connected_parameters():,}, {numbers.fully_connected_parameters() / convolution.parameters:,.0f} "
+            "times as many.",
+            "Hand-crafted features: considerably better than the previous state of the art?": f"{_hand_made(study)} "
+            f"{effect(study, 'margin-over-hand-made', 'The margin: {0}.')}",
+            "Would faster GPUs and more data help?": "More pictures are harder to learn by heart, so that what a network learns "
+            "of them holds for others too. "
+            + effect(study, "more-data", "Half of the pictures instead of all cost {0} of error, in equally many updates.", True)
+            + " "
+            + effect(
+                study,
+                "trained-longer",
+                "Faster GPUs give more epochs: in the last quarter of those at the first rate the validation error was lower "
+                "than in the second quarter by {0}.",
+            ),
+            "Time kept the authors from unsupervised pre-training: does it help?": "It is not run here, as the paper did without "
+            "it too; its pre-training on Fall 2011's pictures had their labels, and is another claim.",
+        }
+    )
     layers = pd.DataFrame(
         [(one.name, one.parameters, one.neurons, f"{one.size} x {one.size}") for one in numbers.LAYERS],
         columns=["layer", "parameters", "neurons", "windows"],
@@ -172,39 +210,19 @@ def size(study: Study | None) -> None:
         f"{1 - connected:.0%}",
         layers, "sizes", "Parameters of the paper's eight layers", source="Counted from section 3.5.",
     )  # fmt: skip
-    asked(
-        "Capacity is controlled by varying depth and breadth: what does each do?",
-        "Width, the kernels of a layer, is how many different things it can look for, and parameters grow with its square; depth "
-        "is how often what was found is put together, and parameters grow with it. "
-        + effect(study, "larger-networks", "Half the width costs {0} of error here.") + " "
-        + effect(study, "middle-layers", "Taking out the middle layer that matters least changes the "
-        "error by {0}; below 0 it falls."),
-    )  # fmt: skip
-    asked(
-        "Is a convolution much smaller than what it replaces?",
-        f"conv1 has {counting.unshared():,} connections and {numbers.LAYERS[0].parameters:,} parameters, since all places share "
-        f"a kernel; with a kernel of its own at each place it would have as many parameters as connections, "
-        f"{numbers.LAYERS[0].side ** 2:,} times as many; fully connected {numbers.fully_connected_parameters():,}, "
-        f"{numbers.fully_connected_parameters() / numbers.LAYERS[0].parameters:,.0f} times as many.",
-    )
-    asked(
-        "Hand-crafted features: considerably better than the previous state of the art?",
-        f"{_hand_made(study)} {effect(study, 'margin-over-hand-made', 'The margin: {0}.')}",
-    )
-    asked(
-        "Time kept the authors from unsupervised pre-training; would faster GPUs and more data help?",
-        "Unsupervised pre-training is not run here, as the paper did without it too; its pre-training on Fall 2011's "
-        "pictures had their labels, and is another claim. More pictures are harder to learn by heart, so that what a "
-        "network learns of them holds for others too. "
-        + effect(study, "more-data", "Half of the pictures instead of all cost {0} of error, after equally many updates.") + " "
-        + effect(study, "trained-longer", "Training longer gained {0}, the last quarter of the epochs at the first rate "
-        "against the second."),
-    )  # fmt: skip
     if study is not None:
         showing.leads_to(
             study, "larger-networks", "any-layer", "middle-layers", "more-data", "trained-longer", "margin-over-hand-made",
             "pre-training", "parameters", "neurons", "layers-below-1-percent", "fewer-connections",
         )  # fmt: skip
+
+
+def _without_layers(study: Study | None) -> str:
+    """The errors without each of the layers that were removed; else that this was not measured."""
+    found = claim_of(study, "any-layer")
+    if found is None or not tables.here(found):
+        return " " + effect(study, "any-layer", "{0}")
+    return f" With all layers, and without each of the convolutional ones: {showing.plain(found.said)}."
 
 
 def _hand_made(study: Study | None) -> str:
@@ -224,8 +242,14 @@ def _hand_made(study: Study | None) -> str:
 
 def equations(study: Study | None) -> None:
     st.header("The paper's three equations, symbol by symbol")
-    for title, formula, symbols, (file, function), section in EQUATIONS:
+    asked(
+        "Mathematical equations in the paper are confusing?",
+        "Each is read below in a sentence, then symbol by symbol, beside what it is called in our code and in the released one; "
+        "an empty cell has nothing to compare.",
+    )
+    for title, reads, formula, symbols, (file, function), section in EQUATIONS:
         st.subheader(title)
+        st.markdown(reads)
         st.latex(formula)
         left, right = st.columns([6, 5], gap="large")
         with left:
@@ -238,8 +262,7 @@ def equations(study: Study | None) -> None:
             st.code(source_of(Path(file), function), language=None, wrap_lines=True)
         told = [f"{one.what}: the paper {one.paper}, the code {one.code}" for one in DIFFERENCES if one.section == section]
         if told:
-            st.caption("Where the released code differs: " + showing.plain("; ".join(told)) + ".")
-    asked("Mathematical equations in the paper are confusing?", "Each symbol stands above, beside what it is called in our code.")
+            st.caption("Where the released code differs:\n" + "\n".join(f"- {showing.plain(one)}" for one in told))
     if study is not None:
         showing.leads_to(study, "response-normalisation", "colour-pca", "weight-decay")
 
@@ -255,6 +278,13 @@ def source_of(file: Path, function: str) -> str:
     return str(file) if begin is None else "".join(inspect.getblock([line + "\n" for line in lines[begin:]])).rstrip()
 
 
+def questions(study: Study | None) -> None:
+    st.header("What readers ask")
+    st.caption("Asked in published reviews and summaries of the paper; each leads to the part that answers it.")
+    for question, name in QUESTIONS.items():
+        showing.link(question, "how", part=name)
+
+
 def misread(study: Study | None) -> None:
     st.header("Often misread")
     rows = [(row.said, row.right, row.section) for row in misreadings()]
@@ -264,8 +294,5 @@ def misread(study: Study | None) -> None:
         "Said in published reviews and summaries of the paper. The right numbers come from the paper, its released code, or a "
         "count of its own sizes."
     )
-    st.subheader("What readers ask")
-    for question, name in QUESTIONS.items():
-        showing.link(question, "how", part=name)
     if study is not None and claim_of(study, "neurons") is not None:
         showing.leads_to(study, "neurons", "factor-2048", "validation-equals-test", "winning-margin")

@@ -101,6 +101,12 @@ def masks_measured(subject: Subject) -> None:
 
 def augmentation(subject: Subject) -> None:
     st.header("Crops, reflections, colours: the same picture never twice")
+    asked(
+        "Is augmentation computationally free, or does it cost training time?",
+        effect(subject.study, "augmentation-free", "Here reading a batch and augmenting it take {0} of a training step.")
+        + _reading(subject.study)
+        + " In 2012 the CPU prepared the next batch while the GPUs trained.",
+    )
     size, crop = len(subject.picture), subject.patch.shape[0]
     count = (size - crop + 1) ** 2 * 2
     left, right = st.columns([2, 5], gap="large")
@@ -142,12 +148,6 @@ def augmentation(subject: Subject) -> None:
             "In training each alpha is drawn from a normal distribution of deviation 0.1, anew each time a picture is used; 0.3 "
             "is rare."
         )
-    asked(
-        "Is augmentation computationally free, or does it cost training time?",
-        effect(subject.study, "augmentation-free", "Here reading a batch and augmenting it take {0} of a training step.")
-        + _reading(subject.study)
-        + " In 2012 the CPU prepared the next batch while the GPUs trained.",
-    )
     showing.leads_to(
         subject.study, "crops-error", "crops-overfitting", "smaller-networks-needed", "colour-pca", "augmentation-free",
         "factor-2048",
@@ -156,8 +156,14 @@ def augmentation(subject: Subject) -> None:
 
 def _reading(study: Study) -> str:
     """What reading alone takes of a step, in a sentence; empty where it was not measured."""
-    share = frames.shares_of_a_step(study).get("read")
-    return "" if share is None else f" Reading alone takes {amounts.amount(share, 'share')} in the same rounds."
+    shares = frames.shares_of_a_step(study)
+    if not {"read", "augmented"} <= set(shares):
+        return ""
+    read, both = shares["read"], shares["augmented"]
+    return (
+        f" Reading alone takes {amounts.amount(read, 'share')} in the same rounds, so that augmenting itself adds "
+        f"{amounts.amount(both - read, 'share difference')}, without an interval of its own."
+    )
 
 
 def _colour_axes(subject: Subject) -> tuple[np.ndarray | None, np.ndarray | None]:
@@ -252,6 +258,7 @@ def recorded(subject: Subject) -> None:
 
 def sampling(subject: Subject) -> None:
     st.header("Down-sampling: how a picture becomes 256 pixels wide, which the paper does not say")
+    asked("Would a better approach for down-sampling improve the performance?", _filters(subject.study))
     factor = int(address.segmented("Smaller by", [2, 3, 4], "factor", 4, names=lambda number: f"{number} times"))
     side = 240
     y, x = np.mgrid[0:side, 0:side] - side / 2
@@ -278,30 +285,26 @@ def sampling(subject: Subject) -> None:
         f"{spread['bilinear']:.0f} with bilinear, {smooth:.0f} where it is antialiased"
     )
     clickable.draw(_ten(cells, captions, wide=True), key="sampling")
-    used = reading.dictionary(frames.packed(subject.study).get("filter"))
-    told = f"{used.get('kind')}, {'antialiased' if used.get('antialias') else 'not antialiased'}" if used else "not recorded"
     st.markdown(
         "Nearest takes one pixel of those that a small pixel stands for; bilinear mixes the 2 x 2 around its middle, bicubic the "
         "4 x 4, and Lanczos 6 x 6, with weights that sharpen edges. Antialiased, a filter widens with the small pixel, so that "
         "all pixels of the large picture count: what is finer than a small pixel becomes grey instead of a false pattern."
     )
+
+
+def _filters(study: Study) -> str:
+    """What base errs by through each filter with which pictures were packed; else that no pinned study measured it."""
     every = reading.studies(Path())
-    found = first_that(subject.study, lambda one: len(frames.beside(one, every)) > 0)
-    if found is not None:
-        mean = frames.beside(found, every).groupby("study")["error"].mean()
-        errors = showing.listed(f"{amounts.digits(error)}% {showing.plain(name)}" for name, error in mean.sort_values().items())
-        asked(
-            "Would a better approach for down-sampling improve the performance?",
-            f"In {showing.plain(found.address)} (as it is) and in those that packed the same pictures through another filter "
-            f"base errs by {errors}; drawn under Training, One setting in steps. The paper does not name its filter, and none of "
-            "its claims depends on it (assumption A17 in `ASSUMPTIONS.md`).",
+    found = first_that(study, lambda one: len(frames.beside(one, every)) > 0)
+    names_none = "The paper does not name its filter, and none of its claims depends on it (assumption A17 in `ASSUMPTIONS.md`)."
+    if found is None:
+        return (
+            "No pinned study has measured it: all packed their pictures through one filter, bilinear with antialias. The studies "
+            f"`readers`, `readers-nearest` and `readers-lanczos` train with three. {names_none}"
         )
-        return
-    asked(
-        "Would a better approach for down-sampling improve the performance?",
-        f"Not measured in this study, which packed its pictures {told}. The study `readers` and its sisters, which you can "
-        "choose and run, train with three filters, for training and test pictures apart "
-        "(`uv run python -m stages.choose readers`, `readers-nearest`, "
-        "`readers-lanczos`); Compare lays two studies side by side. The paper does not name its filter, and none of its claims "
-        "depends on it (assumption A17 in `ASSUMPTIONS.md`).",
+    mean = frames.beside(found, every).groupby("study")["error"].mean()
+    errors = showing.listed(f"{amounts.digits(error)}% {showing.plain(name)}" for name, error in mean.sort_values().items())
+    return (
+        f"In {showing.plain(found.address)} (as it is) and in those that packed the same pictures through another filter "
+        f"base errs by {errors}; drawn under Training, One setting in steps. {names_none}"
     )

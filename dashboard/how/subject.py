@@ -198,9 +198,15 @@ def first_that(study: Study, has: Callable[[Study], bool]) -> Study | None:
     return next((one for one in (study, *st.session_state.get("kept-studies", ())) if has(one)), None)
 
 
-def where_changed(study: Study, settings: Collection[str], otherwise: str) -> str:
-    """Where the error is drawn over one of these settings (frames.SWEEPS), to end a sentence; `otherwise` where nowhere."""
-    found = first_that(study, lambda one: bool(set(settings) & set(frames.sweeps(one)["sweep"])))
+def where_changed(study: Study, settings: Collection[str], otherwise: str, line: str = "") -> str:
+    """Where the error is drawn over one of these settings (frames.SWEEPS), to end a sentence; `otherwise` where nowhere.
+    `line`: of which normalisation it is to be drawn."""
+
+    def drawn(one: Study) -> bool:
+        table = frames.sweeps(one)
+        return bool(set(settings) & set(table["sweep"][table["line"].eq(line) | (line == "")]))
+
+    found = first_that(study, drawn)
     if found is None:
         return otherwise
     where = "" if found.address == study.address else f" of the study {showing.plain(found.address)}"
@@ -212,6 +218,15 @@ def asked(question: str, answer: str) -> None:
     st.markdown(f"**“{question}”** {answer}")
 
 
+def all_asked(answers: dict[str, str]) -> None:
+    """Questions and their answers in two columns, above the figures: who asks wants the answer first."""
+    half, sides, written = sum(map(len, answers.values())) / 2, st.columns(2, gap="large"), 0
+    for question, answer in answers.items():
+        with sides[written + len(answer) / 2 > half]:
+            asked(question, answer)
+        written += len(answer)
+
+
 def claim_of(study: Study | None, name: str) -> Any:
     """A claim's row; None where the study has no verdicts."""
     if study is None:
@@ -219,8 +234,9 @@ def claim_of(study: Study | None, name: str) -> Any:
     return judged.by_id(study).get(name)
 
 
-def effect(study: Study | None, name: str, words: str) -> str:
-    """`words` filled with what was measured here, or a sentence that it was not; empty where nothing is judged yet."""
+def effect(study: Study | None, name: str, words: str, others: bool = False) -> str:
+    """`words` filled with what was measured here, or a sentence that it was not; empty where nothing is judged yet. `others`:
+    with what others found."""
     claim = claim_of(study, name)
     if claim is None:
         return ""
@@ -229,5 +245,10 @@ def effect(study: Study | None, name: str, words: str) -> str:
     word = title.split()[0]
     begun = title if word[1:] != word[1:].lower() else title[0].lower() + title[1:]  # ReLUs and GPUs keep their capitals
     not_measured = f"Not measured here: whether {begun[:-1] if begun.endswith('.') else begun}."
-    open_yet = "" if claim.group in (HELD, NOT_HELD) else f" Verdict: {tables.judged(claim)}."
-    return words.format(found) + open_yet if found else not_measured + showing.told_of_others(claim)
+    if not found:
+        return not_measured + showing.told_of_others(claim)
+    more = [] if claim.group in (HELD, NOT_HELD) else [f"Verdict: {tables.judged(claim)}."]
+    more += [f"{best}."] if (best := showing.plain(tables.at_best(claim))) else []
+    if others and isinstance(claim.others, list) and claim.others:
+        more.append(f"Others found: {showing.plain('; '.join(map(str, claim.others)))}.")
+    return " ".join([words.format(found), *more])
