@@ -143,8 +143,8 @@ def normalisation(subject: Subject) -> None:
             "What do k, n, alpha and beta do?": "n is how many neighbouring maps are summed, alpha how much their squares weigh, "
             "beta how steeply the divisor grows with them. k is added to the sum: where nothing answers the divisor is k^beta = "
             f"{digits(numbers.RESPONSE['k'] ** numbers.RESPONSE['beta'])}, never 0. The paper chose "
-            f"{showing.listed(f'{name} = {value:g}' for name, value in numbers.RESPONSE.items())} on a validation set and reports "
-            "no other values. What the error does when they change "
+            f"{showing.listed(f'{name} = {value:g}' for name, value in numbers.RESPONSE.items())} on a validation set and "
+            "reports no other values. What the error does when they change "
             + where_changed(
                 subject.study, numbers.RESPONSE, "is not measured in any pinned study. The study `readers` changes each of them."
             ),
@@ -295,8 +295,8 @@ def pooling(subject: Subject) -> None:
             "Is it slightly more difficult to overfit?": effect(
                 subject.study,
                 "overlapping-overfit",
-                "The gap from training to validation error with windows that do not overlap, minus that with overlapping ones, is "
-                "{0}. Training errors are those of cropped pictures under dropout, so that a gap may be below 0.",
+                "The gap from training to validation error with windows that do not overlap, minus that with overlapping ones, "
+                "is {0}. Training errors are those of cropped pictures under dropout, so that a gap may be below 0.",
             ),
             "Pooling reduces parameters?": f"It has none itself. It makes fc6 smaller: fc6 of the paper reads maps of "
             f"{counted[3][0]} x {counted[3][0]} and has {counted[3][1]:,} parameters with windows of 3, {counted[2][1]:,} with "
