@@ -202,13 +202,16 @@ def choose_model(found: frames.Predictions) -> str:
 
 
 def show_pictures(study: Study) -> None:
-    if remark := shown_pictures.remark(study):
-        st.info(remark)
     if diverged := frames.diverged_in(study, "retrieve"):
         seeds = ", ".join(map(str, diverged))
         st.warning(f"Trainings diverged (seed {seeds}); nothing was searched with their networks.")
     own_picture(study)
     st.header("Test pictures")
+    if remark := shown_pictures.remark(study):
+        st.info(remark)
+        others = (one for one in st.session_state["kept-studies"] if shown_pictures.picture_of(one, "test", 0) is not None)
+        if shown := next(others, None):
+            showing.link(f"The pictures of {shown.address} are here", "sees", study=shown.address)
     choices = st.container(horizontal=True, vertical_alignment="bottom")
     with choices:
         run = showing.choose_run(study, width=200)
