@@ -44,7 +44,8 @@ WORDS = (
     ("Dunnett's test", "compares several runs with one control, here base, whose seeds all comparisons share"),
     ("Wilson's interval", "of a share, from so many test pictures; it says nothing of other seeds"),
     ("would have been seen", "the smallest effect that these seeds and pictures show with the chance that the protocol asks for"),
-    ("would matter", "the smallest effect that the protocol asks for; what is surely smaller does not matter here"),
+    ("would matter", "the smallest effect that the protocol asks for, set before the runs by what so many seeds can be expected "
+     "to show; it is no judgement of the paper, whose own effects may be smaller"),
     ("ten patches", "four corners and the centre of a picture, and their reflections; the ten answers are averaged"),
     ("torch", "PyTorch, the library that trains; these pages compute without it"),
 )  # fmt: skip

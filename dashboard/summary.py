@@ -61,6 +61,15 @@ def _not_judged(claims: pd.DataFrame) -> str:
     return f" Of the {len(left)} that were not judged {showing.listed(counted)}." if counted else ""
 
 
+def what_matters(claims: pd.DataFrame) -> str:
+    """From where on most effects on the error matter in a study, and who says so; empty where no protocol does."""
+    sizes = claims[(claims["unit"] == "error difference") & (claims["kind"] == "effect")]["matters"].dropna()
+    if sizes.empty:
+        return ""
+    size = amounts.amount(float(sizes.mode()[0]), "error difference")
+    return f" An effect on the error matters here from {size} on, as protocol.yaml said before the runs."
+
+
 def word(claim: Any) -> str:
     """A verdict with its sign, in HTML; of what is smaller than what matters, how much would matter."""
     shade, mark = MARKS.get(claim.group, MARKS[NOT_JUDGED])

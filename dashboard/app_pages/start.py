@@ -119,7 +119,7 @@ with right:
         st.caption(
             "Points are percentage points, of the top-1 error unless the claim says of what; in brackets stands the "
             "interval that its test gives. Each drawn interval has a scale of its own: its upright line is 0, and the paper's "
-            "direction is to the right."
+            "direction is to the right." + summary.what_matters(claims)
         )
 with st.container(horizontal=True):
     showing.link("The error tables: the paper's Tables 1 and 2, and ours", "sees", icon=":material/table:", view="tables")
