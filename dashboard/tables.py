@@ -102,7 +102,7 @@ def left_open(claim: Any) -> str:
         return ""
     within = claim.low <= claim.paper <= claim.high
     left = "within the interval, so this does not rule them out" if within else "outside of it: so much is not seen here"
-    return f"The paper's own {printed_number(claim)} are smaller than that too, and lie {left}"
+    return f"The paper's own {printed_number(claim)} are smaller than what matters here too, and lie {left}"
 
 
 def limits(claim: Any) -> str:

@@ -581,7 +581,7 @@ def test_readers_questions_are_sorted_by_what_differs_from_base(root: Path) -> N
 
 
 def test_what_came_of_a_threshold_is_told_where_a_study_trained_it(root: Path) -> None:
-    assert "no pinned study has trained either" in told(opened("how", part="convolution"))
+    assert "the study `activations`, which trains both, is not pinned yet" in told(opened("how", part="convolution"))
     for name in ("threshold", "straight_through"):
         shutil.copytree(root / "results/invented/converge/relu", root / f"results/invented/converge/{name}")
     path = root / "results/invented/converge/threshold/metrics.json"

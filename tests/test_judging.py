@@ -401,6 +401,19 @@ class TestFamilies:
         a, b, c, d = (with_effects.evidence().errors(name).wrong.mean() for name in names)
         assert rows["no-input-normalisation"].numbers.ours == pytest.approx((a - b) - (c - d))
 
+    def test_a_run_that_guesses_decides_no_difference_of_differences(self, tmp_path):
+        """It cannot err more, so that what else is changed costs it nothing, and the other pair seems to lose much."""
+        names = ("no_normalisation", "one_column", "local_pooling", "base")
+        block = replace(PROTOCOL.claims["no-input-normalisation"], run=" ".join(names[:2]), against=" ".join(names[2:]))
+        protocol = replace(PROTOCOL, claims={**PROTOCOL.claims, "no-input-normalisation": block})
+        made = invent(tmp_path, planted=True)
+        untrained = invent(tmp_path.with_name("untrained"), untrained=True)
+        for name in ("ten_patches.npz", "centre_patch.npz", "metrics.json"):
+            shutil.copy(untrained.folder / "evaluate/one_column" / name, tmp_path / "evaluate/one_column" / name)
+        seal(tmp_path, "evaluate-one_column")
+        verdict = judged(made, protocol=protocol)["no-input-normalisation"].verdict
+        assert verdict.word == verdicts.NOT_LONG_ENOUGH and "all of which must have learned" in verdict.why
+
     def test_what_else_was_run_hardly_moves_an_interval(self, with_effects, found):
         """The number of comparisons is the protocol's, so that leaving a run out wins nothing."""
         rows = judged(replace(with_effects, runs={name: lines for name, lines in RUNS.items() if name != "no_dropout"}))
@@ -461,7 +474,7 @@ class TestRates:
         curve["validation_error"] = 0.125
         curve.to_csv(path, index=False)
         said = judged(replace(made, runs=mine))["two-columns"].numbers.remarks
-        assert re.fullmatch(rf"{AT_BEST}: one_column [\d.]+%, base 12.5%", said[-1])
+        assert re.fullmatch(rf"{AT_BEST}: one_column [\d.]+%, base 12.5%, a difference of [\d.]+ points", said[-1])
 
 
 class TestProtocol:

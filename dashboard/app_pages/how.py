@@ -19,9 +19,9 @@ LIVE: dict[str, Callable[[Subject], None]] = {
     "dropout": regularising.dropout,
     "augmentation": regularising.augmentation,
     "patches": regularising.patches,
-    "sampling": regularising.sampling,
 }
 OF_THE_PAPER: dict[str, Callable[[Study | None], None]] = {
+    "sampling": regularising.sampling,
     "learning": learning.learning,
     "size": learning.size,
     "equations": learning.equations,

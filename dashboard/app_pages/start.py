@@ -91,6 +91,7 @@ st.markdown(
     "neurons, trained on 1.2 million photographs of 1,000 classes on two GPUs. Here its statements are tested one by one, "
     "and told with how sure the answer is, or why there is none."
 )
+showing.link("What readers ask of it, and where each is answered", "how", icon=":material/help:", part="questions")
 if study is None:
     showing.stop(showing.NOTHING)
 claims = judged.claims(study)
@@ -124,6 +125,5 @@ with right:
 with st.container(horizontal=True):
     showing.link("The error tables: the paper's Tables 1 and 2, and ours", "sees", icon=":material/table:", view="tables")
     showing.link("Try your own picture", "sees", icon=":material/image_search:", view="pictures")
-    showing.link("What readers ask", "how", icon=":material/help:", part="questions")
     showing.link("What is often misread", "how", icon=":material/menu_book:", part="misread")
     showing.link("Two studies side by side", "compare", icon=":material/compare_arrows:")

@@ -11,12 +11,13 @@ import pandas as pd
 import plotly.express as px
 import streamlit as st
 
-from dashboard import address, charts, clickable, drawings, frames, galleries, rendering, showing, shown_pictures
+from dashboard import address, charts, clickable, drawings, frames, galleries, rendering, showing, shown_pictures, tables
 from dashboard.how import counting
-from dashboard.how.subject import Subject, all_asked, asked, effect, elsewhere, first_that, where_changed, with_picture
+from dashboard.how.subject import Subject, all_asked, asked, claim_of, effect, elsewhere, first_that, where_changed, with_picture
 from dashboard.reading import Study
 from study import in_numpy
 from study.amounts import amount, digits
+from study.judging.verdicts import HELD, NOT_HELD
 from study.paper import numbers
 
 BATCH = 16  # test pictures that stand for a batch
@@ -37,13 +38,10 @@ def convolution(subject: Subject) -> None:
             "of 1 on the way back. " + threshold_trained(subject.study),
             "Can be evaluated quickly?": "A ReLU is one comparison a number, tanh an exponential; beside the convolutions both "
             "are small. What counts is epochs.",
-            "ReLUs do not require input normalization: why?": "To keep from saturating they do not: ReLU(c x) = c ReLU(x) for "
-            f"every c above 0, so a scaled picture gives scaled answers, and {(answers > 0).mean():.0%} of conv1's units here "
-            "receive something positive at every scale. To learn they may: how fast the first layer learns depends on the scale, "
-            "as does which initial weights are good. "
-            + effect(
-                subject.study, "no-input-normalisation", "Raw pictures, from 0 to 255, cost tanh more error than ReLU by {0}."
-            ),
+            "ReLUs do not require input normalization: why?": "True of saturation: ReLU(c x) = c ReLU(x) for every c above 0, so "
+            f"but for biases a scaled picture gives scaled answers, and {(answers > 0).mean():.0%} of conv1's units here "
+            "receive something positive at every scale. Not of learning: how fast the first layer learns depends on the scale, "
+            "as does which initial weights are good. " + _input_scale(subject.study),
             "CNNs have fewer connections and parameters: what does sharing save?": f"The paper's conv1 uses one set of "
             f"{first.parameters:,} numbers at all of its {first.side} x {first.side} places. With its own kernel at each place "
             f"it would have {counting.unshared():,}, {first.side**2:,} times as many; fully connected, {connected:,}, "
@@ -137,7 +135,8 @@ def normalisation(subject: Subject) -> None:
             + where_changed(
                 subject.study,
                 ["rate"],
-                "is not measured: no pinned study trained batch normalisation at several rates. The study `readers` does.",
+                "is not measured: no pinned study trained batch normalisation at several rates. The study `readers`, which "
+                f"is not pinned yet, does. {_over_rates(subject.study)}",
                 "batch normalisation",
             ),
             "What do k, n, alpha and beta do?": "n is how many neighbouring maps are summed, alpha how much their squares weigh, "
@@ -146,7 +145,9 @@ def normalisation(subject: Subject) -> None:
             f"{showing.listed(f'{name} = {value:g}' for name, value in numbers.RESPONSE.items())} on a validation set and "
             "reports no other values. What the error does when they change "
             + where_changed(
-                subject.study, numbers.RESPONSE, "is not measured in any pinned study. The study `readers` changes each of them."
+                subject.study,
+                numbers.RESPONSE,
+                "is not measured: the study `readers` is not pinned yet.",
             ),
             "Does it make activities sparse, or keep them from saturating?": "Neither by itself: dividing makes no answer "
             "0, and ReLUs do not saturate. " + _divisors(subject),
@@ -207,6 +208,30 @@ def normalisation(subject: Subject) -> None:
     )
 
 
+def _over_rates(study: Study) -> str:
+    """By how much the error moves over learning rates, by normalisation, in the study that trained most of them."""
+    found = first_that(study, lambda one: "rate" in set(frames.sweeps(one)["sweep"]))
+    if found is None:
+        return ""
+    table = frames.sweeps(found)
+    mean = table[table["sweep"] == "rate"].groupby(["line", "value"])["error"].mean()
+    spread = mean.groupby("line").agg(lambda of: of.max() - of.min())
+    rates = len(mean.index.get_level_values("value").unique())
+    moves = showing.listed(f"{amount(points / 100, 'error difference')} with {line}" for line, points in spread.items())
+    return f"Over {rates} rates the error moves by {moves} ({showing.plain(found.address)})."
+
+
+def _input_scale(study: Study) -> str:
+    """What activations and scales of the pictures came to, in the study that trained them; else that none did."""
+    claim = claim_of(study, "no-input-normalisation")
+    if claim is None or not tables.here(claim):
+        return effect(study, "no-input-normalisation", "{0}")
+    return (
+        f"Errors here, where `small_input` learns from pictures of about unit variance: {showing.plain(claim.said)}. "
+        f"{'' if claim.group in (HELD, NOT_HELD) else 'We cannot tell more: '}{tables.judged(claim)}."
+    )
+
+
 def _divisors(subject: Subject) -> str:
     """The mean divisors of the run at the end of its training; empty where they were not measured."""
     layers, own = frames.layers(subject.study), subject.response
@@ -224,7 +249,7 @@ def threshold_trained(study: Study) -> str:
     asked_for = ("threshold", "straight_through")
     found = first_that(study, lambda one: set(asked_for) <= set(frames.epochs_to_threshold(one)["curve"]))
     if found is None:
-        return "This follows from the slopes; no pinned study has trained either, as the study `activations` does."
+        return "This follows from the slopes: the study `activations`, which trains both, is not pinned yet."
     table = frames.epochs_to_threshold(found)
     said = []
     for curve in (*asked_for, "relu"):
@@ -289,9 +314,10 @@ def pooling(subject: Subject) -> None:
     counted = counting.pooled_parameters()
     all_asked(
         {
-            "Local or overlapping pooling?": "Both halve the maps. Local pooling has windows as wide as they are apart, 2 at "
-            "stride 2: each value is seen by one window. Overlapping windows, 3 at stride 2, share their edges: an edge is seen "
-            "by two. " + effect(subject.study, "overlapping-pooling", "Here windows that do not overlap err more by {0}."),
+            "Local or overlapping pooling?": "Both halve the maps, but for a row at their edges. Local pooling has windows as "
+            "wide as they are apart, 2 at stride 2: each value is seen by one window. Overlapping windows, 3 at stride 2, share "
+            "their edges: an edge is seen by two. "
+            + effect(subject.study, "overlapping-pooling", "Here windows that do not overlap err more by {0}."),
             "Is it slightly more difficult to overfit?": effect(
                 subject.study,
                 "overlapping-overfit",
@@ -473,7 +499,7 @@ def columns(subject: Subject) -> None:
         f"A step of the paper's network at 128 pictures takes {paper['GiB on one device'].iloc[0]:.2f} GiB on one device and "
         f"{paper['GiB on the first of two'].iloc[0]:.2f} on the first of two, as counted in today's code. That {fits} into the "
         f"{numbers.GPU_MEMORY} GiB of a GTX 580. Workspaces of the convolutions are not counted; what else the authors' program "
-        "needed, the paper does not say."
+        "needed, the paper does not say: our count does not confirm its reason."
         if len(paper)
         else "What a step takes was not counted in this study."
     )
@@ -487,11 +513,11 @@ def columns(subject: Subject) -> None:
     )
     crossing = frames.crossing(subject.study)
     bytes_a_step = 4 * 2 * 2 * numbers.exchanged() * numbers.BATCH  # both ways, forward and backward
-    seconds = 5.5 * 86400 / (numbers.CYCLES * numbers.TRAINING_PICTURES / numbers.BATCH)
+    seconds = [days * 86400 / (numbers.CYCLES * numbers.TRAINING_PICTURES / numbers.BATCH) for days in (5, 6)]
     by_count = (
         f"By count the paper's GPUs exchange {bytes_a_step / 1e6:.0f} MB in a step of {numbers.BATCH} pictures, gradients too; "
-        f"five to six days for {numbers.CYCLES} epochs are about {seconds:.1f} s a step. They wait for each other before conv3, "
-        "fc6, fc7 and fc8, and again on the way back."
+        f"five to six days for {numbers.CYCLES} epochs are {seconds[0]:.2f} to {seconds[1]:.2f} s a step. They wait for each "
+        "other before conv3, fc6, fc7 and fc8, and again on the way back."
     )
     asked(
         "Is the ratio of communication over computation acceptable? Did the GPUs wait?",

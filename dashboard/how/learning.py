@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.express as px
 import streamlit as st
 
-from dashboard import address, charts, frames, reading, showing, tables
+from dashboard import address, charts, frames, reading, showing
 from dashboard.how import QUESTIONS, counting
 from dashboard.how.subject import all_asked, asked, claim_of, effect
 from dashboard.reading import Study
@@ -191,8 +191,8 @@ def size(study: Study | None) -> None:
             + effect(
                 study,
                 "trained-longer",
-                "Faster GPUs give more epochs: in the last quarter of those at the first rate the validation error was lower "
-                "than in the second quarter by {0}.",
+                "Faster GPUs give more epochs. Within a training, before the rate is divided, the validation error fell by {0} "
+                "from the second quarter of the epochs to the last.",
             ),
             "Time kept the authors from unsupervised pre-training: does it help?": "It is not run here, as the paper did without "
             "it too; its pre-training on Fall 2011's pictures had their labels, and is another claim.",
@@ -218,11 +218,18 @@ def size(study: Study | None) -> None:
 
 
 def _without_layers(study: Study | None) -> str:
-    """The errors without each of the layers that were removed; else that this was not measured."""
-    found = claim_of(study, "any-layer")
-    if found is None or not tables.here(found):
+    """How much more or less a network errs without each of the layers that were removed; else that this was not measured."""
+    errors = {} if study is None else {run: frames.seed_errors(study, run) for run in frames.runs(study, "evaluate")}
+    means = {run: sum(of.values()) / len(of) for run, of in errors.items() if of}
+    removed = {run: mean for run, mean in means.items() if run.startswith("without_conv")}
+    if not removed or "base" not in means:
         return " " + effect(study, "any-layer", "{0}")
-    return f" With all layers, and without each of the convolutional ones: {showing.plain(found.said)}."
+    changes = sorted((mean - means["base"], run.removeprefix("without_")) for run, mean in removed.items())
+    told = showing.listed(
+        f"{amounts.amount(abs(change), 'error difference')} {'less' if change < 0 else 'more'} without {layer}"
+        for change, layer in changes
+    )
+    return f" Of the convolutional layers: the error is {told}."
 
 
 def _hand_made(study: Study | None) -> str:

@@ -256,9 +256,9 @@ def recorded(subject: Subject) -> None:
         st.dataframe(table, hide_index=True, alt="The first label of this picture by seed, from ten patches and from the centre")
 
 
-def sampling(subject: Subject) -> None:
+def sampling(study: Study | None) -> None:
     st.header("Down-sampling: how a picture becomes 256 pixels wide, which the paper does not say")
-    asked("Would a better approach for down-sampling improve the performance?", _filters(subject.study))
+    asked("Would a better approach for down-sampling improve the performance?", _filters(study))
     factor = int(address.segmented("Smaller by", [2, 3, 4], "factor", 4, names=lambda number: f"{number} times"))
     side = 240
     y, x = np.mgrid[0:side, 0:side] - side / 2
@@ -292,15 +292,15 @@ def sampling(subject: Subject) -> None:
     )
 
 
-def _filters(study: Study) -> str:
+def _filters(study: Study | None) -> str:
     """What base errs by through each filter with which pictures were packed; else that no pinned study measured it."""
     every = reading.studies(Path())
-    found = first_that(study, lambda one: len(frames.beside(one, every)) > 0)
-    names_none = "The paper does not name its filter, and none of its claims depends on it (assumption A17 in `ASSUMPTIONS.md`)."
+    found = None if study is None else first_that(study, lambda one: len(frames.beside(one, every)) > 0)
+    names_none = "The paper does not name its filter, and none of its claims names one (assumption A17 in `ASSUMPTIONS.md`)."
     if found is None:
         return (
             "No pinned study has measured it: all packed their pictures through one filter, bilinear with antialias. The studies "
-            f"`readers`, `readers-nearest` and `readers-lanczos` train with three. {names_none}"
+            f"`readers`, `readers-nearest` and `readers-lanczos`, which use three, are not pinned yet. {names_none}"
         )
     mean = frames.beside(found, every).groupby("study")["error"].mean()
     errors = showing.listed(f"{amounts.digits(error)}% {showing.plain(name)}" for name, error in mean.sort_values().items())

@@ -18,7 +18,7 @@ from dashboard import address, frames, judged, query, rendering, showing, shown_
 from dashboard.reading import Study
 from study import in_numpy
 from study.data.rescaling import rescale
-from study.judging.verdicts import HELD, NOT_HELD
+from study.judging.verdicts import HELD, NOT_HELD, NOT_SEEN, SMALL
 from study.paper import numbers
 from study.sources import pictures as maker
 
@@ -247,7 +247,9 @@ def effect(study: Study | None, name: str, words: str, others: bool = False) -> 
     not_measured = f"Not measured here: whether {begun[:-1] if begun.endswith('.') else begun}."
     if not found:
         return not_measured + showing.told_of_others(claim)
-    more = [] if claim.group in (HELD, NOT_HELD) else [f"Verdict: {tables.judged(claim)}."]
+    seen = "An effect is seen" if claim.low > 0 or claim.high < 0 else "No effect is seen"
+    lead = {NOT_SEEN: "We cannot tell", SMALL: seen}.get(claim.group, "Verdict")
+    more = [] if claim.group in (HELD, NOT_HELD) else [f"{lead}: {tables.judged(claim)}."]
     more += [f"{best}."] if (best := showing.plain(tables.at_best(claim))) else []
     if others and isinstance(claim.others, list) and claim.others:
         more.append(f"Others found: {showing.plain('; '.join(map(str, claim.others)))}.")

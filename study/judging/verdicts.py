@@ -154,7 +154,7 @@ def question(claim: Claim, block: Block, measured: Measurement, tested: Tested, 
 def give(claim: Claim, asked: Question, measured: Measurement, tested: Tested) -> Verdict:
     """The verdict of a claim that was measured and tested."""
     if measured.learned <= 0:
-        return Verdict(word=NOT_LONG_ENOUGH, why=f"no run can be told from {measured.floor}: {measured.said}")
+        return Verdict(word=NOT_LONG_ENOUGH, why=f"what was measured cannot be told from {measured.floor}: {measured.said}")
     rule = {"value": value, "absence": absence}.get(claim.kind, effect)
     verdict = rule(tested.estimate, asked)
     if claim.kind != "value" or tested.top5 is None or claim.top5 is None:

@@ -45,10 +45,14 @@ def interaction(evidence: Evidence, block: Block) -> Measurement:
     """What the first of two changes costs where the second is made, minus what it costs where it is not.
 
     `run` names two runs with both changes and with the second only, `against` those with the first only and with none; so
-    (a - b) - (c - d).
+    (a - b) - (c - d). All four must have learned: one that guesses cannot err more, so that a change costs it nothing.
     """
     a, b, c, d = (*block.run.split(), *block.against.split())
-    return _contrasts(evidence, block, [((a, 1), (b, -1), (c, -1), (d, 1))])
+    return replace(
+        _contrasts(evidence, block, [((a, 1), (b, -1), (c, -1), (d, 1))]),
+        learned=min(evidence.learned(run) for run in (a, b, c, d)),
+        floor=f"{GUESSING} in one of its four runs, all of which must have learned",
+    )
 
 
 def _contrasts(evidence: Evidence, block: Block, parts: list[tuple[tuple[str, int], ...]]) -> Measurement:
@@ -154,7 +158,7 @@ def _rates(evidence: Evidence, runs: tuple[str, ...]) -> tuple[str, ...]:
         return ()
     rate = rates[runs[0]]
     assert rate is not None
-    said, best = [f"compared at one rate, {rate:g}"], dict[str, str]()
+    said, best = [f"compared at one rate, {rate:g}"], dict[str, tuple[float, str]]()
     for run in runs:
         others = [other for other in evidence.runs if other != run and _but_rate(settings[other], settings[run])]
         found = {
@@ -168,9 +172,13 @@ def _rates(evidence: Evidence, runs: tuple[str, ...]) -> tuple[str, ...]:
             told = ", ".join(f"{words} at {at}" for at, (_, words) in found.items())
             said.append(f"validation error of {run} from one seed: {told}")
         if len(found) > len(FACTORS):
-            best[run] = min(found.values())[1]
+            best[run] = min(found.values())
     if len(best) == len(runs) > 1:
-        said.append(f"{AT_BEST}: {', '.join(f'{run} {words}' for run, words in best.items())}")
+        told = ", ".join(f"{run} {words}" for run, (_, words) in best.items())
+        first, *rest = (error for error, _ in best.values())
+        if len(rest) == 1 and np.isfinite(first - rest[0]):
+            told += f", a difference of {amount(first - rest[0], 'error difference')}"
+        said.append(f"{AT_BEST}: {told}")
     return tuple(said)
 
 
