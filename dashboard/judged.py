@@ -137,6 +137,12 @@ def made_by(study: Study, claim: Any) -> list[dict[str, Any]]:
     return [{**record, "stage": stage} for stage, record in records if record]
 
 
+def bounded_speed_up(study: Study) -> str:
+    """How many times as fast as tanh ReLU is at least, in words, where seeds of tanh did not reach the threshold; else empty."""
+    claim = by_id(study).get("relu-faster")
+    return str(claim.here) if claim is not None and claim.verdict != WITHHELD and claim.bound == "at least" else ""
+
+
 def speed_up(study: Study, means: Mapping[str, float]) -> tuple[str, str]:
     """How many times as fast as tanh ReLU is, in words, and by what means: as the claim was judged, else by the curves' mean
     epochs (`means`). Empty where one of the two is missing."""

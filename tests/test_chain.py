@@ -6,6 +6,7 @@ cannot be noticed: who edits predictions together with the record that has their
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -380,7 +381,7 @@ class TestRegistered:
             f"{{claim: {name}, date: '2026-12-01', reason: a slip of the pen}}" for name in ("colour-pca", "two-columns")
         ]
         said = "".join(f"\n  - {one}" for one in deviations)
-        path.write_text(path.read_text().replace("deviations: []", f"deviations:{said}\n"))
+        path.write_text(re.sub(r"^deviations:.*$", lambda found: f"{found[0]}{said}", path.read_text(), flags=re.MULTILINE))
         commit(root, "a slip mended")
         assert self.registered(root) == "pre-registered, deviation 2"
 
