@@ -342,7 +342,8 @@ def _of_each_study(by_id: Mapping[Path, Mapping[str, Mapping[str, Any]]], studie
 def _found_first(by_id: Mapping[Path, Mapping[str, Mapping[str, Any]]], studies: Sequence[Path]) -> list[str]:
     """A table in Markdown: of each study of real pictures what it decided, FIRST at most of what did not hold, held, was small.
 
-    Of several studies that measured a claim the one with most seeds speaks, even where it decided nothing.
+    Of several studies that measured a claim one at the paper's scale speaks, else the one with most seeds, even where it
+    decided nothing.
     """
     order = (NOT_HELD, HELD, SMALL)
     lines = ["| claim | verdict | here | in the paper | rests on |", "|---|---|---|---|---|"]
@@ -350,7 +351,8 @@ def _found_first(by_id: Mapping[Path, Mapping[str, Mapping[str, Any]]], studies:
     speaks: dict[str, Path] = {}
     shown = there = 0
     for name in dict.fromkeys(name for study in real for name in by_id[study]):
-        speaks[name] = max((of for of in real if name in by_id[of]), key=lambda of: sum(by_id[of][name]["seeds_of_each"]))
+        rows_of = {of: by_id[of][name] for of in real if name in by_id[of]}
+        speaks[name] = max(rows_of, key=lambda of: (rows_of[of].get("reduced") == [], sum(rows_of[of]["seeds_of_each"])))
     for study in real:
         decided = [row for name, row in by_id[study].items() if speaks[name] == study and row["group"] in order]
         rows = [row for group in order for row in [row for row in decided if row["group"] == group][:FIRST]]
@@ -361,7 +363,10 @@ def _found_first(by_id: Mapping[Path, Mapping[str, Mapping[str, Any]]], studies:
             here, sample = f"{row['here']}{_by_run(row)}", f"`{study.name}`, {row['sample']}"
             lines.append(f"| {row['title']}{_of_what(row)} | **{word}{small}** | {here} | {row['in_paper']} | {sample} |")
     told = f"These are {shown} of {there} claims: of each study the first {FIRST} that held, that did not, that are small."
-    return [*lines, "", f"{told} Of a claim that several studies of real pictures measured the one with most seeds speaks."]
+    told += (
+        " Of studies of real pictures that measured the same claim one at the paper's scale speaks, else the one with most seeds."
+    )
+    return [*lines, "", told]
 
 
 def _of_what(row: Mapping[str, Any]) -> str:

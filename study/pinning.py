@@ -204,8 +204,10 @@ def result(folder: Path) -> str:
     for curve in sorted((folder / "converge").glob("*/metrics.json")):
         measured = storage.mapping(curve)
         epochs = [one["epochs_to_threshold"] for one in measured.get("seeds", {}).values()]
-        if epochs and None not in epochs:
-            reached = f"{measured.get('threshold', 0.25):.0%} training error"
+        reached = f"{measured.get('threshold', 0.25):.0%} training error"
+        if None in epochs:
+            found.append(f"{curve.parent.name} did not reach {reached} in {epochs.count(None)} of {len(epochs)} seeds")
+        elif epochs:
             found.append(f"{curve.parent.name} needs {fmean(epochs):.1f} epochs to {reached}{_spread(epochs)}")
     return "; ".join(found)
 

@@ -156,6 +156,28 @@ def test_a_pinned_study_is_whole_and_unchanged(manifest: Path) -> None:
     assert {name: storage.sha256(path) for name, path in kept.items()} == storage.read_json(manifest)
 
 
+@pytest.mark.parametrize(("large", "seeds", "speaks"), [
+    ([], 5, "large"),
+    ([], 3, "large"),
+    (["data of photographs"], 5, "small"),
+    (["data of photographs"], 8, "large"),
+])  # fmt: skip
+def test_a_claim_is_told_by_the_study_at_the_papers_scale(large: list[str], seeds: int, speaks: str, tmp_path: Path) -> None:
+    """Else by the one with most seeds; of as many by the one that measured most."""
+    claims = storage.read_json(ROOT / "pinned/photographs/judge/claims.json")["claims"]
+    rows = [row for row in claims if pinning.is_measured(row) and row["group"] == "held"][:2]
+    told = rows[0] | {"reduced": ["data of photographs"], "seeds_of_each": [5, 5]}
+    for study, measured in {
+        "small": [told, rows[1]],
+        "large": [told | {"reduced": large, "seeds_of_each": [seeds, seeds]}],
+    }.items():
+        storage.write_json(tmp_path / study / "judge/claims.json", {"claims": measured})
+        storage.write_bytes(tmp_path / study / "judge/claims.md", b"Study of a test")
+    pages = with_tables("<!-- found -->\n<!-- end -->", [tmp_path / "small", tmp_path / "large"])
+    line = next(line for line in pages.splitlines() if line.startswith(f"| {told['title']}"))
+    assert f"| `{speaks}`, " in line
+
+
 def test_readme_and_results_show_the_pinned_claims() -> None:
     """The tables are generated, not typed: a row for each claim that a pinned study measured, real pictures before drawn ones."""
     readme, results = ((ROOT / page).read_text(encoding="utf-8") for page in TABLES)

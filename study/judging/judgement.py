@@ -132,6 +132,7 @@ def _numbers(
         "said": one.said,
         "remarks": one.remarks,
         "scale": study.scales[claim.id],
+        "reduced": study.reduced[claim.id],
         "registered": registered(claim.id, commits),
         "implemented": True,
         "artifacts": {name: storage.sha256(study.folder / name) for name in one.files if (study.folder / name).is_file()},

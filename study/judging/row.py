@@ -37,6 +37,7 @@ class Numbers:
     have been seen with the protocol's power; `matters`: the smallest effect of interest. `seeds` are the fewest of a run,
     `seeds_of_each` those of all that are compared; `pictures` counts the `units`, test pictures for example; `only_these`: it
     speaks of these networks, not of their kind. `said`: what was measured in each arm. `remarks` stand beside the verdict.
+    `scale`: the data and network; `reduced`: what keeps them from the paper's, a phrase each, so that nothing does if empty.
     `implemented`: a stage and a measure exist for the claim. `artifacts`: SHA-256 of the files below the study's folder that
     the verdict rests on.
     """
@@ -61,6 +62,7 @@ class Numbers:
     said: str = ""
     remarks: tuple[str, ...] = ()
     scale: str = ""
+    reduced: tuple[str, ...] = ()
     test: str = ""
     registered: str = ""
     implemented: bool = False
