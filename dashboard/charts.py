@@ -170,11 +170,12 @@ def figure1(
 
 @kept
 def sweep(frame: pd.DataFrame, axis: str, logarithmic: bool) -> go.Figure:
-    """Errors over a setting: a small dot a seed, a line through the means. `frame`: value, line, error (per cent)."""
+    """Errors over a setting: a small dot a seed, a line through the means, which ends where a seed diverged (a missing error).
+    `frame`: value, line, error (per cent)."""
     figure = go.Figure()
     for number, (line, part) in enumerate(frame.groupby("line", sort=False)):
         colour, dash = _style(number)
-        mean = part.groupby("value")["error"].mean()
+        mean = part.groupby("value")["error"].agg(lambda of: of.mean(skipna=False))
         group = {"legendgroup": line, "name": escape(str(line)), "hovertemplate": "%{x:.4g}: %{y:.1f}%"}
         seeds = {"color": colour, "size": 6, "symbol": "circle-open"}
         figure.add_scatter(x=part["value"], y=part["error"], mode="markers", marker=seeds, showlegend=False, **group)

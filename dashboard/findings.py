@@ -252,3 +252,22 @@ def among_the_five(study: Study, run: str, model: str) -> tuple[str, str] | None
         f"{saved:,} of {missed:,} misjudged test pictures, 95% interval {low} to {high}; four labels drawn "
         f"from the other {others:,} classes would hold it in {amounts.amount(min(1, 4 / others), 'share')}."
     )
+
+
+def moved(part: pd.DataFrame) -> str:
+    """What the mean error of the seeds does over the values of one sweep (frames.sweeps), to follow "the error"; and which
+    trainings diverged, at whose values there is no mean. Empty where fewer than two values have one."""
+    means = part.groupby(["line", "value"])["error"].agg(lambda of: of.mean(skipna=False)).dropna()
+    lines = [line for line, count in means.groupby("line").size().items() if count > 1]
+    if not lines:
+        return ""
+    gone = part[part["error"].isna()].groupby("run", sort=False)["seed"].agg(lambda of: listed(of.str.removeprefix("seed-")))
+    if part["line"].nunique() > 1:
+        apart = {line: means[line].max() - means[line].min() for line in lines}
+        by = listed(f"{amounts.amount(apart[line] / 100, 'error difference')} with {line}" for line in lines)
+        told = f"moves by {by} between {part['value'].min():.3g} and {part['value'].max():.3g}"
+    else:
+        mean = means[lines[0]]
+        least = f", least at {mean.idxmin():.3g} ({mean.min():.1f}%)" if mean.idxmin() not in mean.index[[0, -1]] else ""
+        told = f"goes from {mean.iloc[0]:.1f}% at {mean.index[0]:.3g} to {mean.iloc[-1]:.1f}% at {mean.index[-1]:.3g}{least}"
+    return "; ".join([told, *(f"{run} diverged from seed {seeds}" for run, seeds in gone.items())])

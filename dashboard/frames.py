@@ -503,7 +503,8 @@ SWEEPS = {  # what readers ask for: which settings may differ from base, and whi
 
 def sweeps(study: Study) -> pd.DataFrame:
     """A row a sweep, run and seed: `sweep` (one of SWEEPS), `run`, `value` of the number that is changed (a width as a share of
-    base's), `line` (which normalisation), `seed`, `error` in per cent. Lines of one value alone are left out."""
+    base's), `line` (which normalisation), `seed`, `error` in per cent, which is missing where the training diverged. Lines of
+    one value alone are left out."""
     settings = settings_of_runs(study)
     base, rows = settings.get("base") or next(iter(settings.values()), {}), []
     for run, own in settings.items():
@@ -513,7 +514,8 @@ def sweeps(study: Study) -> pd.DataFrame:
                 continue
             value = own[axis][0] / base[axis][0] if sweep == "width" else own[axis]
             line = {"none": "no normalisation"}.get(str(own.get(NORMALISATION)), f"{own.get(NORMALISATION)} normalisation")
-            for seed, error in seed_errors(study, run).items():
+            lost = dict.fromkeys((f"seed-{seed}" for seed in diverged_in(study, f"evaluate/{run}")), math.nan)
+            for seed, error in (seed_errors(study, run) | lost).items():
                 rows.append((sweep, run, float(value), line, seed, 100 * error))
     table = pd.DataFrame(rows, columns=["sweep", "run", "value", "line", "seed", "error"])
     several = table.groupby(["sweep", "line"])["value"].transform("nunique") > 1

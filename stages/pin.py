@@ -4,7 +4,8 @@
     uv run python -m stages.pin sketch --renew      a pin that is there, judged by today's code, with whatever results/ has
                                                     of its study that was run since; needs none of its weights
 
-What is stale, not committed, diverged or withheld is not pinned, and a sentence says which. Weights and features go with
+What is stale, not committed, diverged or withheld is not pinned, and a sentence says which. (In a study that protocol.yaml calls
+exploratory a training that diverged is what came out, so it is pinned, and named in the card.) Weights and features go with
 `uv run dvc push` (docs/sharing.md). The tables of README.md and docs/results.md are renewed, and the line `# Result:` of
 conf/study/<study>.yaml if it has one.
 """
@@ -70,7 +71,11 @@ def _of_judge(results: Path) -> Iterator[str]:
 
 
 def _of_stages(results: Path, settings: StudySettings, made: Judged, conditions: Conditions) -> Iterator[str]:
-    """Every stage has run, with the settings of params.yaml, no training diverged, and the files are those of the records."""
+    """Every stage has run, with the settings of params.yaml, no training diverged, and the files are those of the records.
+
+    In a study that is exploratory by name that a rate makes trainings diverge answers a question; no claim rests on them.
+    """
+    may_diverge = settings.study in made.protocol.head.exploratory
     chain = Chain(
         folder=results,
         study=settings.study,
@@ -83,7 +88,8 @@ def _of_stages(results: Path, settings: StudySettings, made: Judged, conditions:
             yield f"{stage} cannot be vouched for: {broken.why}; {conditions.remedy}"
         metrics = storage.mapping(results.joinpath(*stage.split("-", 1)) / "metrics.json")
         seeds = metrics.get("seeds") if stage.startswith(("train-", "converge-")) else None
-        if gone := [seed for seed, end in (seeds or {}).items() if end.get("status") == "diverged"]:
+        gone = [seed for seed, end in (seeds or {}).items() if end.get("status") == "diverged"]
+        if gone and not may_diverge:
             yield (
                 f"{stage} diverged from seed {' and '.join(gone)}, so nothing is computed from it; give all runs that are "
                 f"compared a smaller rate, or leave it out (only=), then {ANEW}"

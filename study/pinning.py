@@ -233,10 +233,18 @@ def _trained(results: Path) -> tuple[str, str, str, int]:
         if kind in ("train", "converge"):
             seeds = (record.get("run") or record.get("curve") or {}).get("seeds", [])
             most = max(most, len(seeds))
-            runs.append(f"`{run}`{' (Figure 1)' * (kind == 'converge')} from {len(seeds)} seed{'s' * (len(seeds) != 1)}")
+            gone = [seed for seed, end in _ends(results / kind / run).items() if end.get("status") == "diverged"]
+            lost = f" (diverged from seed {' and '.join(gone)})" if gone else ""
+            runs.append(f"`{run}`{' (Figure 1)' * (kind == 'converge')} from {len(seeds)} seed{'s' * (len(seeds) != 1)}{lost}")
             machines[f"{record.get('processor')}, torch {record.get('versions', {}).get('torch')}"] = None
             commits[str(record.get("commit"))[:10]] = None
     return ", ".join(runs), "; ".join(machines), ", ".join(commits), most
+
+
+def _ends(trained: Path) -> Mapping[str, Mapping[str, Any]]:
+    """By seed, how each training of a run or curve ended."""
+    ends: Mapping[str, Mapping[str, Any]] = storage.mapping(trained / "metrics.json").get("seeds", {})
+    return ends
 
 
 def pictures_of(study: Path) -> str:

@@ -576,8 +576,18 @@ def test_readers_questions_are_sorted_by_what_differs_from_base(root: Path) -> N
     assert "Does the down-sampling filter matter? as it is errs" in told(opened("training", view="questions"))
     assert "through another filter base errs by" in told(opened("how", part="sampling"))
     normalisation = told(opened("how", part="normalisation"))
-    assert "What the error does when they change is drawn under Training, One setting in steps." in normalisation
+    assert re.search(r"Over k the error goes from (.+)% at 1 to \1% at 2 \(.*; drawn under Training", normalisation)
     assert "no pinned study trained batch normalisation at several rates" in normalisation
+    moves = "moves by 0 points with no normalisation and 0 points with response normalisation between 0.003 and 0.01"
+    assert f"Over the learning rate the error {moves}" in normalisation
+    path = folder / "evaluate/no_normalisation_third_rate/metrics.json"
+    content = json.loads(path.read_text())
+    (lost, *_), _ = content["models"], content["models"].pop(next(iter(content["models"])))
+    path.write_text(json.dumps(content | {"diverged": [int(lost.removeprefix("seed-"))]}))
+    told_of = f"; no_normalisation_third_rate diverged from seed {lost.removeprefix('seed-')}"
+    for page, more in (("how", {"part": "normalisation"}), ("training", {"view": "questions"})):
+        words = told(opened(page, **more))
+        assert f"error moves by 0 points with response normalisation between 0.003 and 0.01{told_of}" in words
 
 
 def test_what_came_of_a_threshold_is_told_where_a_study_trained_it(root: Path) -> None:

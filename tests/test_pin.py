@@ -20,7 +20,7 @@ import torch
 
 from dashboard import query
 from dashboard.reading import Study
-from stages import pin, verify, versions
+from stages import judgements, pin, verify, versions
 from stages.settings import load, merged, read_params
 from study import dvc_objects, machine, pinning, provenance, storage
 from study.judging.evidence import Evidence
@@ -204,8 +204,17 @@ def test_a_diverged_training_is_not_pinned_though_its_record_knows_it(kept: Path
     content["outputs"]["train/base/metrics.json"] = storage.sha256(metrics)
     told.write_text(json.dumps(content))
     try:
-        with in_folder(kept), pytest.raises(ValueError, match="train-base diverged from seed 1, so nothing is computed from it"):
-            pin.pin("other")
+        with in_folder(kept):
+            with pytest.raises(ValueError, match="train-base diverged from seed 1, so nothing is computed from it"):
+                pin.pin("other")
+            settings, params = load(), read_params(Path("params.yaml"))
+            conditions = judgements.working(settings, params, provenance.code())
+            made = judgements.judged(settings.results, params, conditions, versions.as_it_stands())
+            head = replace(made.protocol.head, exploratory=(settings.study,))
+            exploratory = replace(made, protocol=replace(made.protocol, head=head))
+            assert [*pin._of_stages(settings.results, settings, made, conditions)]
+            assert not [*pin._of_stages(settings.results, settings, exploratory, conditions)]
+            assert "`base` from 2 seeds (diverged from seed 1)" in pinning.card("other", settings.results, "", "", True)
     finally:
         for path, text in before.items():
             path.unlink()

@@ -161,18 +161,11 @@ def show_questions(study: Study) -> None:
         part = table[table["sweep"] == name]
         if part.empty:
             continue
-        mean = part.groupby(["line", "value"], sort=False)["error"].mean()
-        several = part["line"].nunique() > 1
-        spread = mean.groupby("line", sort=False).agg(lambda of: of.max() - of.min())
-        told = showing.listed(f"{reach:.1f} points with {line}" for line, reach in spread.items())
-        found = (
-            f"the error moves by {told}"
-            if several
-            else f"the error goes from {mean.iloc[0]:.1f}% to {mean.iloc[-1]:.1f}%, left to right"
-        )
+        found = findings.moved(part)
         seeds = sorted(part.groupby("run")["seed"].nunique().unique())
         showing.figure(
-            charts.sweep(part, axis, logarithmic), f"{question} {found[0].upper()}{found[1:]}", part.drop(columns="sweep"),
+            charts.sweep(part, axis, logarithmic), f"{question}{f' The error {found}' if found else ''}",
+            part.drop(columns="sweep"),
             f"sweep-{name}", f"Top-1 error over {axis}", first=number == 0,
             source=f"{study.address}, seeds a run: {showing.listed(map(str, seeds))}. Exploratory, in no family of comparisons.",
         )  # fmt: skip

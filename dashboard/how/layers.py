@@ -24,6 +24,9 @@ BATCH = 16  # test pictures that stand for a batch
 CELLS = 24  # positions along a side that can be clicked
 
 
+RATE = {"rate": "the learning rate"}  # of frames.SWEEPS, and what it is called
+
+
 def convolution(subject: Subject) -> None:
     st.header("Convolution and ReLU: what a kernel looks for, and where it finds it")
     answers = subject.answers
@@ -131,23 +134,23 @@ def normalisation(subject: Subject) -> None:
             "Batch normalisation is better and more robust to hyperparameters?": "It divides by the spread of each map over the "
             "batch instead of over neighbouring maps, and learns its scale. "
             + effect(subject.study, "batch-normalisation", "Here, response minus batch normalisation: {0} of error.")
-            + " Robustness to the learning rate "
+            + " "
             + where_changed(
                 subject.study,
-                ["rate"],
-                "is not measured: no pinned study trained batch normalisation at several rates. The study `readers`, which "
-                f"is not pinned yet, does. {_over_rates(subject.study)}",
+                RATE,
+                "Robustness to the learning rate is not measured: no pinned study trained batch normalisation at several rates. "
+                f"The study `readers`, which is not pinned yet, does. {where_changed(subject.study, RATE, '')}",
                 "batch normalisation",
             ),
             "What do k, n, alpha and beta do?": "n is how many neighbouring maps are summed, alpha how much their squares weigh, "
             "beta how steeply the divisor grows with them. k is added to the sum: where nothing answers the divisor is k^beta = "
             f"{digits(numbers.RESPONSE['k'] ** numbers.RESPONSE['beta'])}, never 0. The paper chose "
             f"{showing.listed(f'{name} = {value:g}' for name, value in numbers.RESPONSE.items())} on a validation set and "
-            "reports no other values. What the error does when they change "
+            "reports no other values. "
             + where_changed(
                 subject.study,
-                numbers.RESPONSE,
-                "is not measured: the study `readers` is not pinned yet.",
+                {name: name for name in numbers.RESPONSE},
+                "What the error does when they change is not measured: the study `readers` is not pinned yet.",
             ),
             "Does it make activities sparse, or keep them from saturating?": "Neither by itself: dividing makes no answer "
             "0, and ReLUs do not saturate. " + _divisors(subject),
@@ -206,19 +209,6 @@ def normalisation(subject: Subject) -> None:
     showing.leads_to(
         subject.study, "response-normalisation", "normalisation-generalises", "batch-normalisation", "cifar-normalisation"
     )
-
-
-def _over_rates(study: Study) -> str:
-    """By how much the error moves over learning rates, by normalisation, in the study that trained most of them."""
-    found = first_that(study, lambda one: "rate" in set(frames.sweeps(one)["sweep"]))
-    if found is None:
-        return ""
-    table = frames.sweeps(found)
-    mean = table[table["sweep"] == "rate"].groupby(["line", "value"])["error"].mean()
-    spread = mean.groupby("line").agg(lambda of: of.max() - of.min())
-    rates = len(mean.index.get_level_values("value").unique())
-    moves = showing.listed(f"{amount(points / 100, 'error difference')} with {line}" for line, points in spread.items())
-    return f"Over {rates} rates the error moves by {moves} ({showing.plain(found.address)})."
 
 
 def _input_scale(study: Study) -> str:

@@ -12,7 +12,7 @@ import streamlit as st
 
 from dashboard import address, charts, frames, reading, showing
 from dashboard.how import QUESTIONS, counting
-from dashboard.how.subject import all_asked, asked, claim_of, effect
+from dashboard.how.subject import all_asked, asked, claim_of, effect, where_changed
 from dashboard.reading import Study
 from study import amounts
 from study.paper import numbers
@@ -176,6 +176,7 @@ def size(study: Study | None) -> None:
             "many different things it can look for, and parameters grow with its square; depth is how often what was found is "
             "put together, and parameters grow with it. "
             + effect(study, "larger-networks", "Half the width costs {0} of error here.")
+            + f" {where_changed(study, {'width': 'widths, as shares of the whole'}, '', values=3)}"
             + _without_layers(study),
             "Is a convolution much smaller than what it replaces?": f"conv1 has {counting.unshared():,} connections and "
             f"{convolution.parameters:,} parameters, since all places share a kernel; with a kernel of its own at each place it "
@@ -187,7 +188,7 @@ def size(study: Study | None) -> None:
             "Would faster GPUs and more data help?": "More pictures are harder to learn by heart, so that what a network learns "
             "of them holds for others too. "
             + effect(study, "more-data", "Half of the pictures instead of all cost {0} of error, in equally many updates.", True)
-            + " "
+            + f" {where_changed(study, {'data': 'shares of the pictures, in as many updates'}, '', values=3)} "
             + effect(
                 study,
                 "trained-longer",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +14,7 @@ import streamlit as st
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from dashboard import address, frames, judged, query, rendering, showing, shown_pictures, tables
+from dashboard import address, findings, frames, judged, query, rendering, showing, shown_pictures, tables
 from dashboard.reading import Study
 from study import in_numpy
 from study.data.rescaling import rescale
@@ -198,19 +198,25 @@ def first_that(study: Study, has: Callable[[Study], bool]) -> Study | None:
     return next((one for one in (study, *st.session_state.get("kept-studies", ())) if has(one)), None)
 
 
-def where_changed(study: Study, settings: Collection[str], otherwise: str, line: str = "") -> str:
-    """Where the error is drawn over one of these settings (frames.SWEEPS), to end a sentence; `otherwise` where nowhere.
-    `line`: of which normalisation it is to be drawn."""
+def where_changed(study: Study | None, settings: Mapping[str, str], otherwise: str, line: str = "", values: int = 2) -> str:
+    """What the error does over these settings (frames.SWEEPS, by name, with what each is called) in the study shown, else in the
+    first pinned one with so many values of one of them; `otherwise` where there is none. `line`: which normalisation has them."""
 
     def drawn(one: Study) -> bool:
         table = frames.sweeps(one)
-        return bool(set(settings) & set(table["sweep"][table["line"].eq(line) | (line == "")]))
+        table = table[table["sweep"].isin(list(settings)) & (table["line"].eq(line) | (line == ""))]
+        return bool((table.groupby("sweep")["value"].nunique() >= values).any())
 
-    found = first_that(study, drawn)
+    found = None if study is None else first_that(study, drawn)
     if found is None:
         return otherwise
-    where = "" if found.address == study.address else f" of the study {showing.plain(found.address)}"
-    return f"is drawn under Training, One setting in steps{where}."
+    table = frames.sweeps(found)
+    told = [(name, moved) for name in settings if (moved := findings.moved(table[table["sweep"] == name]))]
+    words = "; ".join(f"over {settings[name]} {'it' if n else 'the error'} {moved}" for n, (name, moved) in enumerate(told))
+    by_run = table[table["sweep"].isin(list(settings))].drop_duplicates(["run", "seed"]).groupby("run")["error"]
+    spread = float(by_run.var().mean()) ** 0.5
+    seeds = f"; seeds of one run have a standard deviation of {spread:.1f} points" if spread == spread else ""
+    return f"{words[:1].upper()}{words[1:]} ({showing.plain(found.address)}{seeds}; drawn under Training, One setting in steps)."
 
 
 def asked(question: str, answer: str) -> None:
