@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from study import storage
 from study.checking import SettingsError
-from study.judging import report, verdicts
+from study.judging import judgement, report, verdicts
 from study.judging.about import study_of
 from study.judging.evidence import Evidence, MissingResult
 from study.judging.measurement import AT_BEST
@@ -232,6 +232,12 @@ class TestSeeds:
         assert rows["two-columns"].verdict.word == verdicts.TOO_FEW_SEEDS
         assert rows["two-columns"].here() == "0 points" or "points" in rows["two-columns"].here()
         assert rows["ensemble"].verdict.word == verdicts.NOT_RUN
+
+    @pytest.mark.parametrize(("unit", "low", "high"), [("share", -1, 0.4), ("error difference", -1, 0.4), ("nats", -182.4, 0.4)])
+    def test_an_interval_of_two_seeds_ends_where_a_difference_of_shares_does(self, unit, low, high):
+        """A t of one degree of freedom goes beyond all that can be; no difference of shares is larger than 1."""
+        claim = next(one for one in CLAIMS if one.unit == unit)
+        assert (judgement._in_unit(-182.4, claim), judgement._in_unit(0.4, claim)) == (low, high)
 
     @pytest.mark.parametrize("count", [1, 2])
     def test_a_diverged_seed_is_said_and_nothing_is_judged_on_the_others(self, tmp_path, count):

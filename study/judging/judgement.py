@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,6 +25,7 @@ from study.statistics import power
 from study.statistics.estimates import Estimate
 
 Registered = Callable[[str, Sequence[str]], str]  # from a claim and the commits of its runs: what is registered of it
+FRACTIONS = ("error difference", "error", "share")  # units of claims whose numbers are fractions, or differences of them
 UNREADABLE = (KeyError, TypeError, AttributeError, ValueError, IndexError, ZeroDivisionError)  # of a file's content
 
 
@@ -143,11 +145,12 @@ def _numbers(
     told |= {name: _in_unit(getattr(estimate, name), claim) for name in ("low", "high", "new_low", "new_high")}
     if top5 is not None:
         told |= {"ours_top5": top5.value, "low_top5": _in_unit(top5.low, claim), "high_top5": _in_unit(top5.high, claim)}
+    visible = power.smallest_visible(estimate, wanted) if block.family else math.inf
     return Numbers(
         ours=_in_unit(estimate.value, claim),
         bound=estimate.bound,
         p=max(estimate.p, LEAST_P) if block.family else None,
-        visible=_in_unit(power.smallest_visible(estimate, wanted), claim) if block.family else None,
+        visible=None if visible >= 1 and claim.unit in FRACTIONS else _in_unit(visible, claim),
         seeds=min(estimate.seeds) if _counts_seeds(estimate) else None,
         seeds_of_each=estimate.seeds if _counts_seeds(estimate) else (),
         pictures=estimate.pictures or (estimate.seeds[0] if estimate.units == "rounds" else None),
@@ -165,7 +168,10 @@ def _counts_seeds(estimate: Estimate) -> bool:
 
 
 def _in_unit(number: float, claim: Claim) -> float | None:
-    """A number on the scale of estimates in the claim's unit; None where it is not finite."""
+    """A number on the scale of estimates in the claim's unit; None where it is not finite. No difference of fractions is larger
+    than 1, so an interval of very few seeds ends there."""
     if not np.isfinite(number):
         return None
+    if claim.unit in FRACTIONS:
+        number = min(max(number, -1.0), 1.0)
     return float(np.exp(number)) if claim.unit == "times" else float(number)
