@@ -303,7 +303,8 @@ def with_tables(text: str, pins: Iterable[Path]) -> str:
     """A text of TABLES with what is generated from the pinned studies' folders renewed, which stands between marks and an end.
 
     After `<!-- found -->` what was found first; after `<!-- studies -->` a row a study; after `<!-- measured -->` a line a study
-    and a row a claim that one of them measured; after `<!-- computed -->` what follows from the paper's own numbers. Studies of
+    and a row a claim that one of them measured (but those that protocol.yaml calls exploratory, of what readers ask, which stand
+    in no table of claims); after `<!-- computed -->` what follows from the paper's own numbers. Studies of
     drawn pictures stand last; before them stands first which measured most."""
     claims = {study: storage.mapping(study / "judge/claims.json").get("claims", []) for study in pins}
     by_id = {study: {row["id"]: row for row in rows if pinning.is_measured(row)} for study, rows in claims.items()}
@@ -314,18 +315,19 @@ def with_tables(text: str, pins: Iterable[Path]) -> str:
         f"[All claims](../pinned/{study.name}/judge/claims.md), [report](../pinned/{study.name}/judge/report.md)."
         for study in studies
     ]
-    measured += ["", f"| § | claim | in the paper |{''.join(f' `{study.name}` |' for study in studies)}"]
-    measured += [f"|---|---|---|{'---|' * len(studies)}"]
+    tested = [study for study in studies if study.name not in versions.as_it_stands().protocol.get("exploratory", ())]
+    measured += ["", f"| § | claim | in the paper |{''.join(f' `{study.name}` |' for study in tested)}"]
+    measured += [f"|---|---|---|{'---|' * len(tested)}"]
     computed = ["| § | claim | in the paper | by arithmetic | verdict |", "|---|---|---|---|---|"]
     for row in claims[studies[0]]:
         of_what = "" if row["verdict"] in pinning.COMPUTED else _of_what(row)
         told = f"| {row['section']} | {row['title']}{of_what} | {row['in_paper']} |"
         if row["verdict"] in pinning.COMPUTED:
             computed.append(f"{told} {row['here']} | {row['verdict']} |")
-        elif any(row["id"] in of_study for of_study in by_id.values()):
-            measured.append(told + "".join(f" {_found(by_id[study].get(row['id']))} |" for study in studies))
+        elif any(row["id"] in by_id[study] for study in tested):
+            measured.append(told + "".join(f" {_found(by_id[study].get(row['id']))} |" for study in tested))
     of_each = _of_each_study(by_id, studies)
-    blocks = {"found": _found_first(by_id, studies), "studies": of_each, "measured": measured, "computed": computed}
+    blocks = {"found": _found_first(by_id, tested), "studies": of_each, "measured": measured, "computed": computed}
     for block, lines in blocks.items():
         before, mark, rest = text.partition(f"<!-- {block} -->\n")
         if mark:

@@ -22,6 +22,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from study import predictions, storage
+from study.judging.registration import EXPLORATORY
 from study.judging.verdicts import CONFIRMED, CONSISTENT, NOT_JUDGED, REFUTED
 from study.training import outputs
 
@@ -88,12 +89,15 @@ def is_measured(row: Mapping[str, Any]) -> bool:
     return row.get("group", NOT_JUDGED) != NOT_JUDGED and row.get("verdict") not in COMPUTED
 
 
-def place(study: Path) -> tuple[bool, int, str]:
-    """Where a study stands among others, wherever they are listed: drawn pictures last, before them first which measured most."""
+def place(study: Path) -> tuple[bool, bool, int, str]:
+    """Where a study stands among others, wherever they are listed: drawn pictures last, before them studies of which every
+    verdict is exploratory; first which measured most."""
     claims = storage.mapping(study / "judge/claims.json").get("claims")
     rows = [row for row in claims if isinstance(row, dict)] if isinstance(claims, list) else []  # damaged ones are listed too
+    measured = [row for row in rows if is_measured(row)]
+    exploratory = bool(measured) and all(str(row.get("registered")).startswith(EXPLORATORY) for row in measured)
     drawn = storage.mapping(study / "download/source.json").get("source") == "sketch"
-    return drawn, -sum(map(is_measured, rows)), study.name
+    return drawn, exploratory, -len(measured), study.name
 
 
 def own(pinned: Path) -> list[Path]:

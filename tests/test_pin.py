@@ -86,12 +86,13 @@ def test_real_pictures_stand_before_drawn_ones_and_much_before_little(tmp_path: 
     for name, source, claims in (
         ("a", "folder", [judged, open_, computed, computed]),
         ("b", "cifar10", [judged, judged]),
+        ("asked", "folder", [judged | {"registered": "exploratory: what readers ask"}] * 9),
         ("c", "sketch", [judged] * 5),
         ("damaged", "folder", "not a list"),
     ):
         storage.write_json(tmp_path / name / "download/source.json", {"source": source})
         storage.write_json(tmp_path / name / "judge/claims.json", {"claims": claims})
-    assert [path.name for path in sorted(tmp_path.iterdir(), key=pinning.place)] == ["b", "a", "damaged", "c"]
+    assert [path.name for path in sorted(tmp_path.iterdir(), key=pinning.place)] == ["b", "a", "damaged", "asked", "c"]
 
 
 @pytest.mark.slow
