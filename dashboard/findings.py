@@ -255,19 +255,29 @@ def among_the_five(study: Study, run: str, model: str) -> tuple[str, str] | None
 
 
 def moved(part: pd.DataFrame) -> str:
-    """What the mean error of the seeds does over the values of one sweep (frames.sweeps), to follow "the error"; and which
-    trainings diverged, at whose values there is no mean. Empty where fewer than two values have one."""
-    means = part.groupby(["line", "value"])["error"].agg(lambda of: of.mean(skipna=False)).dropna()
-    lines = [line for line, count in means.groupby("line").size().items() if count > 1]
-    if not lines:
+    """What the mean error of the seeds does over the values of one sweep (frames.sweeps), to follow "the error". At a value at
+    which a seed diverged there is no mean, which is said beside the line that lacks it. Empty where no line has two means."""
+    means = part.groupby(["line", "value"])["error"].agg(lambda of: of.mean(skipna=False))
+    left = means.dropna()
+    apart = {line: of.max() - of.min() for line, of in left.groupby("line") if len(of) > 1}
+    if not apart:
         return ""
-    gone = part[part["error"].isna()].groupby("run", sort=False)["seed"].agg(lambda of: listed(of.str.removeprefix("seed-")))
-    if part["line"].nunique() > 1:
-        apart = {line: means[line].max() - means[line].min() for line in lines}
-        by = listed(f"{amounts.amount(apart[line] / 100, 'error difference')} with {line}" for line in lines)
-        told = f"moves by {by} between {part['value'].min():.3g} and {part['value'].max():.3g}"
-    else:
-        mean = means[lines[0]]
+    if part["line"].nunique() == 1:
+        mean = left.droplevel("line")
         least = f", least at {mean.idxmin():.3g} ({mean.min():.1f}%)" if mean.idxmin() not in mean.index[[0, -1]] else ""
         told = f"goes from {mean.iloc[0]:.1f}% at {mean.index[0]:.3g} to {mean.iloc[-1]:.1f}% at {mean.index[-1]:.3g}{least}"
-    return "; ".join([told, *(f"{run} diverged from seed {seeds}" for run, seeds in gone.items())])
+        return told + _diverged(part)
+    by = []
+    for line in sorted(apart, key=lambda line: (bool(means[line].isna().any()), apart[line])):  # the steadiest line first
+        lost = _diverged(part[part["line"] == line])
+        within = f" between {left[line].index.min():.3g} and {left[line].index.max():.3g}" if lost else ""
+        by.append(f"{amounts.amount(apart[line] / 100, 'error difference')} with {line}{within}{lost}")
+    return f"moves, between {part['value'].min():.3g} and {part['value'].max():.3g}, by {listed(by)}"
+
+
+def _diverged(part: pd.DataFrame) -> str:
+    """At which values how many seeds diverged, in brackets; empty where none did."""
+    seeds = part.groupby("value")["error"].agg(lambda of: f"{of.isna().sum()} of {len(of)} seeds")
+    lost = part.groupby("value")["error"].agg(lambda of: of.isna().any())
+    told = listed(f"at {value:.3g} {seeds[value]} diverged" for value in lost.index[lost])
+    return f" ({told})" if told else ""

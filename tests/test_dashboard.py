@@ -578,16 +578,21 @@ def test_readers_questions_are_sorted_by_what_differs_from_base(root: Path) -> N
     normalisation = told(opened("how", part="normalisation"))
     assert re.search(r"Over k the error goes from (.+)% at 1 to \1% at 2 \(.*; drawn under Training", normalisation)
     assert "no pinned study trained batch normalisation at several rates" in normalisation
-    moves = "moves by 0 points with no normalisation and 0 points with response normalisation between 0.003 and 0.01"
+    moves = "moves, between 0.003 and 0.01, by 0 points with no normalisation and 0 points with response normalisation"
     assert f"Over the learning rate the error {moves}" in normalisation
     path = folder / "evaluate/no_normalisation_third_rate/metrics.json"
     content = json.loads(path.read_text())
     (lost, *_), _ = content["models"], content["models"].pop(next(iter(content["models"])))
     path.write_text(json.dumps(content | {"diverged": [int(lost.removeprefix("seed-"))]}))
-    told_of = f"; no_normalisation_third_rate diverged from seed {lost.removeprefix('seed-')}"
     for page, more in (("how", {"part": "normalisation"}), ("training", {"view": "questions"})):
         words = told(opened(page, **more))
-        assert f"error moves by 0 points with response normalisation between 0.003 and 0.01{told_of}" in words
+        assert "error moves, between 0.003 and 0.01, by 0 points with response normalisation" in words, "one value is no line"
+    shutil.copytree(folder / "evaluate/no_normalisation", folder / "evaluate/no_normalisation_half_rate")
+    record = json.loads((folder / "provenance/train-no_normalisation.json").read_text())
+    record["run"] = merged(record["run"], {"learning": {"rate": {"initial": 0.005}}})
+    (folder / "provenance/train-no_normalisation_half_rate.json").write_text(json.dumps(record))
+    lost_at = "0 points with no normalisation between 0.005 and 0.01 (at 0.003 1 of 10 seeds diverged)"
+    assert lost_at in told(opened("how", part="normalisation"))
 
 
 def test_what_came_of_a_threshold_is_told_where_a_study_trained_it(root: Path) -> None:
