@@ -254,6 +254,16 @@ def among_the_five(study: Study, run: str, model: str) -> tuple[str, str] | None
     )
 
 
+def filters(table: pd.DataFrame) -> str:
+    """The errors of base by filter (frames.beside), least first, and whether they lie farther apart than seeds of one do."""
+    mean = table.groupby("study")["error"].mean().sort_values()
+    by_seed = table.groupby("study")["error"].agg(lambda of: of.max() - of.min()).max()
+    told = listed(f"{error:.1f}% ({name})" for name, error in mean.items())
+    apart = mean.max() - mean.min()
+    more = "more" if apart > by_seed else "no more"
+    return f"{told}: {apart:.1f} points apart, {more} than two seeds of one filter are ({by_seed:.1f})"
+
+
 def moved(part: pd.DataFrame) -> str:
     """What the mean error of the seeds does over the values of one sweep (frames.sweeps), to follow "the error". At a value at
     which a seed diverged there is no mean, which is said beside the line that lacks it. Empty where no line has two means."""

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from dashboard import shown_pictures
-from dashboard.reading import Study, array_of, arrays_of, dictionary_of, made_of, table_of, text_of
+from dashboard.reading import Study, array_of, arrays_of, dictionary, dictionary_of, made_of, table_of, text_of
 from study import files
 from study import predictions as predicting
 from study.measuring import kernels as kernels_of_figure3
@@ -541,7 +541,8 @@ def flat(settings: dict[str, Any], before: str = "") -> dict[str, Any]:
 def beside(study: Study, others: Sequence[Study]) -> pd.DataFrame:
     """The errors of base in this study and in those that are called as it is with a word more (`readers-nearest`) and packed
     their pictures through another filter, a row a seed:
-    `study`, `seed`, `error` in per cent; empty where there is none of the latter."""
+    `study` (this one by its filter, the others by the word), `seed`, `error` in per cent; empty where there is none of the
+    latter."""
     own = packed(study)
 
     def through_another_filter(other: Study) -> bool:
@@ -555,8 +556,10 @@ def beside(study: Study, others: Sequence[Study]) -> pd.DataFrame:
         and other.pinned == study.pinned
         and through_another_filter(other)
     ]
+    used = dictionary(own.get("filter"))
+    through = f"{used.get('kind', 'as it is')}{', antialiased' if used.get('antialias') else ''}"
     rows = [
-        (one.folder.name.removeprefix(study.folder.name).lstrip("-") or "as it is", seed, 100 * error)
+        (one.folder.name.removeprefix(study.folder.name).lstrip("-") or through, seed, 100 * error)
         for one in (study, *of_it)
         for seed, error in seed_errors(one, "base").items()
     ]

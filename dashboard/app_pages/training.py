@@ -170,13 +170,11 @@ def show_questions(study: Study) -> None:
             source=f"{study.address}, seeds a run: {showing.listed(map(str, seeds))}. Exploratory, in no family of comparisons.",
         )  # fmt: skip
     if len(filters):
-        mean = filters.groupby("study", sort=False)["error"].mean()
         showing.figure(
-            charts.beside(filters),
-            f"Does the down-sampling filter matter? {mean.idxmin()} errs {mean.min():.1f}%, {mean.idxmax()} {mean.max():.1f}%",
+            charts.beside(filters), f"Does the down-sampling filter matter? base errs by {findings.filters(filters)}",
             filters, "filters", "Top-1 error of base by how pictures were down-sampled",
-            source=f"{study.address} (as it is: bilinear with antialias) and the studies that have its name and a word more. "
-            "Exploratory, in no family of comparisons.",
+            source=f"{study.address} and the studies that have its name and a word more, which says the filter. Exploratory, in "
+            "no family of comparisons.",
         )  # fmt: skip
 
 

@@ -302,9 +302,8 @@ def _filters(study: Study | None) -> str:
             "No pinned study has measured it: all packed their pictures through one filter, bilinear with antialias. The studies "
             f"`readers`, `readers-nearest` and `readers-lanczos`, which use three, are not pinned yet. {names_none}"
         )
-    mean = frames.beside(found, every).groupby("study")["error"].mean()
-    errors = showing.listed(f"{amounts.digits(error)}% {showing.plain(name)}" for name, error in mean.sort_values().items())
     return (
-        f"In {showing.plain(found.address)} (as it is) and in those that packed the same pictures through another filter "
-        f"base errs by {errors}; drawn under Training, One setting in steps. {names_none}"
+        f"In {showing.plain(found.address)} and in those that packed the same pictures through another filter, base errs by "
+        f"{showing.plain(findings.filters(frames.beside(found, every)))}; drawn under Training, One setting in steps. "
+        f"{names_none}"
     )
