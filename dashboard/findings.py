@@ -260,29 +260,43 @@ def filters(table: pd.DataFrame) -> str:
     by_seed = table.groupby("study")["error"].agg(lambda of: of.max() - of.min()).max()
     told = listed(f"{error:.1f}% ({name})" for name, error in mean.items())
     apart = mean.max() - mean.min()
-    more = "more" if apart > by_seed else "no more"
-    return f"{told}: {apart:.1f} points apart, {more} than two seeds of one filter are ({by_seed:.1f})"
+    more = "farther" if apart > by_seed else "no farther"
+    seeds = int(table.groupby("study")["seed"].nunique().max())
+    each = f"{seeds} seed{'s' * (seeds > 1)} each"
+    return f"{told}, {each}: {apart:.1f} points apart, {more} than seeds of one filter are ({by_seed:.1f})"
 
 
 def moved(part: pd.DataFrame) -> str:
-    """What the mean error of the seeds does over the values of one sweep (frames.sweeps), to follow "the error". At a value at
-    which a seed diverged there is no mean, which is said beside the line that lacks it. Empty where no line has two means."""
-    means = part.groupby(["line", "value"])["error"].agg(lambda of: of.mean(skipna=False))
-    left = means.dropna()
-    apart = {line: of.max() - of.min() for line, of in left.groupby("line") if len(of) > 1}
-    if not apart:
+    """What the mean error of the seeds does over the values of one sweep (frames.sweeps), to follow "the error". Several lines
+    are compared over the values at which none diverged; where one did there is no mean of it, and the others' errors are said.
+    Empty where no line has two means."""
+    means = part.groupby(["value", "line"])["error"].agg(lambda of: of.mean(skipna=False)).unstack()
+    if means.shape[1] == 1:
+        mean = means.iloc[:, 0].dropna()
+        if len(mean) < 2:
+            return ""
+        told = listed(f"{error:.1f}% at {value:.3g}" for value, error in mean.items())
+        by_seed = part.groupby("value")["error"].agg(lambda of: of.max() - of.min()).max()
+        within = " (no farther apart than seeds of one run)" if mean.max() - mean.min() <= by_seed else ""
+        return f"is {told}{within}{_diverged(part)}"
+    shared = means.dropna()
+    if len(shared) < 2:
         return ""
-    if part["line"].nunique() == 1:
-        mean = left.droplevel("line")
-        least = f", least at {mean.idxmin():.3g} ({mean.min():.1f}%)" if mean.idxmin() not in mean.index[[0, -1]] else ""
-        told = f"goes from {mean.iloc[0]:.1f}% at {mean.index[0]:.3g} to {mean.iloc[-1]:.1f}% at {mean.index[-1]:.3g}{least}"
-        return told + _diverged(part)
-    by = []
-    for line in sorted(apart, key=lambda line: (bool(means[line].isna().any()), apart[line])):  # the steadiest line first
-        lost = _diverged(part[part["line"] == line])
-        within = f" between {left[line].index.min():.3g} and {left[line].index.max():.3g}" if lost else ""
-        by.append(f"{amounts.amount(apart[line] / 100, 'error difference')} with {line}{within}{lost}")
-    return f"moves, between {part['value'].min():.3g} and {part['value'].max():.3g}, by {listed(by)}"
+    apart = (shared.max() - shared.min()).sort_values()
+    by = listed(f"{amounts.amount(points / 100, 'error difference')} with {line}" for line, points in apart.items())
+    told = f"moves, between {shared.index.min():.3g} and {shared.index.max():.3g}, by {by}"
+    for value in means.index[means.isna().any(axis=1)]:
+        of_it = means.loc[value].dropna()
+        errors = [f"it is {listed(f'{error:.1f}% with {line}' for line, error in of_it.items())}"] if len(of_it) else []
+        lost = part[(part["value"] == value) & part["error"].isna()]
+        gone = [f"with {line} {_of_seeds(part, value, line)} diverged" for line in lost["line"].unique()]
+        told += f"; at {value:.3g} {', and '.join(errors + gone)}" if gone else ""
+    return told
+
+
+def _of_seeds(part: pd.DataFrame, value: float, line: str) -> str:
+    errors = part[(part["value"] == value) & (part["line"] == line)]["error"]
+    return f"{errors.isna().sum()} of {len(errors)} seeds"
 
 
 def _diverged(part: pd.DataFrame) -> str:

@@ -101,7 +101,9 @@ def left_open(claim: Any) -> str:
     if claim.group != SMALL or claim.paper != claim.paper or abs(claim.paper) >= claim.matters:
         return ""
     within = claim.low <= claim.paper <= claim.high
-    left = "within the interval, so this does not rule them out" if within else "outside of it: so much is not seen here"
+    left = (
+        "within the interval, so this does not rule them out" if within else "outside of the interval: so much is not seen here"
+    )
     return f"The paper's own {printed_number(claim)} are smaller than what matters here too, and lie {left}"
 
 

@@ -6,6 +6,7 @@ import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -238,6 +239,8 @@ class TestSeeds:
         """A t of one degree of freedom goes beyond all that can be; no difference of shares is larger than 1."""
         claim = next(one for one in CLAIMS if one.unit == unit)
         assert (judgement._in_unit(-182.4, claim), judgement._in_unit(0.4, claim)) == (low, high)
+        both = SimpleNamespace(low=-182.4, high=182.6)
+        assert judgement._says_nothing(both, claim) == (unit != "nats")
 
     @pytest.mark.parametrize("count", [1, 2])
     def test_a_diverged_seed_is_said_and_nothing_is_judged_on_the_others(self, tmp_path, count):

@@ -205,7 +205,8 @@ def normalisation(subject: Subject) -> None:
         )  # fmt: skip
     against_batch(subject, before, y, x)
     showing.link("Divisors and saturated units over the epochs", "inside", view="layers", quantity="divisor")
-    showing.link("Errors over one setting at a time", "training", view="questions")
+    swept = first_that(subject.study, lambda one: "batch normalisation" in set(frames.sweeps(one)["line"])) or subject.study
+    showing.link("Errors over one setting at a time", "training", view="questions", study=swept.address)
     showing.leads_to(
         subject.study, "response-normalisation", "normalisation-generalises", "batch-normalisation", "cifar-normalisation"
     )
@@ -217,9 +218,16 @@ def _input_scale(study: Study) -> str:
     if claim is None or not tables.here(claim):
         return effect(study, "no-input-normalisation", "{0}")
     return (
-        f"Errors here, where `small_input` learns from pictures of about unit variance: {showing.plain(claim.said)}. "
+        f"Errors here, where `small_input` learns from pictures of about unit variance: {showing.plain(claim.said)}; "
+        f"{_guessing(study)}"
         f"{'' if claim.group in (HELD, NOT_HELD) else 'We cannot tell more: '}{tables.judged(claim)}."
     )
+
+
+def _guessing(study: Study) -> str:
+    """What guessing errs by in a study whose classes have equally many test pictures, or about so."""
+    classes = len(frames.packed(study).get("classes") or [])
+    return f"guessing one of {classes} classes errs by {amount(1 - 1 / classes, 'error')}. " if classes else ""
 
 
 def _divisors(subject: Subject) -> str:

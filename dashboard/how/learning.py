@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.express as px
 import streamlit as st
 
-from dashboard import address, charts, frames, reading, showing
+from dashboard import address, charts, frames, reading, showing, tables
 from dashboard.how import QUESTIONS, counting
 from dashboard.how.subject import all_asked, asked, claim_of, effect, where_changed
 from dashboard.reading import Study
@@ -35,8 +35,13 @@ EQUATIONS = (
             ("b", "the normalised answer, which goes on to pooling", "`b[i]`", ""),
             ("a, i, x, y", "a kernel map's answer after ReLU: map i, place x, y", "`a[:, i]`", ""),
             ("j", "runs over the maps beside i, and i itself", "`neighbours`", ""),
-            ("N", "maps in the layer, of one column", "`maps = a.shape[1]`", ""),
-            ("n", "how many neighbouring maps are summed: 5", "`constants.n`, `reach = n // 2`", "size=5"),
+            ("N", "maps in the layer, in two columns those of one, as the sum does not cross", "`maps = a.shape[1]`", ""),
+            (
+                "n",
+                "how many neighbouring maps are summed: 5, two on either side (n/2 is rounded down)",
+                "`constants.n`, `reach = n // 2`",
+                "size=5",
+            ),
             ("k", "added to the sum, so that nothing is divided by 0: 2", "`constants.k`", "the same"),
             ("α", "how much the neighbours' squares weigh: 1e-4", "`constants.alpha`", "alpha-145"),
             ("β", "how steeply the divisor grows with them: 0.75", "`constants.beta`", "the same"),
@@ -184,7 +189,7 @@ def size(study: Study | None) -> None:
             f"{numbers.fully_connected_parameters():,}, {numbers.fully_connected_parameters() / convolution.parameters:,.0f} "
             "times as many.",
             "Hand-crafted features: considerably better than the previous state of the art?": f"{_hand_made(study)} "
-            f"{effect(study, 'margin-over-hand-made', 'The margin: {0}.')}",
+            f"{effect(study, 'margin-over-hand-made', 'The margin: {0}.')} {_in_the_paper(study, 'margin-over-hand-made')}",
             "Would faster GPUs and more data help?": "More pictures are harder to learn by heart, so that what a network learns "
             "of them holds for others too. "
             + effect(study, "more-data", "Half of the pictures instead of all cost {0} of error, in equally many updates.", True)
@@ -195,8 +200,9 @@ def size(study: Study | None) -> None:
                 "Faster GPUs give more epochs. Within a training, before the rate is divided, the validation error fell by {0} "
                 "from the second quarter of the epochs to the last.",
             ),
-            "Time kept the authors from unsupervised pre-training: does it help?": "It is not run here, as the paper did without "
-            "it too; its pre-training on Fall 2011's pictures had their labels, and is another claim.",
+            "Time kept the authors from unsupervised pre-training: does it help?": "Neither the paper nor this study says: the "
+            "paper left it out to keep its experiments simple, and no run here does it. What the paper did pre-train, on the "
+            "pictures of ImageNet's Fall 2011, learned from their labels, so it was not unsupervised.",
         }
     )
     layers = pd.DataFrame(
@@ -230,7 +236,15 @@ def _without_layers(study: Study | None) -> str:
         f"{amounts.amount(abs(change), 'error difference')} {'less' if change < 0 else 'more'} without {layer}"
         for change, layer in changes
     )
-    return f" Of the convolutional layers: the error is {told}."
+    claim = claim_of(study, "any-layer")
+    verdict = f" That removing any of them raises the error is, by its rule: {tables.judged(claim)}." if claim is not None else ""
+    return f" As for depth: of the convolutional layers, the error is {told}.{verdict}"
+
+
+def _in_the_paper(study: Study | None, name: str) -> str:
+    """What the paper says of a claim, with its number."""
+    claim = claim_of(study, name)
+    return f"In the paper: {claim.in_paper}." if claim is not None else ""
 
 
 def _hand_made(study: Study | None) -> str:

@@ -105,7 +105,8 @@ def augmentation(subject: Subject) -> None:
         "Is augmentation computationally free, or does it cost training time?",
         effect(subject.study, "augmentation-free", "Here reading a batch and augmenting it take {0} of a training step.")
         + _reading(subject.study)
-        + " In 2012 the CPU prepared the next batch while the GPUs trained.",
+        + " The paper's sentence is of a CPU that prepares the next batch while the GPUs train: that costs no time as long as it "
+        "is done before they are; here one processor does both, one after the other.",
     )
     size, crop = len(subject.picture), subject.patch.shape[0]
     count = (size - crop + 1) ** 2 * 2
@@ -282,7 +283,7 @@ def sampling(study: Study | None) -> None:
     smooth = spread["bilinear, antialiased (the usual one here)"]
     st.subheader(
         f"Rings too fine for the small picture come back as false ones: {spread['nearest']:.0f} grey levels with nearest, "
-        f"{spread['bilinear']:.0f} with bilinear, {smooth:.0f} where it is antialiased"
+        f"{spread['bilinear']:.0f} with bilinear, {smooth:.0f} with bilinear, antialiased"
     )
     clickable.draw(_ten(cells, captions, wide=True), key="sampling")
     st.markdown(
@@ -304,6 +305,6 @@ def _filters(study: Study | None) -> str:
         )
     return (
         f"In {showing.plain(found.address)} and in those that packed the same pictures through another filter, base errs by "
-        f"{showing.plain(findings.filters(frames.beside(found, every)))}; drawn under Training, One setting in steps. "
+        f"{showing.plain(findings.filters(frames.beside(found, every)))}; drawn there under Training, One setting in steps. "
         f"{names_none}"
     )

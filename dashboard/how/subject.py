@@ -216,7 +216,8 @@ def where_changed(study: Study | None, settings: Mapping[str, str], otherwise: s
     by_run = table[table["sweep"].isin(list(settings))].drop_duplicates(["run", "seed"]).groupby("run")["error"]
     spread = float(by_run.var().mean()) ** 0.5
     seeds = f"; seeds of one run have a standard deviation of {spread:.1f} points" if spread == spread else ""
-    return f"{words[:1].upper()}{words[1:]} ({showing.plain(found.address)}{seeds}; drawn under Training, One setting in steps)."
+    where = f"{showing.plain(found.address)}{seeds}; drawn there under Training, One setting in steps"
+    return f"{words[:1].upper()}{words[1:]} ({where})."
 
 
 def asked(question: str, answer: str) -> None:
@@ -256,7 +257,8 @@ def effect(study: Study | None, name: str, words: str, others: bool = False) -> 
     seen = "An effect is seen" if claim.low > 0 or claim.high < 0 else "No effect is seen"
     lead = {NOT_SEEN: "We cannot tell", SMALL: seen}.get(claim.group, "Verdict")
     more = [] if claim.group in (HELD, NOT_HELD) else [f"{lead}: {tables.judged(claim)}."]
-    more += [f"{best}."] if (best := showing.plain(tables.at_best(claim))) else []
+    if best := showing.plain(tables.at_best(claim)):
+        more.append(f"{best}; the verdict is on one rate for both, as registered.")
     if others and isinstance(claim.others, list) and claim.others:
         more.append(f"Others found: {showing.plain('; '.join(map(str, claim.others)))}.")
     return " ".join([words.format(found), *more])

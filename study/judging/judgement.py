@@ -142,7 +142,8 @@ def _numbers(
     if test is None:
         return Numbers(ours=one.sample.value if isinstance(one.sample, Reported) else None, **told)
     estimate, top5 = test.estimate, test.top5
-    told |= {name: _in_unit(getattr(estimate, name), claim) for name in ("low", "high", "new_low", "new_high")}
+    ends = ("low", "high", "new_low", "new_high")
+    told |= {name: None if _says_nothing(estimate, claim) else _in_unit(getattr(estimate, name), claim) for name in ends}
     if top5 is not None:
         told |= {"ours_top5": top5.value, "low_top5": _in_unit(top5.low, claim), "high_top5": _in_unit(top5.high, claim)}
     visible = power.smallest_visible(estimate, wanted) if block.family else math.inf
@@ -165,6 +166,11 @@ def _numbers(
 
 def _counts_seeds(estimate: Estimate) -> bool:
     return estimate.units != "rounds"
+
+
+def _says_nothing(estimate: Estimate, claim: Claim) -> bool:
+    """Whether an interval holds every difference of fractions that there can be, as that of two seeds may."""
+    return claim.unit in FRACTIONS and estimate.low <= -1 and estimate.high >= 1
 
 
 def _in_unit(number: float, claim: Claim) -> float | None:
