@@ -119,9 +119,8 @@ def warn_of_diverged(study: Study, *names: str) -> None:
     for name in names or found:
         if seeds := found.get(name):
             told = f"The training of {name} diverged from seed {' and '.join(map(str, seeds))}, so nothing is computed from it."
-            st.warning(
-                f"{plain(told)} The remedy is a smaller rate (`train.learning.rate.initial`) for all runs that are compared."
-            )
+            remedy = " The remedy is a smaller rate (`train.learning.rate.initial`) for all runs that are compared."
+            st.warning(plain(told) + ("" if study.pinned else remedy))  # what is pinned so is a result
 
 
 def unknown_choices() -> None:

@@ -234,10 +234,10 @@ class TestSeeds:
         assert rows["two-columns"].here() == "0 points" or "points" in rows["two-columns"].here()
         assert rows["ensemble"].verdict.word == verdicts.NOT_RUN
 
-    @pytest.mark.parametrize(("unit", "low", "high"), [("share", -1, 0.4), ("error difference", -1, 0.4), ("nats", -182.4, 0.4)])
+    @pytest.mark.parametrize(("unit", "low", "high"), [("share difference", -1, 0.4), ("error", -1, 0.4), ("nats", -182.4, 0.4)])
     def test_an_interval_of_two_seeds_ends_where_a_difference_of_shares_does(self, unit, low, high):
         """A t of one degree of freedom goes beyond all that can be; no difference of shares is larger than 1."""
-        claim = next(one for one in CLAIMS if one.unit == unit)
+        claim = replace(CLAIMS[0], unit=unit)
         assert (judgement._in_unit(-182.4, claim), judgement._in_unit(0.4, claim)) == (low, high)
         both = SimpleNamespace(low=-182.4, high=182.6)
         assert judgement._says_nothing(both, claim) == (unit != "nats")

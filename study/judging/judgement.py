@@ -25,7 +25,12 @@ from study.statistics import power
 from study.statistics.estimates import Estimate
 
 Registered = Callable[[str, Sequence[str]], str]  # from a claim and the commits of its runs: what is registered of it
-FRACTIONS = ("error difference", "error", "share")  # units of claims whose numbers are fractions, or differences of them
+FRACTIONS = (
+    "error difference",
+    "error",
+    "share",
+    "share difference",
+)  # units of claims whose numbers are fractions, or differences of them
 UNREADABLE = (KeyError, TypeError, AttributeError, ValueError, IndexError, ZeroDivisionError)  # of a file's content
 
 
