@@ -25,7 +25,7 @@ from study.statistics import power
 from study.statistics.estimates import Estimate
 
 Registered = Callable[[str, Sequence[str]], str]  # from a claim and the commits of its runs: what is registered of it
-FRACTIONS = (
+FRACTIONS = ("error difference", "error", "share", "share difference")  # units of fractions and of their differences
     "error difference",
     "error",
     "share",
