@@ -26,11 +26,6 @@ from study.statistics.estimates import Estimate
 
 Registered = Callable[[str, Sequence[str]], str]  # from a claim and the commits of its runs: what is registered of it
 FRACTIONS = ("error difference", "error", "share", "share difference")  # units of fractions and of their differences
-    "error difference",
-    "error",
-    "share",
-    "share difference",
-)  # units of claims whose numbers are fractions, or differences of them
 UNREADABLE = (KeyError, TypeError, AttributeError, ValueError, IndexError, ZeroDivisionError)  # of a file's content
 
 
