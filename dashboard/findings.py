@@ -269,7 +269,7 @@ def filters(table: pd.DataFrame) -> str:
 def moved(part: pd.DataFrame) -> str:
     """What the mean error of the seeds does over the values of one sweep (frames.sweeps), to follow "the error". Several lines
     are compared over the values at which none diverged; where one did there is no mean of it, and the others' errors are said.
-    Empty where no line has two means."""
+    Empty where fewer than two values have a mean on every line."""
     means = part.groupby(["value", "line"])["error"].agg(lambda of: of.mean(skipna=False)).unstack()
     if means.shape[1] == 1:
         mean = means.iloc[:, 0].dropna()
@@ -278,7 +278,8 @@ def moved(part: pd.DataFrame) -> str:
         told = listed(f"{error:.1f}% at {value:.3g}" for value, error in mean.items())
         by_seed = part.groupby("value")["error"].agg(lambda of: of.max() - of.min()).max()
         within = " (no farther apart than seeds of one run)" if mean.max() - mean.min() <= by_seed else ""
-        return f"is {told}{within}{_diverged(part)}"
+        lost = [f"at {value:.3g} {_lost(of)} diverged" for value, of in part.groupby("value")["error"] if of.isna().any()]
+        return f"is {told}{within}" + (f" ({listed(lost)})" if lost else "")
     shared = means.dropna()
     if len(shared) < 2:
         return ""
@@ -288,20 +289,12 @@ def moved(part: pd.DataFrame) -> str:
     for value in means.index[means.isna().any(axis=1)]:
         of_it = means.loc[value].dropna()
         errors = [f"it is {listed(f'{error:.1f}% with {line}' for line, error in of_it.items())}"] if len(of_it) else []
-        lost = part[(part["value"] == value) & part["error"].isna()]
-        gone = [f"with {line} {_of_seeds(part, value, line)} diverged" for line in lost["line"].unique()]
+        by_line = part[part["value"] == value].groupby("line")["error"]
+        gone = [f"with {line} {_lost(of)} diverged" for line, of in by_line if of.isna().any()]
         told += f"; at {value:.3g} {', and '.join(errors + gone)}" if gone else ""
     return told
 
 
-def _of_seeds(part: pd.DataFrame, value: float, line: str) -> str:
-    errors = part[(part["value"] == value) & (part["line"] == line)]["error"]
+def _lost(errors: pd.Series) -> str:
+    """Of how many seeds the error is missing."""
     return f"{errors.isna().sum()} of {len(errors)} seeds"
-
-
-def _diverged(part: pd.DataFrame) -> str:
-    """At which values how many seeds diverged, in brackets; empty where none did."""
-    seeds = part.groupby("value")["error"].agg(lambda of: f"{of.isna().sum()} of {len(of)} seeds")
-    lost = part.groupby("value")["error"].agg(lambda of: of.isna().any())
-    told = listed(f"at {value:.3g} {seeds[value]} diverged" for value in lost.index[lost])
-    return f" ({told})" if told else ""

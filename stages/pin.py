@@ -326,7 +326,7 @@ def with_tables(text: str, pins: Iterable[Path]) -> str:
             computed.append(f"{told} {row['here']} | {row['verdict']} |")
         elif any(row["id"] in by_id[study] for study in tested):
             measured.append(told + "".join(f" {_found(by_id[study].get(row['id']))} |" for study in tested))
-    of_each = _of_each_study(by_id, studies)
+    of_each = _of_each_study(by_id, studies, tested)
     blocks = {"found": _found_first(by_id, tested), "studies": of_each, "measured": measured, "computed": computed}
     for block, lines in blocks.items():
         before, mark, rest = text.partition(f"<!-- {block} -->\n")
@@ -335,14 +335,18 @@ def with_tables(text: str, pins: Iterable[Path]) -> str:
     return text
 
 
-def _of_each_study(by_id: Mapping[Path, Mapping[str, Mapping[str, Any]]], studies: Sequence[Path]) -> list[str]:
-    """A table in Markdown: of each study how many of the claims that it measured came out how, and its error in short."""
+def _of_each_study(
+    by_id: Mapping[Path, Mapping[str, Mapping[str, Any]]], studies: Sequence[Path], tested: Sequence[Path]
+) -> list[str]:
+    """A table in Markdown: of each study how many of the claims that it measured came out how, and its error in short; those
+    that are not `tested` are exploratory."""
     groups = (HELD, NOT_HELD, SMALL, NOT_SEEN)
     lines = [f"| study | pictures | {' | '.join(groups)} | in short |", "|---|---|---|---|---|---|---|"]
     for study in studies:
         count = Counter(row["group"] for row in by_id[study].values())
         counted = " | ".join(str(count[group]) for group in groups)
-        begun = f"| [`{study.name}`](pinned/{study.name}/judge/report.md) | {pinning.pictures_of(study)}"
+        kind = "" if study in tested else " (exploratory)"
+        begun = f"| [`{study.name}`](pinned/{study.name}/judge/report.md){kind} | {pinning.pictures_of(study)}"
         lines.append(f"{begun} | {counted} | {pinning.result(study)} |")
     return lines
 

@@ -22,8 +22,6 @@ from study.paper import numbers
 
 BATCH = 16  # test pictures that stand for a batch
 CELLS = 24  # positions along a side that can be clicked
-
-
 RATE = {"rate": "the learning rate"}  # of frames.SWEEPS, and what it is called
 
 
