@@ -49,7 +49,7 @@ ODD = (  # every name that pages ask for, with something else in its place
     '"claims": [{"id": "two-columns", "artifacts": [1]}, 5], "exchange": [1], "machine": {"devices": 3}, "classes": 24,'
     '"chance": "small", "queries": [1], "tried": 3, "threshold": "a quarter", "top1_error": {"many": []}, "memory": {"1": 3},'
     '"batch": [], "map_share": "all", "columns": [2], "input": {}, "eigenvalues": ["a"], "mean_rgb": [1], "started": 5,'
-    '"pictures": {"train": "many"}}'
+    '"pictures": {"train": "many"}, "size": "many", "eigenvectors": [[1]], "sha256": 5, "title": ["a"], "per_class": "one"}'
 )
 FEET = [("start", {"foot": foot}) for foot in showing.FOOT]
 STAGES = ("download", "prepare", "train", "evaluate", "converge", "retrieve", "halve", "cost", "judge", "provenance")

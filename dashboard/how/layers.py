@@ -224,7 +224,7 @@ def _input_scale(study: Study) -> str:
 
 def _guessing(study: Study) -> str:
     """What guessing errs by in a study whose classes have equally many test pictures, or about so."""
-    classes = len(frames.packed(study).get("classes") or [])
+    classes = frames.made_of(study, "prepare/packed.json", lambda packed: len(packed["classes"]), 0)
     return f"guessing one of {classes} classes errs by {amount(1 - 1 / classes, 'error')}. " if classes else ""
 
 

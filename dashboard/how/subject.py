@@ -144,7 +144,7 @@ def with_picture(subject: Subject, own: np.ndarray | None) -> Subject:
         row = subject.row if found is not None else None
     if found is None:
         found = maker.picture(STAND_IN, subject.row or 0)[0]
-    size = int(frames.packed(subject.study).get("size") or len(found))
+    size = frames.made_of(subject.study, "prepare/packed.json", lambda packed: int(packed["size"]), len(found))
     picture = rescale(found, size, query.filter_of(subject.study))
     return replace(subject, picture=picture, row=row, patch=centre(subject, picture))
 
