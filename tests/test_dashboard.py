@@ -83,7 +83,7 @@ def opened(page: str, **choices: object) -> AppTest:
     if page != "start":
         app.switch_page(f"app_pages/{page}.py")
     app.run()
-    assert not app.exception, app.exception
+    assert not app.exception, (page, choices, app.exception)
     return app
 
 
@@ -170,75 +170,72 @@ def test_an_address_holds_every_choice_and_leads_back_to_it(page: str, choices: 
     assert held(again) == address and not again.warning
 
 
-@pytest.mark.parametrize(("page", "choices"), PAGES)
+def every_page_stands() -> None:
+    """Of one damaged folder, whose sound files are read once: a copy for each page would take most of the time of these tests."""
+    for page, choices in PAGES:
+        opened(page, **choices)
+
+
 @pytest.mark.parametrize("share", [0.3, pytest.param(0.0, marks=SLOW), pytest.param(0.97, marks=SLOW)])
-def test_half_written_files_leave_every_page_standing(page: str, choices: dict[str, str], share: float, root: Path) -> None:
+def test_half_written_files_leave_every_page_standing(share: float, root: Path) -> None:
     for path in (root / "results").rglob("*.*"):
         if path.is_file():
             content = path.read_bytes()
             path.write_bytes(content[: int(share * len(content))])
-    opened(page, **choices)
+    every_page_stands()
 
 
-@pytest.mark.parametrize(("page", "choices"), PAGES)
 @pytest.mark.parametrize(
     "content", ['{"models": 3, "claims": [{"verdict": 7}]}', *(pytest.param(each, marks=SLOW) for each in OTHERS)]
 )
-def test_json_of_another_shape_leaves_every_page_standing(page: str, choices: dict[str, str], content: str, root: Path) -> None:
+def test_json_of_another_shape_leaves_every_page_standing(content: str, root: Path) -> None:
     for path in (root / "results").rglob("*.json"):
         path.write_text(content)
-    opened(page, **choices)
+    every_page_stands()
 
 
-@pytest.mark.parametrize(("page", "choices"), PAGES)
-def test_words_in_the_place_of_numbers_leave_every_page_standing(page: str, choices: dict[str, str], root: Path) -> None:
+def test_words_in_the_place_of_numbers_leave_every_page_standing(root: Path) -> None:
     """In the middle row of every table, so that what is above and below it stays."""
     for path in (root / "results").rglob("*.csv"):
         lines = path.read_text().splitlines()
         lines[len(lines) // 2] = ",".join(["many"] * len(lines[0].split(",")))
         path.write_text("\n".join(lines) + "\n")
-    opened(page, **choices)
+    every_page_stands()
 
 
-@pytest.mark.parametrize(("page", "choices"), PAGES)
-def test_tables_of_words_alone_leave_every_page_standing(page: str, choices: dict[str, str], root: Path) -> None:
+def test_tables_of_words_alone_leave_every_page_standing(root: Path) -> None:
     for path in (root / "results").rglob("*.csv"):
         head, *rows = path.read_text().splitlines()
         path.write_text("\n".join([head, *(re.sub(r"[\d.]+", "many", row) for row in rows)]) + "\n")
-    opened(page, **choices)
+    every_page_stands()
 
 
-@pytest.mark.parametrize(("page", "choices"), PAGES)
-def test_arrays_of_another_form_leave_every_page_standing(page: str, choices: dict[str, str], root: Path) -> None:
+def test_arrays_of_another_form_leave_every_page_standing(root: Path) -> None:
     for path in (root / "results").rglob("*.np[yz]"):
         (np.savez if path.suffix == ".npz" else np.save)(path, np.array(["many"]))
-    opened(page, **choices)
+    every_page_stands()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("page", "choices"), PAGES)
 @pytest.mark.parametrize(
     "name",
     ["evaluate/*/metrics", "evaluate/*/network", "converge/*/metrics", "retrieve/metrics", "halve/metrics",
      "cost/metrics", "prepare/packed", "download/source", "judge/claims", "provenance/*"],
 )  # fmt: skip
-def test_one_kind_of_json_of_another_shape_leaves_every_page_standing(
-    page: str, choices: dict[str, str], name: str, root: Path
-) -> None:
+def test_one_kind_of_json_of_another_shape_leaves_every_page_standing(name: str, root: Path) -> None:
     """Alone: where all are damaged at once a page ends before it comes to the later ones."""
     found = list((root / "results/invented").glob(f"{name}.json"))
     assert found
     for path in found:
         path.write_text(ODD)
-    opened(page, **choices)
+    every_page_stands()
 
 
-@pytest.mark.parametrize(("page", "choices"), PAGES)
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_missing_stage_leaves_every_page_standing(page: str, choices: dict[str, str], stage: str, root: Path) -> None:
+def test_a_missing_stage_leaves_every_page_standing(stage: str, root: Path) -> None:
     shutil.rmtree(root / "results/invented" / stage)
-    opened(page, **choices)
+    every_page_stands()
 
 
 def test_hand_made_features_stand_beside_the_networks(root: Path) -> None:
