@@ -45,6 +45,7 @@ REMEDIES = {  # of problems with files, where whoever raised them names none
     errno.EEXIST: "move away what is there",
     errno.ENOTDIR: "move away what is there",
     errno.EISDIR: "move away what is there",
+    errno.EPIPE: "who read its output is gone; what was saved is taken up by the same command",
 }
 TOO_LARGE = ("not enough memory", "can't allocate memory", "Storage size calculation overflowed")
 SAVING = ("train", "converge")  # stages that save their state when they are asked to end; the others just end
@@ -215,14 +216,17 @@ def side_by_side(work: Callable[..., Any], each: Sequence[tuple[Any, ...]], mach
     if workers == 1:
         return [work(*arguments, bar.tell) for arguments in each]
     context = forking_server()
-    news, ending = context.Queue(), context.Event()
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_connect, initargs=(news, ending)) as pool:
+    news, (ended, ending) = context.Queue(), context.Pipe(duplex=False)  # no Event, which waits for ever for a worker that died
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_connect, initargs=(news, ended)) as pool:
         tasks = [pool.submit(_in_worker, work, arguments) for arguments in each]
-        while not all(task.done() for task in tasks) or not news.empty():
-            with suppress(queue.Empty):
-                bar.tell(news.get(timeout=0.2))
-            if asked_to_end():
-                ending.set()
+        try:
+            while not all(task.done() for task in tasks) or not news.empty():
+                with suppress(queue.Empty):
+                    bar.tell(news.get(timeout=0.2))
+                if asked_to_end():
+                    ending.close()
+        finally:  # by an error, too, such as nobody there who reads what is printed: the pool waits until its workers have ended
+            ending.close()
         done = [task.result() for task in tasks]
     _peak["of workers together"] = sum(sorted(peak for _, peak in done)[-workers:])
     return [result for result, _ in done]
@@ -232,17 +236,18 @@ _news: dict[str, Any] = {}  # in a worker: the queue to its parent
 _peak: dict[str, int] = {}  # in the parent: bytes
 
 
-def _connect(queue_to_parent: Any, ending: Any) -> None:
+def _connect(queue_to_parent: Any, ended: Any) -> None:
     _news["put"] = queue_to_parent.put
+    queue_to_parent.cancel_join_thread()  # a parent that has an error reads no more, and a worker must not wait for it to end
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches everybody: workers end without a word, the stage speaks
     heed_requests_to_end()  # a cluster tells all processes of a job
     Thread(target=_end_with_stage, daemon=True).start()
-    Thread(target=_pass_on, args=(ending,), daemon=True).start()
+    Thread(target=_pass_on, args=(ended,), daemon=True).start()
 
 
-def _pass_on(ending: Any) -> None:
-    """The stage was asked to end: so are its workers."""
-    ending.wait()
+def _pass_on(ended: Any) -> None:
+    """The stage was asked to end, and closed its end of this pipe: so are its workers."""
+    wait([ended])
     ask_to_end()
 
 

@@ -173,12 +173,17 @@ PROGRAM = """\
 import os
 from pathlib import Path
 from stages.running import Bar, run_stage, side_by_side
+from study.machine import asked_to_end
 
 def double(number, tell):
     return 2 * number
 
 def die(number, tell):
     os.kill(os.getpid(), 9)
+
+def tell_on(number, tell):
+    while not asked_to_end():
+        tell("a line")
 
 def work(settings, record):
     with Bar("doubling", 2) as bar:
@@ -203,6 +208,21 @@ def test_a_worker_that_is_killed_is_said_in_one_sentence(project: Path) -> None:
     done = subprocess.run(_program(project, "die"), env=_environment(), capture_output=True, text=True, timeout=120)
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1, done.stderr
     assert done.stderr.startswith("download: one of its processes was killed, most likely for memory; close other programs")
+
+
+def test_a_stage_whose_output_nobody_reads_any_more_ends_with_its_workers(project: Path) -> None:
+    """As when `dvc` is ended: an orphan would train on, and then wait for ever with a full queue."""
+    command, pipe = _program(project, "tell_on"), subprocess.PIPE
+    with subprocess.Popen(command, env=_environment(), stdout=pipe, stderr=pipe, text=True) as stage:
+        assert stage.stdout is not None and stage.stderr is not None
+        assert stage.stdout.readline() == "a line\n"
+        stage.stdout.close()
+        try:
+            said = stage.communicate(timeout=120)[1]
+        finally:
+            stage.kill()
+    assert stage.returncode == 1
+    assert said.startswith("download: [Errno 32] Broken pipe; who read its output is gone"), said
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a socket in the file system")
