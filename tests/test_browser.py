@@ -138,11 +138,26 @@ def said(tab: Any) -> str:
     return str(tab.inner_text("[data-testid=stMain]"))
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_every_page_is_drawn_without_an_error_and_within_its_width(width: int, address: str, chromium: Any) -> None:
-    wrong, asked, titles = [], [], {}
+@pytest.mark.parametrize(
+    ("of", "width", "theme"),
+    [
+        ("address", 390, "light"),
+        ("address", 1280, "light"),
+        ("address", 1280, "dark"),
+        ("pins", 390, "dark"),
+        ("pins", 1920, "light"),
+    ],
+)
+def test_every_page_is_drawn_without_an_error_within_its_width_and_for_everybody(
+    of: str, width: int, theme: str, request: pytest.FixtureRequest, chromium: Any
+) -> None:
+    """Of a working study with its pictures, and of the pinned study that a fresh clone shows first, whose pictures are not
+    there: no error, nothing asked of other hosts, no scroll sideways, nothing serious that axe finds, legible figures."""
+    base = request.getfixturevalue(of)
+    wrong: list[tuple[Any, ...]] = []
+    asked, titles = [], {}
     for where in measured.ADDRESSES:
-        context = chromium.new_context(viewport={"width": width, "height": 844})
+        context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
         context.on("request", lambda request: asked.append(request.url))
         tab = context.new_page()
         tab.on("pageerror", lambda problem, where=where: wrong.append((where, str(problem))))
@@ -154,56 +169,22 @@ def test_every_page_is_drawn_without_an_error_and_within_its_width(width: int, a
                 else None
             ),
         )
-        tab.goto(f"{address}/{where}")
+        tab.goto(f"{base}/{where}")
         measured.settle(tab)
+        tab.wait_for_timeout(300)
         if wide := sideways(tab):
             wrong.append((where, f"{wide} pixels wider than the window"))
         if tab.locator("[data-testid=stException]").count():
             wrong.append((where, "an exception"))
         titles[where.partition("?")[0]] = tab.title()
-        context.close()
-    assert wrong == []
-    assert len(set(titles.values())) == len(titles) == 7
-    own = (address, address.replace("http", "ws"), "data:", f"blob:{address}")
-    assert [url for url in asked if not url.startswith(own)] == []
-
-
-@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 1280), ("light", 390)])
-def test_axe_finds_nothing_serious(theme: str, width: int, address: str, chromium: Any) -> None:
-    found = []
-    for where in measured.ADDRESSES:
-        context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
-        tab = context.new_page()
-        tab.goto(f"{address}/{where}")
-        measured.settle(tab)
-        tab.wait_for_timeout(300)
-        found += [(where, *finding) for finding in findings(tab)]
-        if (contrast := contrast_of_figures(tab)) < 4.5:
-            found.append((where, f"text of a figure has a contrast of {contrast:.1f}"))
-        context.close()
-    assert found == []
-
-
-@pytest.mark.parametrize(("width", "theme"), [(390, "dark"), (1920, "light")])
-def test_pages_of_pinned_photographs_are_as_good(width: int, theme: str, pins: str, chromium: Any) -> None:
-    """Of the study that is shown first, as a fresh clone has it, whose pictures are not there; on a phone and a projector."""
-    wrong: list[tuple[Any, ...]] = []
-    for where in measured.ADDRESSES:
-        context = chromium.new_context(viewport={"width": width, "height": 1000}, color_scheme=theme)
-        tab = context.new_page()
-        tab.on("pageerror", lambda problem, where=where, wrong=wrong: wrong.append((where, str(problem))))
-        tab.goto(f"{pins}/{where}")
-        measured.settle(tab)
-        tab.wait_for_timeout(300)
-        if wide := sideways(tab):
-            wrong.append((where, f"{wide} pixels wider than the window"))
-        if tab.locator("[data-testid=stException]").count():
-            wrong.append((where, "an exception"))
-        wrong += [(where, *finding) for finding in findings(tab)]
+        wrong.extend((where, *finding) for finding in findings(tab))
         if (contrast := contrast_of_figures(tab)) < 4.5:
             wrong.append((where, f"text of a figure has a contrast of {contrast:.1f}"))
         context.close()
     assert wrong == []
+    assert len(set(titles.values())) == len(titles) == 7
+    own = (base, base.replace("http", "ws"), "data:", f"blob:{base}")
+    assert [url for url in asked if not url.startswith(own)] == []
 
 
 def test_a_mailed_study_fits_a_phone(clone: Path, tab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
