@@ -49,7 +49,7 @@ ODD = (  # every name that pages ask for, with something else in its place
     '"claims": [{"id": "two-columns", "artifacts": [1]}, 5], "exchange": [1], "machine": {"devices": 3}, "classes": 24,'
     '"chance": "small", "queries": [1], "tried": 3, "threshold": "a quarter", "top1_error": {"many": []}, "memory": {"1": 3},'
     '"batch": [], "map_share": "all", "columns": [2], "input": {}, "eigenvalues": ["a"], "mean_rgb": [1], "started": 5,'
-    '"pictures": {"train": "many"}, "size": "many", "eigenvectors": [[1]], "sha256": 5, "title": ["a"], "per_class": "one"}'
+    '"pictures": {"train": "many"}, "size": "many", "eigenvectors": [[1]], "sha256": 5, "title": ["a"]}'
 )
 FEET = [("start", {"foot": foot}) for foot in showing.FOOT]
 STAGES = ("download", "prepare", "train", "evaluate", "converge", "retrieve", "halve", "cost", "judge", "provenance")
@@ -171,7 +171,7 @@ def test_an_address_holds_every_choice_and_leads_back_to_it(page: str, choices: 
 
 
 def every_page_stands() -> None:
-    """Of one damaged folder, whose sound files are read once: a copy for each page would take most of the time of these tests."""
+    """Of one damaged folder, whose sound files are read once; the first page that does not stand is named."""
     for page, choices in PAGES:
         opened(page, **choices)
 
