@@ -147,7 +147,7 @@ def augmentation(subject: Subject) -> None:
         )  # fmt: skip
         st.caption(
             "In training each alpha is drawn from a normal distribution of deviation 0.1, anew each time a picture is used; 0.3 "
-            "is rare."
+            "is rare. Which way along a direction counts as positive is arbitrary: alpha is as often positive as negative."
         )
     showing.leads_to(
         subject.study, "crops-error", "crops-overfitting", "smaller-networks-needed", "colour-pca", "augmentation-free",
