@@ -28,6 +28,12 @@ TINY = AlexNetSettings(
     response=AlexNetSettings().response,
 )
 LEARNING = LearningSettings(epochs=3, batch=16, rate=RateSettings(initial=0.001, patience=1))
+LONGEST = ("test_scale.py", "test_untrained.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of several minutes come first: at the end one process would wait for the other's."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.fixture(scope="session")

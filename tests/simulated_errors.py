@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 import numpy as np
 from scipy import special, stats
@@ -14,9 +15,16 @@ WHOLE = float(np.sqrt(1 + OF_RUN**2 + OF_NETWORK**2))
 NOISE = 0.0042  # standard deviation that the finite test set gives to the error of a network, beyond that of its run
 
 
+@cache
 def latent(error: float) -> float:
     """The shift of all pictures with which a network errs by `error`."""
     return float(WHOLE * stats.norm.ppf(error))
+
+
+@cache
+def steepness(error: float) -> float:
+    """How much more a network that errs by `error` errs, for a shift of a WHOLE."""
+    return float(stats.norm.pdf(stats.norm.ppf(error)))
 
 
 def study(
@@ -39,7 +47,7 @@ def study(
     for run in (BASE, *runs):
         error = ERROR + (effects or {}).get(run, 0.0) / 100
         spread = np.sqrt(max(((spreads or {}).get(run, 1.0) / 100) ** 2 - NOISE**2, 0.0))
-        of_seeds = latent(error) + spread * WHOLE / stats.norm.pdf(stats.norm.ppf(error)) * random.standard_normal(
+        of_seeds = latent(error) + spread * WHOLE / steepness(error) * random.standard_normal(
             (of_base if run == BASE else seeds, 1)
         )
         wrong_with = special.ndtr((hard + OF_RUN * random.standard_normal(pictures) + of_seeds) / OF_NETWORK)
