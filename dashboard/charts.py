@@ -169,9 +169,9 @@ def figure1(
 
 
 @kept
-def sweep(frame: pd.DataFrame, axis: str, logarithmic: bool) -> go.Figure:
+def sweep(frame: pd.DataFrame, axis: str, logarithmic: bool, between: tuple[float, float] | None = None) -> go.Figure:
     """Errors over a setting: a small dot a seed, a line through the means, which ends where a seed diverged (a missing error).
-    `frame`: value, line, error (per cent)."""
+    `frame`: value, line, error (per cent); `between`: the errors at the ends of the axis."""
     figure = go.Figure()
     for number, (line, part) in enumerate(frame.groupby("line", sort=False)):
         colour, dash = _style(number)
@@ -183,6 +183,8 @@ def sweep(frame: pd.DataFrame, axis: str, logarithmic: bool) -> go.Figure:
                            marker={"color": colour, "size": 9}, showlegend=frame["line"].nunique() > 1, **group)  # fmt: skip
     values = sorted(frame["value"].unique())
     figure.update_xaxes(type="log" if logarithmic else "linear", tickvals=values, ticktext=[f"{value:.3g}" for value in values])
+    if between is not None:
+        figure.update_yaxes(range=between)
     return _laid_out(figure, axis, "top-1 error (%)", 340)
 
 

@@ -157,18 +157,25 @@ def show_questions(study: Study) -> None:
             "What readers of the paper ask is answered in How it works", "how", icon=":material/menu_book:", part="convolution"
         )
         return
-    for number, (name, (question, axis, logarithmic)) in enumerate(QUESTIONS.items()):
-        part = table[table["sweep"] == name]
-        if part.empty:
-            continue
+    drawn = [name for name in QUESTIONS if (table["sweep"] == name).any()]
+    beside_others = [name for name in drawn if name != "rate"]  # these on one scale, so that what moves little looks so
+    errors = table.loc[table["sweep"].isin(beside_others), "error"]
+    for number, name in enumerate(drawn):
+        (question, axis, logarithmic), part = QUESTIONS[name], table[table["sweep"] == name]
         found = findings.moved(part)
         seeds = sorted(part.groupby("run")["seed"].nunique().unique())
-        showing.figure(
-            charts.sweep(part, axis, logarithmic), f"{question}{f' The error {found}' if found else ''}",
-            part.drop(columns="sweep"),
-            f"sweep-{name}", f"Top-1 error over {axis}", first=number == 0,
-            source=f"{study.address}, seeds a run: {showing.listed(map(str, seeds))}. Exploratory, in no family of comparisons.",
-        )  # fmt: skip
+        of = f"{study.address}, seeds a run: {showing.listed(map(str, seeds))}. Exploratory, in no family of comparisons."
+        place, between = st.container(), None
+        if name in beside_others:
+            if beside_others.index(name) % 2 == 0:
+                pair = st.columns(2, gap="large")
+            place, between = pair[beside_others.index(name) % 2], (errors.min() - 1, errors.max() + 1)
+        with place:
+            showing.figure(
+                charts.sweep(part, axis, logarithmic, between), f"{question}{f' The error {found}' if found else ''}",
+                part.drop(columns="sweep"),
+                f"sweep-{name}", f"Top-1 error over {axis}", source=of, first=number == 0,
+            )  # fmt: skip
     if len(filters):
         showing.figure(
             charts.beside(filters), f"Does the down-sampling filter matter? base errs by {findings.filters(filters)}",
