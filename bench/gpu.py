@@ -89,7 +89,8 @@ def _one_device(scope: Scope) -> Table:
         least = floor(scope, kind, times[f"{kind}: product"], times["copy"])
         way = times[name]
         rows.append((name, way.rate(scope.batch), times[f"ordinary {kind}"].over(way), least.times(1e3), way.over(least)))
-    notes = [agreed, *(_rate(kind, times[f"{kind}: product"]) for kind in kinds)]
+    reached = {kind: times[f"{kind}: product"].rate(2 * MATRIX**3 / 1e12) for kind in kinds}
+    notes = [agreed, *(f"A large matrix product in {kind} does {rate} TFLOP/s." for kind, rate in reached.items())]
     notes.append(f"A large copy moves {times['copy'].rate(2 * 4 * COPIED / 1e9)} GB/s, read and written.")
     return Table(
         title=f"Training step on one GPU, batch {scope.batch}, {scope.rounds} rounds",
@@ -97,10 +98,6 @@ def _one_device(scope: Scope) -> Table:
         rows=tuple(rows),
         notes=tuple(notes),
     )
-
-
-def _rate(kind: str, product: Measured) -> str:
-    return f"A large matrix product in {kind} does {product.rate(2 * MATRIX**3 / 1e12)} TFLOP/s."
 
 
 def two_devices(scope: Scope, precision: Precision, kind: str = "cuda") -> Table:

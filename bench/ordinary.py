@@ -93,20 +93,13 @@ class Ordinary:
     def prepare(self) -> None:
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = self.precision == "tf32"
 
-    def forward(self) -> Tensor:
-        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.precision == "bfloat16"):
-            return self.network(self.pictures)
-
     def step(self) -> float:
         """Forward, loss, backward, update; returns the loss."""
         self.network.train()
-        loss = F.cross_entropy(self.forward().float(), self.labels)
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            answers = self.network(self.pictures)
+        loss = F.cross_entropy(answers.float(), self.labels)
         loss.backward()
         self.update.step()
         self.update.zero_grad()
         return loss.item()
-
-    @torch.no_grad()
-    def infer(self) -> None:
-        self.network.eval()
-        self.forward()

@@ -1,4 +1,4 @@
-"""The study's own training step and forward pass on random pictures, as `study.training.loop` runs them."""
+"""The study's own training step on random pictures, as `study.training.loop` runs it."""
 
 from __future__ import annotations
 
@@ -53,11 +53,6 @@ class Ours:
         self.network.zero_grad()
         self.steps += 1
         return found / len(self.labels)
-
-    @torch.no_grad()
-    def infer(self) -> None:
-        self.network.eval()
-        self.network(self.pictures)
 
 
 def declare(scope: Scope, precision: Precision, compiled: bool, devices: tuple[str, ...] = ()) -> MachineSettings:

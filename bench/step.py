@@ -1,4 +1,4 @@
-"""A training step and a forward pass of the full network on the CPU: the study's against the ordinary way.
+"""A training step of the full network on the CPU: the study's against the ordinary way.
 
 Each way has a process of its own, since the study's allocator settings hold for a whole process.
 """
@@ -6,7 +6,7 @@ Each way has a process of its own, since the study's allocator settings hold for
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -18,18 +18,16 @@ from bench.table import Cell, Measured, Table
 from bench.timing import Elsewhere, Scope, Sides, clocked, in_turns
 
 AIMS = {"float32 compiled": "2.5", "bfloat16 compiled": "4"}  # times the ordinary way in float32
-AIM_INFERENCE = "3.5"
 CHECKED_STEPS, CHECKED_RATE = 3, 0.01  # the paper's rate, at which the losses move
 AGREEMENT = 1e-3  # relative
 
 
 def our_sides(scope: Scope) -> Sides:
-    """Steps and forward passes in every variant, and the losses to compare."""
+    """Steps in every variant, and the losses to compare."""
     sides: dict[str, Callable[[], object]] = {"losses": partial(losses, partial(_ours_checked, scope))}
     for name, declared in variants(scope).items():
         ours = Ours(scope, scope.network, declared)
         sides[f"{name}: step"] = clocked(ours.step, scope.device, ours.prepare)
-        sides[f"{name}: inference"] = clocked(ours.infer, scope.device, ours.prepare)
     return sides
 
 
@@ -40,7 +38,6 @@ def ordinary_sides(scope: Scope) -> Sides:
     for precision in precisions(scope):
         ordinary = Ordinary(scope, scope.network, precision)
         sides[f"{precision}: step"] = clocked(ordinary.step, scope.device, ordinary.prepare)
-        sides[f"{precision}: inference"] = clocked(ordinary.infer, scope.device, ordinary.prepare)
     return sides
 
 
@@ -71,16 +68,16 @@ def same_losses(ours: list[float], ordinary: list[float]) -> str:
 def measure(scope: Scope) -> list[Table]:
     with Elsewhere(our_sides, scope) as ours, Elsewhere(ordinary_sides, scope) as ordinary:
         agreed = same_losses(ours("losses"), ordinary("losses"))
-        names, times = variants(scope), {}
-        for kind in ("step", "inference"):
-            sides: dict[str, Callable[[], float]]
-            sides = {f"ordinary {precision}": partial(ordinary, f"{precision}: {kind}") for precision in precisions(scope)}
-            sides |= {name: partial(ours, f"{name}: {kind}") for name in names}
-            times[kind] = in_turns(sides, scope.rounds)
-    return [
-        _table(scope, "Training step", times["step"], AIMS, (agreed,)),
-        _table(scope, "Inference", times["inference"], dict.fromkeys(names, AIM_INFERENCE), ()),
-    ]
+        sides: dict[str, Callable[[], float]] = {f"ordinary {of}": partial(ordinary, f"{of}: step") for of in precisions(scope)}
+        sides |= {name: partial(ours, f"{name}: step") for name in variants(scope)}
+        times = in_turns(sides, scope.rounds)
+    found = Table(
+        title=f"Training step, batch {scope.batch}, {scope.device}, {scope.rounds} rounds",
+        columns=("way", "s", "images/s", "x ordinary float32", "x ordinary, same precision", "aim"),
+        rows=tuple((*_row(scope, name, times), AIMS.get(name, "–")) for name in times),
+        notes=(agreed,),
+    )
+    return [found]
 
 
 def _row(scope: Scope, name: str, times: dict[str, Measured]) -> tuple[Cell, ...]:
@@ -88,12 +85,3 @@ def _row(scope: Scope, name: str, times: dict[str, Measured]) -> tuple[Cell, ...
     way, precision = times[name], name.removeprefix("ordinary ").split()[0]
     ratios = [times[f"ordinary {other}"].over(way) for other in ("float32", precision)]
     return name, way, way.rate(scope.batch), *ratios
-
-
-def _table(scope: Scope, title: str, times: dict[str, Measured], aims: Mapping[str, str], notes: tuple[str, ...]) -> Table:
-    return Table(
-        title=f"{title}, batch {scope.batch}, {scope.device}, {scope.rounds} rounds",
-        columns=("way", "s", "images/s", "x ordinary float32", "x ordinary, same precision", "aim"),
-        rows=tuple((*_row(scope, name, times), aims.get(name, "–")) for name in times),
-        notes=notes,
-    )
