@@ -1,4 +1,5 @@
-"""Processor cores that this process may use. Without torch, so that a command of a second can ask too."""
+"""The processor: cores that this process may use, and whether it has bfloat16. Without torch, so that a command of a second can
+ask too."""
 
 from __future__ import annotations
 
@@ -11,6 +12,14 @@ def allotted_cores() -> int:
     """Cores that this process may use, 1 or more: those it is bound to, and no more than its control groups' quotas pay for."""
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, math.ceil(min(bound, _quota(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")))))
+
+
+def without_bfloat16(told: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the processor names no instructions for bfloat16, as those with AVX2 alone do; False where it names none at all."""
+    try:
+        return "bf16" not in told.read_text()  # avx512_bf16, amx_bf16, and bf16 of ARM's
+    except OSError:  # no Linux
+        return False
 
 
 def _quota(groups: Path, tree: Path) -> float:

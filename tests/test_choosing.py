@@ -282,6 +282,16 @@ def test_what_is_there_with_other_settings_is_not_said_to_be_there(project: Path
     assert "there already, and not run again where nothing has changed: base" in plan(settings)
 
 
+@pytest.mark.parametrize(
+    ("study", "without", "told"), [("imagewoof", True, True), ("imagewoof", False, False), ("sketch", True, False)]
+)
+def test_a_processor_without_bfloat16_is_told_before_hours_are_lost(
+    monkeypatch: pytest.MonkeyPatch, study: str, without: bool, told: bool
+) -> None:
+    monkeypatch.setattr("stages.plan.without_bfloat16", lambda: without)
+    assert any("no instructions for bfloat16" in line for line in plan(resolve(composed(study)))) is told
+
+
 def test_what_was_removed_by_hand_is_an_edit_too() -> None:
     params = read_params()
     del params["runs"]["no_dropout"]

@@ -20,6 +20,13 @@ def _tree(root: Path, files: dict[str, str]) -> Path:
     return root / "tree"
 
 
+@pytest.mark.parametrize(("flags", "without"), [("fma avx2", True), ("avx512f avx512_bf16", False), ("asimd bf16 i8mm", False)])
+def test_whether_a_processor_has_bfloat16(tmp_path: Path, flags: str, without: bool) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: fpu {flags}\n")
+    assert allotted.without_bfloat16(tmp_path / "cpuinfo") is without
+    assert not allotted.without_bfloat16(tmp_path / "nowhere")
+
+
 @pytest.mark.parametrize(
     ("groups", "files", "cores"),
     [
