@@ -267,31 +267,34 @@ def filters(table: pd.DataFrame) -> str:
 
 
 def moved(part: pd.DataFrame) -> str:
-    """What the mean error of the seeds does over the values of one sweep (frames.sweeps), to follow "the error". Several lines
-    are compared over the values at which none diverged; where one did there is no mean of it, and the others' errors are said.
-    Empty where fewer than two values have a mean on every line."""
+    """What the mean error of the seeds is at the values of one sweep (frames.sweeps), to follow "the error". Of several lines
+    first at the values at which none diverged; where one did there is no mean of it, and the others' errors are said. Empty
+    where fewer than two values have a mean on every line."""
     means = part.groupby(["value", "line"])["error"].agg(lambda of: of.mean(skipna=False)).unstack()
     if means.shape[1] == 1:
         mean = means.iloc[:, 0].dropna()
         if len(mean) < 2:
             return ""
         told = listed(f"{error:.1f}% at {value:.3g}" for value, error in mean.items())
-        by_seed = part.groupby("value")["error"].agg(lambda of: of.max() - of.min()).max()
-        within = " (no farther apart than seeds of one run)" if mean.max() - mean.min() <= by_seed else ""
+        by_seed, apart = part.groupby("value")["error"].agg(lambda of: of.max() - of.min()).max(), mean.max() - mean.min()
+        farther = f"{apart:.1f} points apart, seeds of one run up to {by_seed:.1f}"
+        within = "no farther apart than seeds of one run" if apart <= by_seed else farther
         lost = [f"at {value:.3g} {_lost(of)} diverged" for value, of in part.groupby("value")["error"] if of.isna().any()]
-        return f"is {told}{within}" + (f" ({listed(lost)})" if lost else "")
+        return f"is {told} ({within})" + (f" ({listed(lost)})" if lost else "")
     shared = means.dropna()
     if len(shared) < 2:
         return ""
-    apart = (shared.max() - shared.min()).sort_values()
-    by = listed(f"{amounts.amount(points / 100, 'error difference')} with {line}" for line, points in apart.items())
-    told = f"moves, between {shared.index.min():.3g} and {shared.index.max():.3g}, by {by}"
+    by = "; ".join(f"{listed(f'{error:.1f}' for error in shared[line])}% with {line}" for line in shared)
+    told = f"is, at {listed(f'{value:.3g}' for value in shared.index)}, {by}"
     for value in means.index[means.isna().any(axis=1)]:
         of_it = means.loc[value].dropna()
         errors = [f"it is {listed(f'{error:.1f}% with {line}' for line, error in of_it.items())}"] if len(of_it) else []
         by_line = part[part["value"] == value].groupby("line")["error"]
         gone = [f"with {line} {_lost(of)} diverged" for line, of in by_line if of.isna().any()]
         told += f"; at {value:.3g} {', and '.join(errors + gone)}" if gone else ""
+    for line, others in ((line, means.drop(columns=line)) for line in means if means[line].notna().all()):
+        if (others.gt(means[line], axis=0) | others.isna()).all(axis=None):
+            told += f". At each of them the error with {line} is the lowest"
     return told
 
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import streamlit as st
 
 from dashboard import frames, judged, mailed, query, tables
 from dashboard.how import subject
@@ -67,6 +68,7 @@ def test_what_is_computed_on_the_page_is_what_the_evaluation_recorded(pin: Study
         one = subject.Subject(
             study=pin, run="base", seed=0, picture=np.zeros((64, 64, 3), np.uint8), row=row, kernels=np.zeros((1, 1, 1, 3)),
             patch=np.zeros((1, 1, 3), np.float32), settings=dict(network.settings), network=network,
+            above=st.container(),
         )  # fmt: skip
         one = subject.with_picture(one, None)
         assert one.row == row, "drawn again, no stand-in"

@@ -22,32 +22,41 @@ from study.paper import numbers
 
 BATCH = 16  # test pictures that stand for a batch
 CELLS = 24  # positions along a side that can be clicked
+BUS = 8e9  # bytes a second and direction of PCI Express 2.0 with 16 lanes, at most
 RATE = {"rate": "the learning rate"}  # of frames.SWEEPS, and what it is called
 
 
 def convolution(subject: Subject) -> None:
-    st.header("Convolution and ReLU: what a kernel looks for, and where it finds it")
+    subject.above.header("Convolution and ReLU: what a kernel looks for, and where it finds it")
     answers = subject.answers
     lit, first, connected = np.maximum(answers, 0), numbers.LAYERS[0], numbers.fully_connected_parameters()
     all_asked(
         {
             "What is ReLU and why does it perform better?": "f(x) = max(0, x): what is positive passes unchanged, the rest "
             "becomes 0. Where it passes its slope is 1 however large x is, so learning does not slow down as tanh's does where "
-            "it is flat. " + effect(subject.study, "relu-faster", "Here tanh took {0} ReLU's epochs to 25% training error."),
+            "it is flat. "
+            + effect(
+                subject.study,
+                "relu-faster",
+                "For Figure 1, in trainings of their own without anything that regularises, tanh took {0} ReLU's epochs to 25% "
+                "training error.",
+                elsewhere=True,
+            ),
             "Why ReLU over a threshold function?": "A threshold's slope is 0 everywhere: no gradient reaches the layers below "
             "it, and they learn nothing. Straight-through training sends the threshold's 0 or 1 forward and pretends a slope "
             "of 1 on the way back. " + threshold_trained(subject.study),
             "Can be evaluated quickly?": "A ReLU is one comparison a number, tanh an exponential; beside the convolutions both "
             "are small. What counts is epochs.",
-            "ReLUs do not require input normalization: why?": "True of saturation: ReLU(c x) = c ReLU(x) for every c above 0, so "
-            f"but for biases a scaled picture gives scaled answers, and {(answers > 0).mean():.0%} of conv1's units here "
-            "receive something positive at every scale. Not of learning: how fast the first layer learns depends on the scale, "
-            "as does which initial weights are good. " + _input_scale(subject.study),
+            "ReLUs do not require input normalization: why?": "They do not saturate. If a picture is made c times as large, "
+            "all answers are, but for biases, and as many pass a ReLU as before; tanh's go to where it is flat. But the scale "
+            "does make a difference: how fast the first layer learns depends on it, and which initial weights are good. "
+            + _input_scale(subject.study),
             "CNNs have fewer connections and parameters: what does sharing save?": f"The paper's conv1 uses one set of "
             f"{first.parameters:,} numbers at all of its {first.side} x {first.side} places. With its own kernel at each place "
             f"it would have {counting.unshared():,}, {first.side**2:,} times as many; fully connected, {connected:,}, "
             f"{connected / first.parameters:,.0f} times as many.",
-        }
+        },
+        subject.above,
     )
     strongest = int(lit.reshape(len(lit), -1).max(axis=1).argmax())
     number = address.chosen("at-kernel", range(len(lit)), strongest, "kernel")
@@ -117,21 +126,20 @@ def activations(answers: np.ndarray) -> None:
 
 
 def normalisation(subject: Subject) -> None:
-    st.header("Local response normalisation: a loud neighbour turns you down")
+    subject.above.header("Local response normalisation: a loud neighbour turns you down")
     a = np.maximum(subject.answers, 0)
     own = subject.response
     all_asked(
         {
-            "What is local response normalisation, intuitively?": "Each answer is divided by how loud its neighbouring maps are "
-            "at the same place, itself included. A map that is alone is divided by little, one beside a loud map by much: maps "
-            "compete. With the paper's k no answer grows: a loud map is damped along with its neighbours, by its own loudness "
-            "too, and none becomes more sensitive. "
+            "What is local response normalisation, intuitively?": "Each answer is divided by a number that is large where the "
+            "answers of the neighbouring maps at the same place, and its own, are large: so maps compete. With the paper's k "
+            "nothing grows, and no neuron becomes more sensitive; the loudest are damped most. "
             + effect(
-                subject.study, "response-normalisation", "Here the error without it, minus the error with it, is {0}.", True
+                subject.study, "response-normalisation", "Does it matter? Without it the error is higher by {0}.", True, True
             ),
             "Batch normalisation is better and more robust to hyperparameters?": "It divides by the spread of each map over the "
             "batch instead of over neighbouring maps, and learns its scale. "
-            + effect(subject.study, "batch-normalisation", "Here, response minus batch normalisation: {0} of error.")
+            + effect(subject.study, "batch-normalisation", "Here it errs less than response normalisation by {0}.")
             + " "
             + where_changed(
                 subject.study,
@@ -152,7 +160,8 @@ def normalisation(subject: Subject) -> None:
             ),
             "Does it make activities sparse, or keep them from saturating?": "Neither by itself: dividing makes no answer "
             "0, and ReLUs do not saturate. " + _divisors(subject),
-        }
+        },
+        subject.above,
     )
     columns = st.columns(4)
     with columns[0]:
@@ -216,7 +225,8 @@ def _input_scale(study: Study) -> str:
     if claim is None or not tables.here(claim):
         return effect(study, "no-input-normalisation", "{0}")
     return (
-        f"Errors here, where `small_input` learns from pictures of about unit variance: {showing.plain(claim.said)}; "
+        "Errors here, from pictures as they are and (`small_input`) divided until their variance is about 1: "
+        f"{showing.plain(claim.said)}; "
         f"{_guessing(study)}"
         f"{'' if claim.group in (HELD, NOT_HELD) else 'We cannot tell more: '}{tables.judged(claim)}."
     )
@@ -237,7 +247,8 @@ def _divisors(subject: Subject) -> str:
         return ""
     told = showing.listed(f"{digits(value)} after {layer}" for layer, value in ends.items())
     alone = digits(own["k"] ** own["beta"])
-    return f"At the end of training its mean divisor is {told} ({subject.run}); {alone} is k alone, which scales all maps alike."
+    ended = f"At the end of training its mean divisor is {told} ({subject.run})"
+    return f"{ended}; k alone, without any neighbour, makes {alone} of it."
 
 
 def threshold_trained(study: Study) -> str:
@@ -306,13 +317,13 @@ def _places(total: np.ndarray, step: int, chosen: str) -> str:
 
 
 def pooling(subject: Subject) -> None:
-    st.header("Pooling: the largest of each window stands for it")
+    subject.above.header("Pooling: the largest of each window stands for it")
     counted = counting.pooled_parameters()
     all_asked(
         {
-            "Local or overlapping pooling?": "Both halve the maps, but for a row at their edges. Local pooling has windows as "
-            "wide as they are apart, 2 at stride 2: each value is seen by one window. Overlapping windows, 3 at stride 2, share "
-            "their edges: an edge is seen by two. "
+            "Local or overlapping pooling?": "Both make maps about half as wide. Local pooling has windows 2 wide and 2 "
+            "apart, so that each value lies in one window; overlapping ones are 3 wide and 2 apart, so that neighbouring windows "
+            "share a row or a column. "
             + effect(subject.study, "overlapping-pooling", "Here windows that do not overlap err more by {0}."),
             "Is it slightly more difficult to overfit?": effect(
                 subject.study,
@@ -323,7 +334,8 @@ def pooling(subject: Subject) -> None:
             "Pooling reduces parameters?": f"It has none itself. It makes fc6 smaller: fc6 of the paper reads maps of "
             f"{counted[3][0]} x {counted[3][0]} and has {counted[3][1]:,} parameters with windows of 3, {counted[2][1]:,} with "
             f"windows of 2 (maps of {counted[2][0]} x {counted[2][0]}); without the last pooling {counted[0][1]:,}.",
-        }
+        },
+        subject.above,
     )
     size = int(address.segmented("Size of a window, at stride 2", [2, 3], "window", 3))
     a = np.maximum(subject.answers, 0)
@@ -473,8 +485,8 @@ def two_devices(study: Study, layers: list[dict[str, Any]], columns: int) -> Non
 
 
 def columns(subject: Subject) -> None:
-    st.header("Two GPUs: two columns of kernels that talk in a few places")
-    st.markdown(
+    subject.above.header("Two GPUs: two columns of kernels that talk in a few places")
+    subject.above.markdown(
         "Each GPU holds half of the kernels and neurons of every layer. conv2, conv4 and conv5 read the maps of their own "
         "GPU; conv3 and the fully connected layers read both. Forward, one GPU of the paper sends the other "
         f"{numbers.exchanged():,} numbers a picture."
@@ -485,7 +497,8 @@ def columns(subject: Subject) -> None:
         "the figure below. One GPU that holds everything computes the same function if its kernels stay in two groups, each "
         "of which reads its own half of the maps; without groups every kernel reads all maps: another, larger network. "
         + effect(subject.study, "two-columns", "One column with half of the kernels errs more than two columns by {0}.") + " "
-        + effect(subject.study, "one-large-gpu", "The error of two columns minus that of one large GPU is {0}."),
+        + effect(subject.study, "one-large-gpu", "One large GPU without groups errs less than two columns by {0}."),
+        subject.above,
     )  # fmt: skip
     memory = frames.step_memory(subject.study)
     paper = memory[memory["network"] == "the paper's"] if len(memory) else memory
@@ -502,27 +515,30 @@ def columns(subject: Subject) -> None:
     weights = numbers.weight_memory() / 2**30
     asked(
         "1.2 million training examples are too big to fit in one GPU?",
-        "The paper calls the network too big for one GPU, not the pictures: "
+        "No: the paper calls the network too big for one GPU, not the pictures: "
         f"these pass in batches of {numbers.BATCH}, and a step must remember what every layer answered to them. "
         f"Weights, velocities (momentum) and gradients are {weights:.2f} GiB; the answers of all layers (activations) and their "
         f"gradients are most of the rest. {needs}",
+        subject.above,
     )
     crossing = frames.crossing(subject.study)
     bytes_a_step = 4 * 2 * 2 * numbers.exchanged() * numbers.BATCH  # both ways, forward and backward
     seconds = [days * 86400 / (numbers.CYCLES * numbers.TRAINING_PICTURES / numbers.BATCH) for days in (5, 6)]
     by_count = (
-        f"By count the paper's GPUs exchange {bytes_a_step / 1e6:.0f} MB in a step of {numbers.BATCH} pictures, gradients too; "
-        f"five to six days for {numbers.CYCLES} epochs are {seconds[0]:.2f} to {seconds[1]:.2f} s a step. They wait for each "
-        "other before conv3, fc6, fc7 and fc8, and again on the way back."
+        "They wait for each other before conv3, fc6, fc7 and fc8, and again on the way back. By count they exchange "
+        f"{bytes_a_step / 1e6:.0f} MB in a step of {numbers.BATCH} pictures, gradients too; five to six days for "
+        f"{numbers.CYCLES} epochs are {seconds[0]:.2f} to {seconds[1]:.2f} s a step. At the {BUS / 1e9:g} GB/s of their bus, "
+        f"PCI Express 2.0, that is at least {1000 * bytes_a_step / BUS:.0f} ms, {bytes_a_step / BUS / seconds[1]:.1%} to "
+        f"{bytes_a_step / BUS / seconds[0]:.1%} of a step, which is little; how long they really waited, the paper does not say."
     )
     asked(
         "Is the ratio of communication over computation acceptable? Did the GPUs wait?",
-        f"Here {amount(crossing['share'], 'share')} of a step is communication, {crossing['numbers']:,.0f} numbers, "
-        f"between {frames.devices_of_cost(subject.study)}, which says nothing of two GPUs of 2012. "
-        f"{by_count}"
+        f"{by_count} As measured here between {frames.devices_of_cost(subject.study)} it is "
+        f"{amount(crossing['share'], 'share')} of a step ({crossing['numbers']:,.0f} numbers), which says nothing of two GPUs."
         if crossing
-        else "In this study all columns share a device, so nothing crosses and no time was measured; with `devices: [cuda:0, "
-        f"cuda:1]` the stage `cost` measures it. {by_count}",
+        else f"{by_count} In this study all columns share a device, so nothing crosses and no time was measured; with `devices: "
+        "[cuda:0, cuda:1]` the stage `cost` measures it.",
+        subject.above,
     )
     figure_2(subject)
     rows = counting.networks()

@@ -22,8 +22,8 @@ LARGE = 5_000_000  # weights of layers 6 and 7 above which 100 masks are the mos
 
 
 def dropout(subject: Subject) -> None:
-    st.header("Dropout: many networks in one, and one that stands for all")
-    st.markdown(
+    subject.above.header("Dropout: many networks in one, and one that stands for all")
+    subject.above.markdown(
         "In training every neuron of layers 6 and 7 is off half of the time, so every picture meets another thinned network. "
         "In the test all are there and their outputs are halved, which the paper calls a reasonable approximation to the "
         "geometric mean of what all those networks predict."
@@ -34,6 +34,7 @@ def dropout(subject: Subject) -> None:
         "one layer before a softmax the halved network is exactly the geometric mean of all masks; with two layers and ReLUs "
         "it is near. torch doubles what is kept in training instead (inverted dropout): the same function, with weights of "
         "half the size.",
+        subject.above,
     )
     network = subject.network
     if subject.settings.get("architecture") == "four_layer":
@@ -100,13 +101,14 @@ def masks_measured(subject: Subject) -> None:
 
 
 def augmentation(subject: Subject) -> None:
-    st.header("Crops, reflections, colours: the same picture never twice")
+    subject.above.header("Crops, reflections, colours: the same picture never twice")
     asked(
         "Is augmentation computationally free, or does it cost training time?",
         effect(subject.study, "augmentation-free", "Here reading a batch and augmenting it take {0} of a training step.")
         + _reading(subject.study)
         + " The paper's sentence is of a CPU that prepares the next batch while the GPUs train: that costs no time as long as it "
         "is done before they are; here one processor does both, one after the other.",
+        subject.above,
     )
     size, crop = len(subject.picture), subject.patch.shape[0]
     count = (size - crop + 1) ** 2 * 2
@@ -194,7 +196,7 @@ def _boxes(picture: np.ndarray, boxes: list[tuple[int, int]], crop: int) -> str:
 
 
 def patches(subject: Subject) -> None:
-    st.header("Ten patches: ten answers, averaged")
+    subject.above.header("Ten patches: ten answers, averaged")
     size, crop = len(subject.picture), subject.patch.shape[0]
     far = size - crop
     places = [("top left", 0, 0), ("top right", 0, far), ("bottom left", far, 0), ("bottom right", far, far)]
@@ -304,7 +306,8 @@ def _filters(study: Study | None) -> str:
             f"`readers`, `readers-nearest` and `readers-lanczos`, which use three, are not pinned yet. {names_none}"
         )
     return (
-        f"In {showing.plain(found.address)} and in those that packed the same pictures through another filter, base errs by "
+        f"In {showing.plain(found.address)} and in studies that packed the same pictures through another filter (“-test”: those "
+        "of the test alone), base errs by "
         f"{showing.plain(findings.filters(frames.beside(found, every)))}; drawn there under Training, One setting in steps. "
         f"{names_none}"
     )

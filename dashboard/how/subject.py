@@ -13,12 +13,13 @@ import numpy as np
 import streamlit as st
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import address, findings, frames, judged, query, rendering, showing, shown_pictures, tables
 from dashboard.reading import Study
 from study import in_numpy
 from study.data.rescaling import rescale
-from study.judging.verdicts import HELD, NOT_HELD, NOT_SEEN, SMALL
+from study.judging.verdicts import NOT_SEEN, SMALL
 from study.paper import numbers
 from study.sources import pictures as maker
 
@@ -30,7 +31,8 @@ STAND_IN = maker.PictureSettings(seed=2012, size=64, train=24, validation=24, te
 class Subject:
     """`picture` uint8 (size, size, RGB), `row` its number in the test set (None: the visitor's own, or a stand-in); `patch`
     float32 (crop, crop, RGB), its centre minus the mean; `kernels` (n, h, w, RGB) of the first layer, column 1 first;
-    `network` the whole one, None where its weights are not here; `settings` the network's, as its training recorded them."""
+    `network` the whole one, None where its weights are not here; `settings` the network's, as its training recorded them;
+    `above` is the place for a part's title and answers, above what chooses all this."""
 
     study: Study
     run: str
@@ -41,6 +43,7 @@ class Subject:
     kernels: np.ndarray
     settings: dict[str, Any]
     network: in_numpy.AlexNet | in_numpy.FourLayer | None
+    above: DeltaGenerator
 
     @property
     def columns(self) -> int:
@@ -73,6 +76,7 @@ def choose(study: Study) -> Subject:
     names = [run for run in frames.runs(study, "train") if frames.seeds(study, run)]
     if not names:
         showing.stop("No kernels yet. `uv run dvc repro` trains the runs of the study.")
+    above = st.container()  # of the controls: who asks wants the answers first
     left, right = st.columns([1, 5], vertical_alignment="center", gap="medium")
     with right, st.container(horizontal=True, vertical_alignment="bottom"):
         run = address.select("Run", names, "run", names[0], width=190)
@@ -95,6 +99,7 @@ def choose(study: Study) -> Subject:
     subject = Subject(
         study=study, run=run, seed=seed, picture=np.zeros((64, 64, 3), np.uint8), row=row, patch=np.zeros((1, 1, 3), np.float32),
         kernels=by_epoch[max(by_epoch)], settings=rendering.network_settings(study, run), network=network(study, run, seed),
+        above=above,
     )  # fmt: skip
     subject = with_picture(subject, own)
     left.image(
@@ -212,22 +217,24 @@ def where_changed(study: Study | None, settings: Mapping[str, str], otherwise: s
         return otherwise
     table = frames.sweeps(found)
     told = [(name, moved) for name in settings if (moved := findings.moved(table[table["sweep"] == name]))]
-    words = "; ".join(f"over {settings[name]} {'it' if n else 'the error'} {moved}" for n, (name, moved) in enumerate(told))
+    words = "; ".join(f"over {settings[name]}, {'it' if n else 'the error'} {moved}" for n, (name, moved) in enumerate(told))
     by_run = table[table["sweep"].isin(list(settings))].drop_duplicates(["run", "seed"]).groupby("run")["error"]
     spread = float(by_run.var().mean()) ** 0.5
     seeds = f"; seeds of one run have a standard deviation of {spread:.1f} points" if spread == spread else ""
-    where = f"{showing.plain(found.address)}{seeds}; drawn there under Training, One setting in steps"
-    return f"{words[:1].upper()}{words[1:]} ({where})."
+    pictures = " of ".join(filter(None, (found.address, frames.description(found).partition(" pixels")[0].replace(" · ", ", "))))
+    where = f"{showing.plain(pictures)} pixels{seeds}; drawn there under Training, One setting in steps"
+    lead = "" if found is study else "In another study, whose errors are not to be compared with those above: "
+    return f"{lead}{words[:1].upper() if not lead else words[:1]}{words[1:]} ({where})."
 
 
-def asked(question: str, answer: str) -> None:
-    """A question of a reader of the paper, in the reader's words, and its answer."""
-    st.markdown(f"**“{question}”** {answer}")
+def asked(question: str, answer: str, place: DeltaGenerator | None = None) -> None:
+    """A question of a reader of the paper, in the reader's words, and its answer; here, or in that place."""
+    (place or st.container()).markdown(f"**“{question}”** {answer}")
 
 
-def all_asked(answers: dict[str, str]) -> None:
+def all_asked(answers: dict[str, str], place: DeltaGenerator | None = None) -> None:
     """Questions and their answers in two columns, above the figures: who asks wants the answer first."""
-    half, sides, written = sum(map(len, answers.values())) / 2, st.columns(2, gap="large"), 0
+    half, sides, written = sum(map(len, answers.values())) / 2, (place or st.container()).columns(2, gap="large"), 0
     for question, answer in answers.items():
         with sides[written + len(answer) / 2 > half]:
             asked(question, answer)
@@ -241,9 +248,9 @@ def claim_of(study: Study | None, name: str) -> Any:
     return judged.by_id(study).get(name)
 
 
-def effect(study: Study | None, name: str, words: str, others: bool = False) -> str:
+def effect(study: Study | None, name: str, words: str, others: bool = False, elsewhere: bool = False) -> str:
     """`words` filled with what was measured here, or a sentence that it was not; empty where nothing is judged yet. `others`:
-    with what others found."""
+    with what others found; `elsewhere`: with what other kept studies measured."""
     claim = claim_of(study, name)
     if claim is None:
         return ""
@@ -254,11 +261,13 @@ def effect(study: Study | None, name: str, words: str, others: bool = False) -> 
     not_measured = f"Not measured here: whether {begun[:-1] if begun.endswith('.') else begun}."
     if not found:
         return not_measured + showing.told_of_others(claim)
-    seen = "An effect is seen" if claim.low > 0 or claim.high < 0 else "No effect is seen"
-    lead = {NOT_SEEN: "We cannot tell", SMALL: seen}.get(claim.group, "Verdict")
-    more = [] if claim.group in (HELD, NOT_HELD) else [f"{lead}: {tables.judged(claim)}."]
+    seen = "An effect is seen, and it is" if claim.low > 0 or claim.high < 0 else "No effect is seen; if there is one, it is"
+    lead = {NOT_SEEN: "We cannot tell:", SMALL: seen}.get(claim.group, "Verdict:")
+    more = [f"{lead} {tables.judged(claim)}."]
     if best := showing.plain(tables.at_best(claim)):
         more.append(f"{best}; the verdict is on one rate for both, as registered.")
     if others and isinstance(claim.others, list) and claim.others:
         more.append(f"Others found: {showing.plain('; '.join(map(str, claim.others)))}.")
+    if elsewhere and (told := showing.told_of_others(claim).strip()):
+        more.append(told)
     return " ".join([words.format(found), *more])
