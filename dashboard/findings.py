@@ -285,7 +285,7 @@ def moved(part: pd.DataFrame) -> str:
     if len(shared) < 2:
         return ""
     by = "; ".join(f"{listed(f'{error:.1f}' for error in shared[line])}% with {line}" for line in shared)
-    told = f"is, at {listed(f'{value:.3g}' for value in shared.index)}, {by}"
+    told = f"at {listed(f'{value:.3g}' for value in shared.index)}, {by}"
     for value in means.index[means.isna().any(axis=1)]:
         of_it = means.loc[value].dropna()
         errors = [f"it is {listed(f'{error:.1f}% with {line}' for line, error in of_it.items())}"] if len(of_it) else []
@@ -294,8 +294,8 @@ def moved(part: pd.DataFrame) -> str:
         told += f"; at {value:.3g} {', and '.join(errors + gone)}" if gone else ""
     for line, others in ((line, means.drop(columns=line)) for line in means if means[line].notna().all()):
         if (others.gt(means[line], axis=0) | others.isna()).all(axis=None):
-            told += f". At each of them the error with {line} is the lowest"
-    return told
+            return f"is lowest with {line} at each value: {told}"
+    return f"is, {told}"
 
 
 def _lost(errors: pd.Series) -> str:

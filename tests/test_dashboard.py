@@ -575,11 +575,11 @@ def test_readers_questions_are_sorted_by_what_differs_from_base(root: Path) -> N
     assert re.search(rf"through another filter .*, base {same}", told(opened("how", part="sampling")))
     normalisation = told(opened("how", part="normalisation"))
     assert re.search(
-        r"Over k, the error is (.+)% at 1 and \1% at 2 \(no farther apart.*; drawn there under Training", normalisation
+        r"drawn there under Training, .* over k, the error is (.+)% at 1 and \1% at 2 \(no farther apart", normalisation
     )
     assert "no pinned study trained batch normalisation at several rates" in normalisation
     same = r"is, at 0.003 and 0.01, (.+) and \1% with no normalisation; \1 and \1% with response normalisation"
-    assert re.search(f"Over the learning rate, the error {same}", normalisation) and "is the lowest" not in normalisation
+    assert re.search(f"over the learning rate, the error {same}", normalisation) and "is lowest with" not in normalisation
     path = folder / "evaluate/no_normalisation_third_rate/metrics.json"
     content = json.loads(path.read_text())
     (lost, *_), _ = content["models"], content["models"].pop(next(iter(content["models"])))

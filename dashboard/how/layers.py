@@ -134,9 +134,7 @@ def normalisation(subject: Subject) -> None:
             "What is local response normalisation, intuitively?": "Each answer is divided by a number that is large where the "
             "answers of the neighbouring maps at the same place, and its own, are large: so maps compete. With the paper's k "
             "nothing grows, and no neuron becomes more sensitive; the loudest are damped most. "
-            + effect(
-                subject.study, "response-normalisation", "Does it matter? Without it the error is higher by {0}.", True, True
-            ),
+            + effect(subject.study, "response-normalisation", "Does it matter? Without it the error is higher by {0}.", True),
             "Batch normalisation is better and more robust to hyperparameters?": "It divides by the spread of each map over the "
             "batch instead of over neighbouring maps, and learns its scale. "
             + effect(subject.study, "batch-normalisation", "Here it errs less than response normalisation by {0}.")

@@ -235,13 +235,13 @@ def _without_layers(study: Study | None) -> str:
         return " " + effect(study, "any-layer", "{0}")
     changes = {run.removeprefix("without_"): mean - means["base"] for run, mean in sorted(removed.items())}
     told = showing.listed(
-        f"without {layer} it errs {amounts.amount(abs(change), 'error difference')} {'less' if change < 0 else 'more'}"
+        f"{amounts.amount(abs(change), 'error difference')} {'lower' if change < 0 else 'higher'} without {layer}"
         for layer, change in changes.items()
     )
     claim = claim_of(study, "any-layer")
     least = min(changes, key=changes.__getitem__)
     verdict = f" The paper has each of them raise the error; of {least}: {tables.judged(claim)}." if claim is not None else ""
-    return f" As for depth: {told}.{verdict}"
+    return f" As for depth, the error is {told}.{verdict}"
 
 
 def _hand_made(study: Study | None) -> str:

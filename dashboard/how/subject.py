@@ -221,10 +221,9 @@ def where_changed(study: Study | None, settings: Mapping[str, str], otherwise: s
     by_run = table[table["sweep"].isin(list(settings))].drop_duplicates(["run", "seed"]).groupby("run")["error"]
     spread = float(by_run.var().mean()) ** 0.5
     seeds = f"; seeds of one run have a standard deviation of {spread:.1f} points" if spread == spread else ""
-    pictures = " of ".join(filter(None, (found.address, frames.description(found).partition(" pixels")[0].replace(" · ", ", "))))
-    where = f"{showing.plain(pictures)} pixels{seeds}; drawn there under Training, One setting in steps"
-    lead = "" if found is study else "In another study, whose errors are not to be compared with those above: "
-    return f"{lead}{words[:1].upper() if not lead else words[:1]}{words[1:]} ({where})."
+    pictures = showing.plain(frames.description(found).partition(" pixels")[0].replace(" · ", ", "))
+    where = f"In {showing.plain(found.address)} ({pictures} pixels{seeds}; drawn there under Training, One setting in steps)"
+    return f"{where}{'' if found is study else ', whose errors are not to be compared with those above,'} {words}."
 
 
 def asked(question: str, answer: str, place: DeltaGenerator | None = None) -> None:
