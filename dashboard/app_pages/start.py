@@ -8,12 +8,13 @@ from typing import Any
 import streamlit as st
 
 from dashboard import clickable, drawings, frames, galleries, judged, rendering, showing, summary, tables
-from dashboard.how import PARTS
+from dashboard.how import PARTS, QUESTIONS
 from dashboard.reading import Study
 from study import amounts
 from study.paper.numbers import neurons, parameters
 
 PAPER = "https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks"
+ASKED = 8  # questions that have room here; the page of all is linked above
 DRAWN = 6  # claims, of these the first that the study measured, then the first that other kept studies did
 TILES = (
     "relu-faster",
@@ -102,6 +103,9 @@ with left:
     if part := clickable.draw(drawings.network(href), key="map"):
         showing.go_to("how", part=part)
     first_kernels(study)
+    st.header("What readers ask")
+    for question in list(QUESTIONS)[:ASKED]:
+        showing.link(question, "how", part=QUESTIONS[question])
 with right:
     st.header("What became of its claims here")
     if claims.empty:
