@@ -180,7 +180,7 @@ def test_figure_1_of_other_activations_has_all_of_them() -> None:
     settings = resolve(composed("activations"))
     assert {curve.network.activation for curve in settings.curves.values()} == set(get_args(ActivationName))
     for name, curve in settings.curves.items():
-        assert curve.network.activation == name and len(curve.rates) == 3 and len(curve.seeds) == 2
+        assert curve.network.activation == name and len(curve.rates) == 4 and len(curve.seeds) == 2
         assert (curve.pictures, curve.epochs, curve.threshold) == (5000, 40, 0.25)
 
 
