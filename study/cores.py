@@ -1,5 +1,4 @@
-"""The processor: cores that this process may use, and whether it has bfloat16. Without torch, so that a command of a second can
-ask too."""
+"""What the processor offers to this process. Without torch, so that a command of a second can ask too."""
 
 from __future__ import annotations
 
