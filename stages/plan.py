@@ -86,8 +86,8 @@ def _slow(machine: MachineSettings) -> str:
     if machine.precision != "bfloat16" or "cpu" not in machine.devices or not without_bfloat16():
         return ""
     return (
-        "this processor has no instructions for bfloat16, and where that was so a training step took 14 times as long as in "
-        "float32; machine.precision=float32 chooses that, and results of the two are not compared"
+        "this processor has no instructions for bfloat16, and on one without, a step of the paper's network took 14 times "
+        "as long as in float32; machine.precision=float32 chooses that, and results of the two are not compared"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from scipy.stats import binomtest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import charts, frames, judged, query, reading, showing, shown_pictures, tables
+from dashboard import charts, findings, frames, judged, query, reading, showing, shown_pictures, tables
 from dashboard.how import PARTS
 from dashboard.reading import Study
 from stages.settings import merged
@@ -572,7 +573,7 @@ def test_readers_questions_are_sorted_by_what_differs_from_base(root: Path) -> N
     packed.write_text(json.dumps(json.loads(packed.read_text()) | {"sha256": 64 * "1"}))
     same = r"errs by .*%.* seeds? each.{1,2} 0.0 points apart, no farther than seeds of one filter are"
     assert re.search(rf"Does the down-sampling filter matter\? base {same}", told(opened("training", view="questions")))
-    assert re.search(rf"through another filter .*, base {same}", told(opened("how", part="sampling")))
+    assert re.search(rf"through another filter, base {same}", told(opened("how", part="sampling")))
     normalisation = told(opened("how", part="normalisation"))
     assert re.search(
         r"drawn there under Training, .* over k, the error is (.+)% at 1 and \1% at 2 \(no farther apart", normalisation
@@ -594,6 +595,24 @@ def test_readers_questions_are_sorted_by_what_differs_from_base(root: Path) -> N
     same = r"error is, at 0.005 and 0.01, (.+) and \1% with no normalisation; \1 and \1% with response normalisation"
     lost_at = r"; at 0.003 it is .*% with response normalisation, and with no normalisation 1 of \d+ seeds diverged"
     assert re.search(same + lost_at, told(opened("how", part="normalisation")))
+
+
+def test_which_line_errs_least_is_said_where_it_does_so_at_every_value() -> None:
+    """Means of two seeds, in per cent; one seed of `none` diverged at the third value."""
+    means = {"batch": (50.0, 45.0, 46.0), "response": (55.0, 52.0, 60.0), "none": (56.0, 54.0, math.nan)}
+    rows = [
+        (line, value, error + seed)
+        for line, errors in means.items()
+        for value, error in zip((1, 3, 9), errors, strict=True)
+        for seed in (-0.5, 0.5)
+    ]
+    table = pd.DataFrame(rows, columns=["line", "value", "error"])
+    said = "lowest with batch at each value: at 1 and 3, 50.0 and 45.0% with batch; 56.0 and 54.0% with none; "
+    assert findings.moved(table).startswith(f"is {said}55.0 and 52.0% with response; at 9 it is 46.0% with batch")
+    table.loc[(table["line"] == "response") & (table["value"] == 3), "error"] -= 10
+    assert findings.moved(table).startswith("is, at 1 and 3, 50.0 and 45.0% with batch")
+    alone = findings.moved(table[table["line"] == "batch"])
+    assert alone == "is 50.0% at 1, 45.0% at 3 and 46.0% at 9 (5.0 points apart, seeds of one run up to 1.0)"
 
 
 def test_what_came_of_a_threshold_is_told_where_a_study_trained_it(root: Path) -> None:

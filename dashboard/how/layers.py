@@ -22,7 +22,7 @@ from study.paper import numbers
 
 BATCH = 16  # test pictures that stand for a batch
 CELLS = 24  # positions along a side that can be clicked
-BUS = 8e9  # bytes a second and direction of PCI Express 2.0 with 16 lanes, at most
+BUS = 8e9  # bytes a second each way that PCI Express 2.0, of the GTX 580, has with all of its 16 lanes
 RATE = {"rate": "the learning rate"}  # of frames.SWEEPS, and what it is called
 
 
@@ -143,7 +143,7 @@ def normalisation(subject: Subject) -> None:
                 subject.study,
                 RATE,
                 "Robustness to the learning rate is not measured: no pinned study trained batch normalisation at several rates. "
-                f"The study `readers`, which is not pinned yet, does. {where_changed(subject.study, RATE, '')}",
+                f"The study `readers`, which is not here, does. {where_changed(subject.study, RATE, '')}",
                 "batch normalisation",
             ),
             "What do k, n, alpha and beta do?": "n is how many neighbouring maps are summed, alpha how much their squares weigh, "
@@ -154,7 +154,7 @@ def normalisation(subject: Subject) -> None:
             + where_changed(
                 subject.study,
                 {name: name for name in numbers.RESPONSE},
-                "What the error does when they change is not measured: the study `readers` is not pinned yet.",
+                "What the error does when they change is not measured in any study that is here; `readers` does.",
             ),
             "Does it make activities sparse, or keep them from saturating?": "Neither by itself: dividing makes no answer "
             "0, and ReLUs do not saturate. " + _divisors(subject),
@@ -522,12 +522,14 @@ def columns(subject: Subject) -> None:
     crossing = frames.crossing(subject.study)
     bytes_a_step = 4 * 2 * 2 * numbers.exchanged() * numbers.BATCH  # both ways, forward and backward
     seconds = [days * 86400 / (numbers.CYCLES * numbers.TRAINING_PICTURES / numbers.BATCH) for days in (5, 6)]
+    one_way = bytes_a_step / 2 / BUS
     by_count = (
         "They wait for each other before conv3, fc6, fc7 and fc8, and again on the way back. By count they exchange "
         f"{bytes_a_step / 1e6:.0f} MB in a step of {numbers.BATCH} pictures, gradients too; five to six days for "
-        f"{numbers.CYCLES} epochs are {seconds[0]:.2f} to {seconds[1]:.2f} s a step. At the {BUS / 1e9:g} GB/s of their bus, "
-        f"PCI Express 2.0, that is at least {1000 * bytes_a_step / BUS:.0f} ms, {bytes_a_step / BUS / seconds[1]:.1%} to "
-        f"{bytes_a_step / BUS / seconds[0]:.1%} of a step, which is little; how long they really waited, the paper does not say."
+        f"{numbers.CYCLES} epochs are {seconds[0]:.2f} to {seconds[1]:.2f} s a step. If both could use all of "
+        f"PCI Express 2.0, {BUS / 1e9:g} GB/s each way at once, half of that takes {1000 * one_way:.0f} ms, "
+        f"{one_way / seconds[1]:.1%} to {one_way / seconds[0]:.1%} of a step, which is little; how long they really waited, the "
+        "paper does not say."
     )
     asked(
         "Is the ratio of communication over computation acceptable? Did the GPUs wait?",

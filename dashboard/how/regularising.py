@@ -303,11 +303,12 @@ def _filters(study: Study | None) -> str:
     if found is None:
         return (
             "No pinned study has measured it: all packed their pictures through one filter, bilinear with antialias. The studies "
-            f"`readers`, `readers-nearest` and `readers-lanczos`, which use three, are not pinned yet. {names_none}"
+            f"`readers`, `readers-nearest` and `readers-lanczos`, which use three, are not here. {names_none}"
         )
+    ways = frames.beside(found, every)
+    alone = " (“-test”: those of the test alone)" if ways["study"].str.endswith("-test").any() else ""
     return (
-        f"In {showing.plain(found.address)} and in studies that packed the same pictures through another filter (“-test”: those "
-        "of the test alone), base errs by "
-        f"{showing.plain(findings.filters(frames.beside(found, every)))}; drawn there under Training, One setting in steps. "
+        f"In {showing.plain(found.address)} and in studies that packed the same pictures through another filter{alone}, base "
+        f"errs by {showing.plain(findings.filters(ways))}; drawn there under Training, One setting in steps. "
         f"{names_none}"
     )

@@ -220,9 +220,9 @@ def where_changed(study: Study | None, settings: Mapping[str, str], otherwise: s
     words = "; ".join(f"over {settings[name]}, {'it' if n else 'the error'} {moved}" for n, (name, moved) in enumerate(told))
     by_run = table[table["sweep"].isin(list(settings))].drop_duplicates(["run", "seed"]).groupby("run")["error"]
     spread = float(by_run.var().mean()) ** 0.5
-    seeds = f"; seeds of one run have a standard deviation of {spread:.1f} points" if spread == spread else ""
-    pictures = showing.plain(frames.description(found).partition(" pixels")[0].replace(" · ", ", "))
-    where = f"In {showing.plain(found.address)} ({pictures} pixels{seeds}; drawn there under Training, One setting in steps)"
+    seeds = f"seeds of one run have a standard deviation of {spread:.1f} points" if spread == spread else ""
+    told_of = [*frames.description(found).split(" · ")[:3], seeds, "drawn there under Training, One setting in steps"]
+    where = f"In {showing.plain(found.address)} ({showing.plain(', '.join(filter(None, told_of)))})"
     return f"{where}{'' if found is study else ', whose errors are not to be compared with those above,'} {words}."
 
 
