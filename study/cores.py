@@ -13,12 +13,17 @@ def allotted_cores() -> int:
     return max(1, math.ceil(min(bound, _quota(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")))))
 
 
-def without_bfloat16(told: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether the processor names no instructions for bfloat16, as those with AVX2 alone do; False where it names none at all."""
+def bfloat16_lacks(told: Path = Path("/proc/cpuinfo")) -> str:
+    """Which instructions for bfloat16 the processor lacks, so that float32 is faster: "bf16", all of them, as one with AVX2
+    alone; "amx_bf16", Intel's matrix unit, where one of Intel's has the vector ones only; "" where it lacks none, or tells
+    none."""
     try:
-        return "bf16" not in told.read_text()  # avx512_bf16, amx_bf16, and bf16 of ARM's
+        said = told.read_text()
     except OSError:  # no Linux
-        return False
+        return ""
+    if "bf16" not in said:  # avx512_bf16, amx_bf16, and bf16 of ARM's
+        return "bf16"
+    return "amx_bf16" if "GenuineIntel" in said and "amx_bf16" not in said else ""
 
 
 def _quota(groups: Path, tree: Path) -> float:

@@ -283,13 +283,21 @@ def test_what_is_there_with_other_settings_is_not_said_to_be_there(project: Path
 
 
 @pytest.mark.parametrize(
-    ("study", "without", "told"), [("imagewoof", True, True), ("imagewoof", False, False), ("sketch", True, False)]
+    ("study", "lacking", "told"),
+    [
+        ("imagewoof", "bf16", "no instructions for bfloat16"),
+        ("imagewoof", "amx_bf16", "not its matrix unit"),
+        ("imagewoof", "", ""),
+        ("sketch", "bf16", ""),
+    ],
 )
-def test_a_processor_without_bfloat16_is_told_before_hours_are_lost(
-    monkeypatch: pytest.MonkeyPatch, study: str, without: bool, told: bool
+def test_a_processor_slow_in_bfloat16_is_told_before_hours_are_lost(
+    monkeypatch: pytest.MonkeyPatch, study: str, lacking: str, told: str
 ) -> None:
-    monkeypatch.setattr("stages.plan.without_bfloat16", lambda: without)
-    assert any("no instructions for bfloat16" in line for line in plan(resolve(composed(study)))) is told
+    monkeypatch.setattr("stages.plan.bfloat16_lacks", lambda: lacking)
+    lines = [line for line in plan(resolve(composed(study))) if "bfloat16" in line]
+    assert len(lines) == bool(told)
+    assert all(told in line for line in lines)
 
 
 def test_what_was_removed_by_hand_is_an_edit_too() -> None:
