@@ -37,9 +37,10 @@ READS = 2  # seconds that a visitor looks at a page before the first click
 ADDRESSES = (
     "", "claims", "how?part=convolution", "how?part=normalisation", "how?part=pooling", "how?part=columns", "how?part=dropout",
     "how?part=augmentation", "how?part=patches", "how?part=sampling", "how?part=learning", "how?part=size", "how?part=equations",
-    "how?part=misread", "sees", "sees?view=confusions", "sees?view=tables", "inside", "inside?view=layers", "inside?view=map",
-    "training", "training?view=components", "training?view=curves", "training?view=questions", "training?view=cost", "compare",
-    "?foot=report", "?foot=words", "?foot=provenance", "?foot=paper%20against%20code", "?foot=downloads",
+    "how?part=questions", "how?part=misread", "sees", "sees?view=confusions", "sees?view=tables", "inside", "inside?view=layers",
+    "inside?view=map", "training", "training?view=components", "training?view=curves", "training?view=questions",
+    "training?view=cost", "compare", "?foot=report", "?foot=words", "?foot=provenance", "?foot=paper%20against%20code",
+    "?foot=downloads",
 )  # fmt: skip
 
 

@@ -200,16 +200,12 @@ def masks(study: Study) -> Finding | None:
     table = frames.masks(study)
     if table.empty or not (table["mean"] == "halved").any():
         return None
-    halved, geometric = table[table["mean"] == "halved"].iloc[0], table[table["mean"] == "geometric"].sort_values("masks")
+    halved = table[table["mean"] == "halved"].iloc[0]
     many, about = frames.error_of_many(study), frames.halved(study)
-    nearest = (geometric["divergence"].map(math.log) - math.log(halved["divergence"])).abs().idxmin()
-    near = f"about as near as a mean of {geometric['masks'][nearest]:.0f} masks"
-    if halved["divergence"] < geometric["divergence"].min():
-        near = f"nearer than a mean of {geometric['masks'].max():.0f} masks"
     return Finding(
         drawing=charts.masks(table),
-        words=f"Halved outputs lie {amounts.amount(halved['divergence'], 'nats')} from the mean of many masks, {near}; they err "
-        f"by {amounts.amount(halved['top1_error'], 'error')}"
+        words=f"Halved outputs lie {amounts.amount(halved['divergence'], 'nats')} from the mean of many masks, "
+        f"{how_near(study)}; they err by {amounts.amount(halved['top1_error'], 'error')}"
         + (f", the mean of many by {amounts.amount(many, 'error')}" if many == many else ""),
         table=table,
         name="masks",
@@ -217,6 +213,19 @@ def masks(study: Study) -> Finding | None:
         source=f"{study.address}, {about.get('run')}, seed {about.get('seed')}, {about.get('pictures')} test pictures. Nats: "
         "Kullback and Leibler's divergence from the geometric mean of many other masks.",
     )
+
+
+def how_near(study: Study) -> str:
+    """Of how many masks the mean is as near to that of many as halved outputs are; empty where it was not measured."""
+    table = frames.masks(study)
+    halved, geometric = table[table["mean"] == "halved"], table[table["mean"] == "geometric"].sort_values("masks")
+    if halved.empty or geometric.empty:
+        return ""
+    divergence = halved["divergence"].iloc[0]
+    if divergence < geometric["divergence"].min():
+        return f"nearer than a mean of {geometric['masks'].max():.0f} masks"
+    nearest = (geometric["divergence"].map(math.log) - math.log(divergence)).abs().idxmin()
+    return f"about as near as a mean of {geometric['masks'][nearest]:.0f} masks"
 
 
 def masks_by_picture(study: Study) -> Finding | None:

@@ -36,6 +36,12 @@ WORDS = (
     ("seed", "a whole training from a random beginning of its own; several show how much chance moves a number"),
     ("kept, pinned", "a finished study in Git, in `pinned/`, with hashes of its files; its words are those of its own commit"),
     ("error, top-5 error", "the share of test pictures whose right class is not the likeliest, or not among the five likeliest"),
+    ("direction reproduced (reduced scale)", "an effect in the paper's direction is seen, on other pictures or with a smaller "
+     "network than the paper's, so that its size says nothing of the paper's"),
+    ("smaller than what matters", "the whole interval lies within the smallest effect that matters, on either side of 0"),
+    ("undecided", "neither an effect nor its smallness is shown"),
+    ("not trained long enough", "what is compared did not appear in any run, so that there is nothing to compare"),
+    ("too few seeds", "fewer trainings than the protocol asks for; nothing is tested"),
     ("points", "a difference of two percentages: 20% less 17% is 3 points"),
     ("nats", "a difference of logarithms to the base e: of probabilities, 0.1 nats is a factor of about 1.1"),
     ("interval", "where the true value lies, so wide that all of a family seldom miss it; each claim's rule says how seldom"),
@@ -54,7 +60,7 @@ WORDS = (
 def words(study: Study) -> None:
     """The words and the runs' names that these pages use."""
     st.table(pd.DataFrame(WORDS, columns=["word", "means here"]), hide_index=True)
-    st.caption("What each verdict says, and the rules that give them: docs/verdicts.md.")
+    st.caption("All verdicts, and the rules that give them: docs/verdicts.md in the checkout.")
     settings = frames.settings_of_runs(study)
     control = frames.control(study)
     base = settings.get(control, {})

@@ -72,6 +72,16 @@ def _described(content: dict[str, Any]) -> str:
     return " · ".join(parts)
 
 
+def called(study: Study) -> str:
+    """A study by its pictures, for a sentence: `CIFAR-10 (10 classes, 32 pixels)`; by its address where nothing says."""
+
+    def told(content: dict[str, Any]) -> str:
+        title = str(content["title"]).partition(" (")[0]
+        return f"{title} ({len(content['classes']):,} classes, {content['size']} pixels)"
+
+    return made_of(study, "prepare/packed.json", told, "") or study.address
+
+
 def is_synthetic(study: Study) -> bool:
     return bool(packed(study).get("synthetic", source(study).get("synthetic", False)))
 
@@ -505,6 +515,13 @@ def sweeps(study: Study) -> pd.DataFrame:
     """A row a sweep, run and seed: `sweep` (one of SWEEPS), `run`, `value` of the number that is changed (a width as a share of
     base's), `line` (which normalisation), `seed`, `error` in per cent, which is missing where the training diverged. Lines of
     one value alone are left out."""
+    if "sweeps" not in study.kept:
+        study.kept["sweeps"] = _sweeps(study)
+    table: pd.DataFrame = study.kept["sweeps"]
+    return table
+
+
+def _sweeps(study: Study) -> pd.DataFrame:
     settings = settings_of_runs(study)
     base, rows = settings.get("base") or next(iter(settings.values()), {}), []
     for run, own in settings.items():

@@ -31,14 +31,15 @@ def by_id(study: Study) -> dict[str, Any]:
 
 def _verdicts(study: Study) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Both of them. In every run of the page's script it is looked at which files have changed; only then are they made anew."""
-    if not study.verdicts:
+    if "verdicts" not in study.kept:
         folder, changed = study.folder.absolute(), stamp_of(study.folder / "judge/claims.json")
         table, notes = _claims(folder, changed)
         study.notes.extend(notes)
         rests_on = {pair for artifacts in table["artifacts"] for pair in _files(artifacts)}
         others = frozenset(pair for pair in rests_on if hash_of(folder / pair[0]) != pair[1])
-        study.verdicts.extend(_current(folder, changed, others, outdated(study), study.pinned))
-    return study.verdicts[0], study.verdicts[1]
+        study.kept["verdicts"] = _current(folder, changed, others, outdated(study), study.pinned)
+    table, rows = study.kept["verdicts"]
+    return table, rows
 
 
 def _files(artifacts: Any) -> list[tuple[str, str]]:

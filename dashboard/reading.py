@@ -29,13 +29,14 @@ WORDS = ("name", "when", "kind", "way", "by", "layer")  # columns of tables that
 class Study:
     """What the page offers: a working area or a pinned study. `address` names it there and in a link.
 
-    It is made anew for every run of the page's script, and `verdicts` keeps those of dashboard/judged.py for the length of one.
+    It is made anew for every run of the page's script; `kept` holds, for the length of one, what is asked for often and takes
+    long: the verdicts of dashboard/judged.py, tables of dashboard/frames.py.
     """
 
     folder: Path
     pinned: bool
     notes: list[str] = field(default_factory=list)
-    verdicts: list[Any] = field(default_factory=list, compare=False, repr=False)
+    kept: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def address(self) -> str:

@@ -279,22 +279,26 @@ def told_of_others(claim: Any) -> str:
     measured = measured_elsewhere(claim)
     if not measured:
         return " No pinned study measured it." if claim.group == NOT_JUDGED else ""
+    named = _named([other for other, _ in measured])
     if claim.group != NOT_JUDGED:  # beside what was measured here the number and the word are enough
-        found = "; ".join(f"{tables.here(row)} in {_named(other)}, {row.verdict}" for other, row in measured)
+        found = "; ".join(f"{tables.here(row)} on {named[other.address]}, {row.verdict}" for other, row in measured)
         return f" **Elsewhere**: {with_code(found)}."
     if len(measured) == 1:
         [(other, row)] = measured
         told = f"{tables.both_sides(row, most=MOST_LETTERS)}; {tables.judged(row)}."
-        return f" **In {plain(_named(other))}**: {with_code(told)}"
+        return f" **On {plain(named[other.address])}**: {with_code(told)}"
     lines = [f" In other studies{f', {plain(claim.metric)}' if claim.unit in tables.WITH_METRIC and claim.metric else ''}:"]
     for other, row in measured:
         told = f"{tables.both_sides(row, of_what=False, most=MOST_LETTERS)}; {tables.judged(row)}"
-        lines.append(f"- **{plain(_named(other))}**: {with_code(told)}")
+        lines.append(f"- **{plain(named[other.address])}**: {with_code(told)}")
     return "\n".join(lines) + "\n\n"  # what follows is no part of the last line
 
 
-def _named(study: Study) -> str:
-    return f"{study.address} (synthetic pictures)" if frames.is_synthetic(study) else study.address
+def _named(studies: list[Study]) -> dict[str, str]:
+    """By address, what studies are called by their pictures; those that have the same ones with their addresses too."""
+    called = {study.address: frames.called(study) for study in studies}
+    every = list(called.values())
+    return {address: f"{name}, {address}" if every.count(name) > 1 else name for address, name in called.items()}
 
 
 def _measured_here(claim: Any) -> str:

@@ -7,6 +7,7 @@ import math
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,13 +16,14 @@ from scipy.stats import binomtest
 from streamlit.testing.v1 import AppTest
 
 from dashboard import charts, findings, frames, judged, query, reading, showing, shown_pictures, tables
-from dashboard.how import PARTS
+from dashboard.how import PARTS, answers
+from dashboard.how.answers import QUESTIONS
 from dashboard.reading import Study
 from stages.settings import merged
 from study import amounts, predictions, storage
 from study.amounts import interval
 from study.judging.staleness import makers
-from study.judging.verdicts import GROUPS, NOT_HELD, WORDS
+from study.judging.verdicts import GROUPS, HELD, NOT_HELD, NOT_SEEN, SMALL, WORDS
 from study.paper.claims import CLAIMS
 from tests.fabricated import study as fabricated_study
 from tests.test_query import REFUSED, TAKEN
@@ -289,7 +291,7 @@ def test_what_was_not_run_here_is_told_of_from_the_kept_study_that_measured_it(r
             row.update(not_run)
     storage.write_json(written, content)
     found = showing.with_code(f"{tables.both_sides(measured)}; {tables.judged(measured)}.")
-    said = f"**In {showing.plain('pinned/kept (synthetic pictures)')}**: {found}"
+    said = f"**On {showing.plain('built-in synthetic pictures (24 classes, 64 pixels)')}**: {found}"
     assert said in told(opened("claims", claim=measured.id))
     assert said not in told(opened("claims", claim=measured.id, study="pinned/kept"))
     shutil.rmtree(root / "pinned/kept")
@@ -310,7 +312,7 @@ def test_a_tile_of_start_tells_what_another_kept_study_measured_and_leads_to_the
     def tile(app: AppTest) -> str:
         return next(part for part in drawn(app).split("<a ") if f"claim={measured.id}" in part and "title" in part)
 
-    assert f"Not here; in pinned/kept: {found}" in tile(opened("start"))
+    assert f"Not here; on built-in synthetic pictures (24 classes, 64 pixels): {found}" in tile(opened("start"))
     assert f"Here: {found}" in tile(opened("start", study="pinned/kept"))
     shutil.rmtree(root / "pinned/kept")
     assert "kept" not in drawn(opened("start"))
@@ -573,12 +575,11 @@ def test_readers_questions_are_sorted_by_what_differs_from_base(root: Path) -> N
     packed.write_text(json.dumps(json.loads(packed.read_text()) | {"sha256": 64 * "1"}))
     same = r"errs by .*%.* seeds? each.{1,2} 0.0 points apart, no farther than seeds of one filter are"
     assert re.search(rf"Does the down-sampling filter matter\? base {same}", told(opened("training", view="questions")))
-    assert re.search(rf"through another filter, base {same}", told(opened("how", part="sampling")))
+    sampling = told(opened("how", part="sampling"))
+    assert re.search(rf"By filter: {same.removeprefix('errs by ')}", sampling) and "2 filters, no farther apart than" in sampling
     normalisation = told(opened("how", part="normalisation"))
-    assert re.search(
-        r"drawn there under Training, .* over k, the error is (.+)% at 1 and \1% at 2 \(no farther apart", normalisation
-    )
-    assert "no pinned study trained batch normalisation at several rates" in normalisation
+    assert re.search(r"over k, the error is (.+)% at 1 and \1% at 2 \(no farther apart.* Drawn under Training", normalisation)
+    assert "no study that is here trained batch normalisation at several learning rates" in normalisation
     same = r"is, at 0.003 and 0.01, (.+) and \1% with no normalisation; \1 and \1% with response normalisation"
     assert re.search(f"over the learning rate, the error {same}", normalisation) and "is lowest with" not in normalisation
     path = folder / "evaluate/no_normalisation_third_rate/metrics.json"
@@ -615,8 +616,31 @@ def test_which_line_errs_least_is_said_where_it_does_so_at_every_value() -> None
     assert alone == "is 50.0% at 1, 45.0% at 3 and 46.0% at 9 (5.0 points apart, seeds of one run up to 1.0)"
 
 
+def test_a_question_of_readers_has_an_address_and_an_answer(root: Path) -> None:
+    """Its part begins with it, reasons and all; the page of all questions has each in a sentence."""
+    everything = told(opened("how", part="questions"))
+    for name, question in QUESTIONS.items():
+        first = next(one.value for one in opened("how", part=question.part, question=name).markdown if "**" in one.value)
+        answer, short = question.answer(here(root)), first.partition("  \n")[2]
+        assert first.startswith(f"**{question.asked}**") and short == answer.short and short in everything, name
+        assert short.strip().endswith(".") and "nan" not in f"{short} {answer.more}".split() and "  " not in short, short
+    assert {question.part for question in QUESTIONS.values()} == set(PARTS) - {"patches", "questions", "misread"}
+    assert "threshold" in told(opened("how", part="pooling", question="threshold")), "one of another part is named as unknown"
+
+
+@pytest.mark.parametrize("group", [HELD, NOT_HELD, SMALL, NOT_SEEN])
+def test_an_answer_goes_by_the_verdict(root: Path, monkeypatch: pytest.MonkeyPatch, group: str) -> None:
+    row = SimpleNamespace(group=group, verdict="any", here="2.00 points (1.00 to 3.00)", matters=0.03, unit="error difference")
+    monkeypatch.setattr("dashboard.how.answers.claim_of", lambda study, name: row)
+    monkeypatch.setattr("dashboard.showing.measured_elsewhere", lambda row: [])
+    words = {HELD: "yes {0}", NOT_HELD: "no {0}", SMALL: "little {0} of {1}", NOT_SEEN: "open {0}"}
+    named = dict(zip(("held", "against", "small", "unsettled"), words.values(), strict=True))
+    expected = words[group].format("2.00 points \\(1.00 to 3.00\\)", "3.00 points").replace("\\", "")
+    assert answers.says(here(root), "any", **named).replace("\\", "") == expected
+
+
 def test_what_came_of_a_threshold_is_told_where_a_study_trained_it(root: Path) -> None:
-    assert "the study `activations`, which trains both, is not pinned yet" in told(opened("how", part="convolution"))
+    assert "None of the studies that are here trained either" in told(opened("how", part="convolution", question="threshold"))
     for name in ("threshold", "straight_through"):
         shutil.copytree(root / "results/invented/converge/relu", root / f"results/invented/converge/{name}")
     path = root / "results/invented/converge/threshold/metrics.json"

@@ -136,7 +136,7 @@ def test_what_other_pins_measured_stands_beside_what_this_one_did(pin: Study) ->
     }
     name, found = next((name, found) for name, found in measured.items() if found)
     text = told(opened("claims", study=pin.address, claim=name)).replace("\\", "")
-    assert "Elsewhere" in text and all(f"{tables.here(row)} in {study.address}" in text for study, row in found)
+    assert "Elsewhere" in text and all(f"{tables.here(row)} on {frames.called(study)}" in text for study, row in found)
     for study in (pin, *others):
         for claim in judged.by_id(study).values():
             if claim.unit == "error difference":  # none of these studies has the paper's scale

@@ -8,13 +8,17 @@ from typing import Any
 import streamlit as st
 
 from dashboard import clickable, drawings, frames, galleries, judged, rendering, showing, summary, tables
-from dashboard.how import PARTS, QUESTIONS
+from dashboard.how import PARTS
+from dashboard.how.answers import QUESTIONS
 from dashboard.reading import Study
 from study import amounts
 from study.paper.numbers import neurons, parameters
 
 PAPER = "https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks"
-ASKED = 8  # questions that have room here; the page of all is linked above
+ASKED = (  # questions that have room here
+    "relu", "response-error", "robust", "two-gpus", "communication", "halving", "free", "filters", "depth", "hand-made",
+    "pre-training", "equations",
+)  # fmt: skip
 DRAWN = 6  # claims, of these the first that the study measured, then the first that other kept studies did
 TILES = (
     "relu-faster",
@@ -39,7 +43,7 @@ def tile(study: Study, claim: Any) -> str:
     where, drawn = "Here", ""
     if not tables.here(claim) and (others := showing.measured_elsewhere(claim)):
         other, claim = others[0]
-        where = f"Not here; in {other.address}"
+        where = f"Not here; on {frames.called(other)}"
     if claim.id == "relu-faster" and where == "Here":
         drawn = _curves(study)
     elif claim.ours == claim.ours:
@@ -92,7 +96,8 @@ st.markdown(
     "neurons, trained on 1.2 million photographs of 1,000 classes on two GPUs. Here its statements are tested one by one, "
     "and told with how sure the answer is, or why there is none."
 )
-showing.link("What readers ask of it, and where each is answered", "how", icon=":material/help:", part="questions")
+asked_by_readers = f"{len(QUESTIONS)} questions that readers ask of it, each answered in a sentence"
+showing.link(asked_by_readers, "how", icon=":material/help:", part="questions")
 if study is None:
     showing.stop(showing.NOTHING)
 claims = judged.claims(study)
@@ -104,8 +109,8 @@ with left:
         showing.go_to("how", part=part)
     first_kernels(study)
     st.header("What readers ask")
-    for question in list(QUESTIONS)[:ASKED]:
-        showing.link(question, "how", part=QUESTIONS[question])
+    for asked in ASKED:
+        showing.link(QUESTIONS[asked].asked, "how", part=QUESTIONS[asked].part, question=asked)
 with right:
     st.header("What became of its claims here")
     if claims.empty:

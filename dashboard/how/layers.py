@@ -11,53 +11,24 @@ import pandas as pd
 import plotly.express as px
 import streamlit as st
 
-from dashboard import address, charts, clickable, drawings, frames, galleries, rendering, showing, shown_pictures, tables
+from dashboard import address, charts, clickable, drawings, frames, galleries, rendering, showing, shown_pictures
 from dashboard.how import counting
-from dashboard.how.subject import Subject, all_asked, asked, claim_of, effect, elsewhere, first_that, where_changed, with_picture
+from dashboard.how.answers import of_part
+from dashboard.how.subject import Subject, elsewhere, first_that, with_picture
 from dashboard.reading import Study
 from study import in_numpy
 from study.amounts import amount, digits
-from study.judging.verdicts import HELD, NOT_HELD
 from study.paper import numbers
 
 BATCH = 16  # test pictures that stand for a batch
 CELLS = 24  # positions along a side that can be clicked
-BUS = 8e9  # bytes a second each way that PCI Express 2.0, of the GTX 580, has with all of its 16 lanes
-RATE = {"rate": "the learning rate"}  # of frames.SWEEPS, and what it is called
 
 
 def convolution(subject: Subject) -> None:
     subject.above.header("Convolution and ReLU: what a kernel looks for, and where it finds it")
     answers = subject.answers
-    lit, first, connected = np.maximum(answers, 0), numbers.LAYERS[0], numbers.fully_connected_parameters()
-    all_asked(
-        {
-            "What is ReLU and why does it perform better?": "f(x) = max(0, x): what is positive passes unchanged, the rest "
-            "becomes 0. Where it passes its slope is 1 however large x is, so learning does not slow down as tanh's does where "
-            "it is flat. "
-            + effect(
-                subject.study,
-                "relu-faster",
-                "For Figure 1, in trainings of their own without anything that regularises, tanh took {0} ReLU's epochs to 25% "
-                "training error.",
-                elsewhere=True,
-            ),
-            "Why ReLU over a threshold function?": "A threshold's slope is 0 everywhere: no gradient reaches the layers below "
-            "it, and they learn nothing. Straight-through training sends the threshold's 0 or 1 forward and pretends a slope "
-            "of 1 on the way back. " + threshold_trained(subject.study),
-            "Can be evaluated quickly?": "A ReLU is one comparison a number, tanh an exponential; beside the convolutions both "
-            "are small. What counts is epochs.",
-            "ReLUs do not require input normalization: why?": "They do not saturate. If a picture is made c times as large, "
-            "all answers are, but for biases, and as many pass a ReLU as before; tanh's go to where it is flat. But the scale "
-            "does make a difference: how fast the first layer learns depends on it, and which initial weights are good. "
-            + _input_scale(subject.study),
-            "CNNs have fewer connections and parameters: what does sharing save?": f"The paper's conv1 uses one set of "
-            f"{first.parameters:,} numbers at all of its {first.side} x {first.side} places. With its own kernel at each place "
-            f"it would have {counting.unshared():,}, {first.side**2:,} times as many; fully connected, {connected:,}, "
-            f"{connected / first.parameters:,.0f} times as many.",
-        },
-        subject.above,
-    )
+    lit = np.maximum(answers, 0)
+    of_part("convolution", subject.study, subject.above)
     strongest = int(lit.reshape(len(lit), -1).max(axis=1).argmax())
     number = address.chosen("at-kernel", range(len(lit)), strongest, "kernel")
     most, full = float(lit.max()), rendering.full_scale([subject.kernels])
@@ -129,38 +100,7 @@ def normalisation(subject: Subject) -> None:
     subject.above.header("Local response normalisation: a loud neighbour turns you down")
     a = np.maximum(subject.answers, 0)
     own = subject.response
-    all_asked(
-        {
-            "What is local response normalisation, intuitively?": "Each answer is divided by a number that is large where the "
-            "answers of the neighbouring maps at the same place, and its own, are large: so maps compete. With the paper's k "
-            "nothing grows, and no neuron becomes more sensitive; the loudest are damped most. "
-            + effect(subject.study, "response-normalisation", "Does it matter? Without it the error is higher by {0}.", True),
-            "Batch normalisation is better and more robust to hyperparameters?": "It divides by the spread of each map over the "
-            "batch instead of over neighbouring maps, and learns its scale. "
-            + effect(subject.study, "batch-normalisation", "Here it errs less than response normalisation by {0}.")
-            + " "
-            + where_changed(
-                subject.study,
-                RATE,
-                "Robustness to the learning rate is not measured: no pinned study trained batch normalisation at several rates. "
-                f"The study `readers`, which is not here, does. {where_changed(subject.study, RATE, '')}",
-                "batch normalisation",
-            ),
-            "What do k, n, alpha and beta do?": "n is how many neighbouring maps are summed, alpha how much their squares weigh, "
-            "beta how steeply the divisor grows with them. k is added to the sum: where nothing answers the divisor is k^beta = "
-            f"{digits(numbers.RESPONSE['k'] ** numbers.RESPONSE['beta'])}, never 0. The paper chose "
-            f"{showing.listed(f'{name} = {value:g}' for name, value in numbers.RESPONSE.items())} on a validation set and "
-            "reports no other values. "
-            + where_changed(
-                subject.study,
-                {name: name for name in numbers.RESPONSE},
-                "What the error does when they change is not measured in any study that is here; `readers` does.",
-            ),
-            "Does it make activities sparse, or keep them from saturating?": "Neither by itself: dividing makes no answer "
-            "0, and ReLUs do not saturate. " + _divisors(subject),
-        },
-        subject.above,
-    )
+    of_part("normalisation", subject.study, subject.above)
     columns = st.columns(4)
     with columns[0]:
         power = address.slider(
@@ -217,56 +157,6 @@ def normalisation(subject: Subject) -> None:
     )
 
 
-def _input_scale(study: Study) -> str:
-    """What activations and scales of the pictures came to, in the study that trained them; else that none did."""
-    claim = claim_of(study, "no-input-normalisation")
-    if claim is None or not tables.here(claim):
-        return effect(study, "no-input-normalisation", "{0}")
-    return (
-        "Errors here, from pictures as they are and (`small_input`) divided until their variance is about 1: "
-        f"{showing.plain(claim.said)}; "
-        f"{_guessing(study)}"
-        f"{'' if claim.group in (HELD, NOT_HELD) else 'We cannot tell more: '}{tables.judged(claim)}."
-    )
-
-
-def _guessing(study: Study) -> str:
-    """What guessing errs by in a study whose classes have equally many test pictures, or about so."""
-    classes = frames.made_of(study, "prepare/packed.json", lambda packed: len(packed["classes"]), 0)
-    return f"guessing one of {classes} classes errs by {amount(1 - 1 / classes, 'error')}. " if classes else ""
-
-
-def _divisors(subject: Subject) -> str:
-    """The mean divisors of the run at the end of its training; empty where they were not measured."""
-    layers, own = frames.layers(subject.study), subject.response
-    of_run = layers[(layers["run"] == subject.run) & layers["divisor"].notna()]
-    ends = of_run[of_run["epoch"] == of_run["epoch"].max()].groupby("layer", sort=False)["divisor"].mean()
-    if ends.empty:
-        return ""
-    told = showing.listed(f"{digits(value)} after {layer}" for layer, value in ends.items())
-    alone = digits(own["k"] ** own["beta"])
-    ended = f"At the end of training its mean divisor is {told} ({subject.run})"
-    return f"{ended}; k alone, without any neighbour, makes {alone} of it."
-
-
-def threshold_trained(study: Study) -> str:
-    """What came of training the threshold and its straight-through form, where a study did."""
-    asked_for = ("threshold", "straight_through")
-    found = first_that(study, lambda one: set(asked_for) <= set(frames.epochs_to_threshold(one)["curve"]))
-    if found is None:
-        return "This follows from the slopes: the study `activations`, which trains both, is not pinned yet."
-    table = frames.epochs_to_threshold(found)
-    said = []
-    for curve in (*asked_for, "relu"):
-        of_it = table[table["curve"] == curve]
-        if len(of_it):
-            epochs, within = of_it["epochs_to_threshold"], f"in {of_it['epochs'].max()} epochs"
-            missed = f"not by every seed {within}" if epochs.notna().any() else f"not {within}"
-            reached = f"after {digits(epochs.mean())} epochs" if epochs.notna().all() else missed
-            said.append(f"{charts.curve_name(curve)} {reached}")
-    return f"In {showing.plain(found.address)} {frames.threshold(found):.0%} training error is reached: {'; '.join(said)}."
-
-
 def against_batch(subject: Subject, before: np.ndarray, y: int, x: int) -> None:
     """What batch normalisation would make of the answers (maps,) at a place: each by the mean and spread of its own map over a
     batch of test pictures. Nothing where the pictures are not here."""
@@ -316,25 +206,7 @@ def _places(total: np.ndarray, step: int, chosen: str) -> str:
 
 def pooling(subject: Subject) -> None:
     subject.above.header("Pooling: the largest of each window stands for it")
-    counted = counting.pooled_parameters()
-    all_asked(
-        {
-            "Local or overlapping pooling?": "Both make maps about half as wide. Local pooling has windows 2 wide and 2 "
-            "apart, so that each value lies in one window; overlapping ones are 3 wide and 2 apart, so that neighbouring windows "
-            "share a row or a column. "
-            + effect(subject.study, "overlapping-pooling", "Here windows that do not overlap err more by {0}."),
-            "Is it slightly more difficult to overfit?": effect(
-                subject.study,
-                "overlapping-overfit",
-                "The gap from training to validation error with windows that do not overlap, minus that with overlapping ones, "
-                "is {0}. Training errors are those of cropped pictures under dropout, so that a gap may be below 0.",
-            ),
-            "Pooling reduces parameters?": f"It has none itself. It makes fc6 smaller: fc6 of the paper reads maps of "
-            f"{counted[3][0]} x {counted[3][0]} and has {counted[3][1]:,} parameters with windows of 3, {counted[2][1]:,} with "
-            f"windows of 2 (maps of {counted[2][0]} x {counted[2][0]}); without the last pooling {counted[0][1]:,}.",
-        },
-        subject.above,
-    )
+    of_part("pooling", subject.study, subject.above)
     size = int(address.segmented("Size of a window, at stride 2", [2, 3], "window", 3))
     a = np.maximum(subject.answers, 0)
     before = a  # what is pooled: ReLU's answers, as in the four-layer network, or what response normalisation makes of them
@@ -484,62 +356,7 @@ def two_devices(study: Study, layers: list[dict[str, Any]], columns: int) -> Non
 
 def columns(subject: Subject) -> None:
     subject.above.header("Two GPUs: two columns of kernels that talk in a few places")
-    subject.above.markdown(
-        "Each GPU holds half of the kernels and neurons of every layer. conv2, conv4 and conv5 read the maps of their own "
-        "GPU; conv3 and the fully connected layers read both. Forward, one GPU of the paper sends the other "
-        f"{numbers.exchanged():,} numbers a picture."
-    )
-    asked(
-        "How does splitting the training into two different GPUs work, and is a single powerful GPU different?",
-        "Each GPU computes its half of every layer at the same time; they wait for each other only where lines cross in "
-        "the figure below. One GPU that holds everything computes the same function if its kernels stay in two groups, each "
-        "of which reads its own half of the maps; without groups every kernel reads all maps: another, larger network. "
-        + effect(subject.study, "two-columns", "One column with half of the kernels errs more than two columns by {0}.") + " "
-        + effect(subject.study, "one-large-gpu", "One large GPU without groups errs less than two columns by {0}."),
-        subject.above,
-    )  # fmt: skip
-    memory = frames.step_memory(subject.study)
-    paper = memory[memory["network"] == "the paper's"] if len(memory) else memory
-    one = float(paper["GiB on one device"].iloc[0]) if len(paper) else 0.0
-    fits = "fits" if one < numbers.GPU_MEMORY else "does not fit"
-    needs = (
-        f"A step of the paper's network at 128 pictures takes {paper['GiB on one device'].iloc[0]:.2f} GiB on one device and "
-        f"{paper['GiB on the first of two'].iloc[0]:.2f} on the first of two, as counted in today's code. That {fits} into the "
-        f"{numbers.GPU_MEMORY} GiB of a GTX 580. Workspaces of the convolutions are not counted; what else the authors' program "
-        "needed, the paper does not say: our count does not confirm its reason."
-        if len(paper)
-        else "What a step takes was not counted in this study."
-    )
-    weights = numbers.weight_memory() / 2**30
-    asked(
-        "1.2 million training examples are too big to fit in one GPU?",
-        "No: the paper calls the network too big for one GPU, not the pictures: "
-        f"these pass in batches of {numbers.BATCH}, and a step must remember what every layer answered to them. "
-        f"Weights, velocities (momentum) and gradients are {weights:.2f} GiB; the answers of all layers (activations) and their "
-        f"gradients are most of the rest. {needs}",
-        subject.above,
-    )
-    crossing = frames.crossing(subject.study)
-    bytes_a_step = 4 * 2 * 2 * numbers.exchanged() * numbers.BATCH  # both ways, forward and backward
-    seconds = [days * 86400 / (numbers.CYCLES * numbers.TRAINING_PICTURES / numbers.BATCH) for days in (5, 6)]
-    one_way = bytes_a_step / 2 / BUS
-    by_count = (
-        "They wait for each other before conv3, fc6, fc7 and fc8, and again on the way back. By count they exchange "
-        f"{bytes_a_step / 1e6:.0f} MB in a step of {numbers.BATCH} pictures, gradients too; five to six days for "
-        f"{numbers.CYCLES} epochs are {seconds[0]:.2f} to {seconds[1]:.2f} s a step. If both could use all of "
-        f"PCI Express 2.0, {BUS / 1e9:g} GB/s each way at once, half of that takes {1000 * one_way:.0f} ms, "
-        f"{one_way / seconds[1]:.1%} to {one_way / seconds[0]:.1%} of a step, which is little; how long they really waited, the "
-        "paper does not say."
-    )
-    asked(
-        "Is the ratio of communication over computation acceptable? Did the GPUs wait?",
-        f"{by_count} As measured here between {frames.devices_of_cost(subject.study)} it is "
-        f"{amount(crossing['share'], 'share')} of a step ({crossing['numbers']:,.0f} numbers), which says nothing of two GPUs."
-        if crossing
-        else f"{by_count} In this study all columns share a device, so nothing crosses and no time was measured; with `devices: "
-        "[cuda:0, cuda:1]` the stage `cost` measures it.",
-        subject.above,
-    )
+    of_part("columns", subject.study, subject.above)
     figure_2(subject)
     rows = counting.networks()
     table = pd.DataFrame(rows, columns=["network", "parameters", "share of the paper's"])

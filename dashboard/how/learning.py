@@ -10,13 +10,11 @@ import pandas as pd
 import plotly.express as px
 import streamlit as st
 
-from dashboard import address, charts, frames, reading, showing, tables
-from dashboard.how import QUESTIONS, counting
-from dashboard.how.subject import all_asked, asked, claim_of, effect, where_changed
+from dashboard import address, charts, showing
+from dashboard.how.answers import of_all, of_part
+from dashboard.how.subject import claim_of
 from dashboard.reading import Study
-from study import amounts
 from study.paper import numbers
-from study.paper.claims import claim
 from study.paper.misread import misreadings
 from study.paper.released import DIFFERENCES
 
@@ -98,14 +96,7 @@ EQUATIONS = (
 
 def learning(study: Study | None) -> None:
     st.header("The update rule: a velocity that remembers")
-    notes = claim("three-divisions").author_run
-    asked(
-        "Does the rate automatically decrease, or was it adjusted manually, equal for all layers?",
-        f"The paper divided it by ten by hand when the validation error stopped improving, {numbers.RATE_DIVISIONS} times; its "
-        f"author's notes, which call his runs by numbers, give the epochs of each ({notes}). It is equal for all "
-        "layers in the paper's text and not in the released code: there biases learn at twice the rate, and conv1 is slowed and "
-        "frozen at the end. " + _rate_here(study),
-    )
+    of_part("learning", study)
     st.latex(EQUATIONS[2][2])
     showing.link("The three equations, symbol by symbol", "how", part="equations")
     columns = st.columns(3)
@@ -142,25 +133,6 @@ def learning(study: Study | None) -> None:
         )  # fmt: skip
 
 
-def _rate_here(study: Study | None) -> str:
-    """How the rate of the study's first run was divided, in a sentence; empty where it has no curve."""
-    curves = pd.DataFrame() if study is None else frames.curves(study)
-    if study is None or curves.empty:
-        return ""
-    run = str(curves["run"].iloc[0])
-    base = curves[curves["run"] == run]
-    changes = base.groupby("rate", sort=False)["epoch"].min()
-    told = showing.listed(f"{value:g} from epoch {epoch}" for value, epoch in changes.items())
-    settings = reading.dictionary(reading.dictionary(frames.record(study, f"train-{run}").get("run")).get("learning"))
-    by_rule = reading.dictionary(settings.get("rate")).get("rule") == "validation"
-    how = "by rule, when the validation error stopped improving" if by_rule else "at epochs that were set before"
-    of_biases = settings.get("bias_rate", 1)
-    equal = "the same for all layers" if of_biases == 1 else f"{of_biases:g} times as high for biases"
-    if len(changes) == 1:
-        told, how = f"{changes.index[0]:g} in all of its {base['epoch'].max()} epochs", "never"
-    return f"Here the rate of {showing.plain(run)} was {told}: divided {how}, {equal}."
-
-
 def _descent(momentum: float, rate: float, decay: float) -> list[tuple[int, float, float, float]]:
     """Steps of section 5's rule on L(w) = w^2 / 2, from w = 1: step, weight, velocity, rate."""
     weight, velocity, rows = 1.0, 0.0, []
@@ -174,39 +146,7 @@ def _descent(momentum: float, rate: float, decay: float) -> list[tuple[int, floa
 
 def size(study: Study | None) -> None:
     st.header("Size: depth, width, and how many pictures")
-    convolution = numbers.LAYERS[0]
-    all_asked(
-        {
-            "Capacity is controlled by varying depth and breadth: what does each do?": "Width, the kernels of a layer, is how "
-            "many different things it can look for, and parameters grow with its square; depth is how often what was found is "
-            "put together, and parameters grow with it. "
-            + effect(study, "larger-networks", "Half the width costs {0} of error here.")
-            + f" {where_changed(study, {'width': 'the width, as a share of that of base'}, '', values=3)}"
-            + _without_layers(study),
-            "Is a convolution much smaller than what it replaces?": f"conv1 has {counting.unshared():,} connections and "
-            f"{convolution.parameters:,} parameters, since all places share a kernel; with a kernel of its own at each place it "
-            f"would have as many parameters as connections, {convolution.side**2:,} times as many; fully connected "
-            f"{numbers.fully_connected_parameters():,}, {numbers.fully_connected_parameters() / convolution.parameters:,.0f} "
-            "times as many.",
-            "Hand-crafted features: considerably better than the previous state of the art?": f"In the paper, yes: "
-            f"{claim('table1-cnn').value:.1%} against {claim('table1-fisher-vectors').value:.1%}, the best before (Table 1). "
-            f"{_hand_made(study)} {effect(study, 'margin-over-hand-made', 'The margin over this weaker baseline: {0}.')}",
-            "Would faster GPUs and more data help?": "More pictures are harder to learn by heart, so that what a network learns "
-            "of them holds for others too. "
-            + effect(study, "more-data", "Half of the pictures instead of all cost {0} of error, in equally many updates.", True)
-            + f" {where_changed(study, {'data': 'the share of the pictures, in as many updates'}, '', values=3)} "
-            + effect(
-                study,
-                "trained-longer",
-                "Faster GPUs give more epochs. Within a training, before the rate is divided, the validation error fell by {0} "
-                "from the second quarter of the epochs to the last.",
-            ),
-            "Time kept the authors from unsupervised pre-training: does it help?": "Not known: the paper left it out to "
-            "simplify its experiments and expects that it would help, above all where computers allow a much larger network "
-            "without as many more labelled pictures; no run here does it. What the paper did pre-train, on the pictures of "
-            "ImageNet's Fall 2011, learned from their labels, so it was not unsupervised.",
-        }
-    )
+    of_part("size", study)
     layers = pd.DataFrame(
         [(one.name, one.parameters, one.neurons, f"{one.size} x {one.size}") for one in numbers.LAYERS],
         columns=["layer", "parameters", "neurons", "windows"],
@@ -226,46 +166,9 @@ def size(study: Study | None) -> None:
         )  # fmt: skip
 
 
-def _without_layers(study: Study | None) -> str:
-    """How much more or less a network errs without each of the layers that were removed; else that this was not measured."""
-    errors = {} if study is None else {run: frames.seed_errors(study, run) for run in frames.runs(study, "evaluate")}
-    means = {run: sum(of.values()) / len(of) for run, of in errors.items() if of}
-    removed = {run: mean for run, mean in means.items() if run.startswith("without_conv")}
-    if not removed or "base" not in means:
-        return " " + effect(study, "any-layer", "{0}")
-    changes = {run.removeprefix("without_"): mean - means["base"] for run, mean in sorted(removed.items())}
-    told = showing.listed(
-        f"{amounts.amount(abs(change), 'error difference')} {'lower' if change < 0 else 'higher'} without {layer}"
-        for layer, change in changes.items()
-    )
-    claim = claim_of(study, "any-layer")
-    least = min(changes, key=changes.__getitem__)
-    verdict = f" The paper has each of them raise the error; of {least}: {tables.judged(claim)}." if claim is not None else ""
-    return f" As for depth, the error is {told}.{verdict}"
-
-
-def _hand_made(study: Study | None) -> str:
-    if study is None:
-        return ""
-    errors = frames.hand_made(study)
-    if not errors:
-        return "A simple hand-made baseline was not measured in this study."
-    base = list(frames.seed_errors(study, frames.control(study)).values())
-    network = f", the network {amounts.amount(float(np.mean(base)), 'error')}" if base else ""
-    hand_made = amounts.amount(errors["top1"], "error")
-    return (
-        f"Oriented gradients and colours with a linear classifier err {hand_made} on this study's pictures{network}; "
-        "they are simpler than Table 1's Fisher vectors."
-    )
-
-
 def equations(study: Study | None) -> None:
     st.header("The paper's three equations, symbol by symbol")
-    asked(
-        "Mathematical equations in the paper are confusing?",
-        "Each is read below in a sentence, then symbol by symbol, beside what it is called in our code and in the released one; "
-        "an empty cell has nothing to compare.",
-    )
+    of_part("equations", study)
     for title, reads, formula, symbols, (file, function), section in EQUATIONS:
         st.subheader(title)
         st.markdown(reads)
@@ -299,9 +202,8 @@ def source_of(file: Path, function: str) -> str:
 
 def questions(study: Study | None) -> None:
     st.header("What readers ask")
-    st.caption("Asked in published reviews and summaries of the paper; each leads to the part that answers it.")
-    for question, name in QUESTIONS.items():
-        showing.link(question, "how", part=name)
+    st.caption("Asked in published reviews and summaries of the paper; each leads to the part where it is seen at work.")
+    of_all(study)
 
 
 def misread(study: Study | None) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from html import escape
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import plotly.express as px
 import streamlit as st
 
-from dashboard import address, charts, clickable, findings, frames, galleries, reading, rendering, showing
-from dashboard.how.subject import Subject, asked, centre, effect, elsewhere, first_that
+from dashboard import address, charts, clickable, findings, frames, galleries, rendering, showing
+from dashboard.how.answers import of_part
+from dashboard.how.subject import Subject, centre, elsewhere
 from dashboard.reading import Study
 from study import amounts, in_numpy
 from study.data.rescaling import FilterSettings, rescale
@@ -23,19 +23,7 @@ LARGE = 5_000_000  # weights of layers 6 and 7 above which 100 masks are the mos
 
 def dropout(subject: Subject) -> None:
     subject.above.header("Dropout: many networks in one, and one that stands for all")
-    subject.above.markdown(
-        "In training every neuron of layers 6 and 7 is off half of the time, so every picture meets another thinned network. "
-        "In the test all are there and their outputs are halved, which the paper calls a reasonable approximation to the "
-        "geometric mean of what all those networks predict."
-    )
-    asked(
-        "How is multiplying the output of the neurons in the test by 0.5 analogous to dropping out?",
-        "A neuron that is there half of the time sends on average half of its output; halving sends that average always. For "
-        "one layer before a softmax the halved network is exactly the geometric mean of all masks; with two layers and ReLUs "
-        "it is near. torch doubles what is kept in training instead (inverted dropout): the same function, with weights of "
-        "half the size.",
-        subject.above,
-    )
+    of_part("dropout", subject.study, subject.above)
     network = subject.network
     if subject.settings.get("architecture") == "four_layer":
         st.info("The four-layer network of this study has no dropout.")
@@ -102,14 +90,7 @@ def masks_measured(subject: Subject) -> None:
 
 def augmentation(subject: Subject) -> None:
     subject.above.header("Crops, reflections, colours: the same picture never twice")
-    asked(
-        "Is augmentation computationally free, or does it cost training time?",
-        effect(subject.study, "augmentation-free", "Here reading a batch and augmenting it take {0} of a training step.")
-        + _reading(subject.study)
-        + " The paper's sentence is of a CPU that prepares the next batch while the GPUs train: that costs no time as long as it "
-        "is done before they are; here one processor does both, one after the other.",
-        subject.above,
-    )
+    of_part("augmentation", subject.study, subject.above)
     size, crop = len(subject.picture), subject.patch.shape[0]
     count = (size - crop + 1) ** 2 * 2
     left, right = st.columns([2, 5], gap="large")
@@ -155,18 +136,6 @@ def augmentation(subject: Subject) -> None:
         subject.study, "crops-error", "crops-overfitting", "smaller-networks-needed", "colour-pca", "augmentation-free",
         "factor-2048",
     )  # fmt: skip
-
-
-def _reading(study: Study) -> str:
-    """What reading alone takes of a step, in a sentence; empty where it was not measured."""
-    shares = frames.shares_of_a_step(study)
-    if not {"read", "augmented"} <= set(shares):
-        return ""
-    read, both = shares["read"], shares["augmented"]
-    return (
-        f" Reading alone takes {amounts.amount(read, 'share')} in the same rounds, so that augmenting itself adds "
-        f"{amounts.amount(both - read, 'share difference')}, without an interval of its own."
-    )
 
 
 def _colour_axes(subject: Subject) -> tuple[np.ndarray | None, np.ndarray | None]:
@@ -260,8 +229,8 @@ def recorded(subject: Subject) -> None:
 
 
 def sampling(study: Study | None) -> None:
-    st.header("Down-sampling: how a picture becomes 256 pixels wide, which the paper does not say")
-    asked("Would a better approach for down-sampling improve the performance?", _filters(study))
+    st.header("Down-sampling: through which filter a picture becomes smaller, which the paper does not say")
+    of_part("sampling", study)
     factor = int(address.segmented("Smaller by", [2, 3, 4], "factor", 4, names=lambda number: f"{number} times"))
     side = 240
     y, x = np.mgrid[0:side, 0:side] - side / 2
@@ -292,23 +261,4 @@ def sampling(study: Study | None) -> None:
         "Nearest takes one pixel of those that a small pixel stands for; bilinear mixes the 2 x 2 around its middle, bicubic the "
         "4 x 4, and Lanczos 6 x 6, with weights that sharpen edges. Antialiased, a filter widens with the small pixel, so that "
         "all pixels of the large picture count: what is finer than a small pixel becomes grey instead of a false pattern."
-    )
-
-
-def _filters(study: Study | None) -> str:
-    """What base errs by through each filter with which pictures were packed; else that no pinned study measured it."""
-    every = reading.studies(Path())
-    found = None if study is None else first_that(study, lambda one: len(frames.beside(one, every)) > 0)
-    names_none = "The paper does not name its filter, and none of its claims names one (assumption A17 in `ASSUMPTIONS.md`)."
-    if found is None:
-        return (
-            "No pinned study has measured it: all packed their pictures through one filter, bilinear with antialias. The studies "
-            f"`readers`, `readers-nearest` and `readers-lanczos`, which use three, are not here. {names_none}"
-        )
-    ways = frames.beside(found, every)
-    alone = " (“-test”: those of the test alone)" if ways["study"].str.endswith("-test").any() else ""
-    return (
-        f"In {showing.plain(found.address)} and in studies that packed the same pictures through another filter{alone}, base "
-        f"errs by {showing.plain(findings.filters(ways))}; drawn there under Training, One setting in steps. "
-        f"{names_none}"
     )

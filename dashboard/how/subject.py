@@ -15,11 +15,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard import address, findings, frames, judged, query, rendering, showing, shown_pictures, tables
+from dashboard import address, findings, frames, judged, query, rendering, showing, shown_pictures
 from dashboard.reading import Study
 from study import in_numpy
 from study.data.rescaling import rescale
-from study.judging.verdicts import NOT_SEEN, SMALL
 from study.paper import numbers
 from study.sources import pictures as maker
 
@@ -220,24 +219,12 @@ def where_changed(study: Study | None, settings: Mapping[str, str], otherwise: s
     words = "; ".join(f"over {settings[name]}, {'it' if n else 'the error'} {moved}" for n, (name, moved) in enumerate(told))
     by_run = table[table["sweep"].isin(list(settings))].drop_duplicates(["run", "seed"]).groupby("run")["error"]
     spread = float(by_run.var().mean()) ** 0.5
-    seeds = f"seeds of one run have a standard deviation of {spread:.1f} points" if spread == spread else ""
-    told_of = [*frames.description(found).split(" · ")[:3], seeds, "drawn there under Training, One setting in steps"]
-    where = f"In {showing.plain(found.address)} ({showing.plain(', '.join(filter(None, told_of)))})"
-    return f"{where}{'' if found is study else ', whose errors are not to be compared with those above,'} {words}."
-
-
-def asked(question: str, answer: str, place: DeltaGenerator | None = None) -> None:
-    """A question of a reader of the paper, in the reader's words, and its answer; here, or in that place."""
-    (place or st.container()).markdown(f"**“{question}”** {answer}")
-
-
-def all_asked(answers: dict[str, str], place: DeltaGenerator | None = None) -> None:
-    """Questions and their answers in two columns, above the figures: who asks wants the answer first."""
-    half, sides, written = sum(map(len, answers.values())) / 2, (place or st.container()).columns(2, gap="large"), 0
-    for question, answer in answers.items():
-        with sides[written + len(answer) / 2 > half]:
-            asked(question, answer)
-        written += len(answer)
+    seeds = f" Seeds of one run have a standard deviation of {spread:.1f} points." if spread == spread else ""
+    compared = "" if found is study else ", whose errors are not to be compared with those of this study,"
+    return (
+        f"On {frames.called(found)}{compared} {words}.{seeds} Drawn under Training, One setting in steps, of "
+        f"{showing.plain(found.address)}."
+    )
 
 
 def claim_of(study: Study | None, name: str) -> Any:
@@ -245,28 +232,3 @@ def claim_of(study: Study | None, name: str) -> Any:
     if study is None:
         return None
     return judged.by_id(study).get(name)
-
-
-def effect(study: Study | None, name: str, words: str, others: bool = False, elsewhere: bool = False) -> str:
-    """`words` filled with what was measured here, or a sentence that it was not; empty where nothing is judged yet. `others`:
-    with what others found; `elsewhere`: with what other kept studies measured."""
-    claim = claim_of(study, name)
-    if claim is None:
-        return ""
-    found = tables.here(claim)
-    title = str(claim.title)
-    word = title.split()[0]
-    begun = title if word[1:] != word[1:].lower() else title[0].lower() + title[1:]  # ReLUs and GPUs keep their capitals
-    not_measured = f"Not measured here: whether {begun[:-1] if begun.endswith('.') else begun}."
-    if not found:
-        return not_measured + showing.told_of_others(claim)
-    seen = "An effect is seen, and it is" if claim.low > 0 or claim.high < 0 else "No effect is seen; if there is one, it is"
-    lead = {NOT_SEEN: "We cannot tell:", SMALL: seen}.get(claim.group, "Verdict:")
-    more = [f"{lead} {tables.judged(claim)}."]
-    if best := showing.plain(tables.at_best(claim)):
-        more.append(f"{best}; the verdict is on one rate for both, as registered.")
-    if others and isinstance(claim.others, list) and claim.others:
-        more.append(f"Others found: {showing.plain('; '.join(map(str, claim.others)))}.")
-    if elsewhere and (told := showing.told_of_others(claim).strip()):
-        more.append(told)
-    return " ".join([words.format(found), *more])

@@ -1,0 +1,762 @@
+"""What readers of the paper ask, and the answers: in a sentence or two what each comes to, then what stands behind it.
+
+The numbers are those of the study that is shown; what it did not measure is told of another kept study that did.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from dashboard import address, charts, findings, frames, reading, rendering, showing, tables
+from dashboard.how import counting
+from dashboard.how.subject import claim_of, first_that, where_changed
+from dashboard.reading import Study
+from study.amounts import amount, digits
+from study.judging.verdicts import HELD, NOT_HELD, REPRODUCED, SIZE_DIFFERS, SIZE_OPEN, SMALL
+from study.paper import numbers
+from study.paper.claims import claim
+
+BUS = 8e9  # bytes a second each way that PCI Express 2.0, of the GTX 580, has with all of its 16 lanes
+AT_PAPER_SCALE = (REPRODUCED, SIZE_OPEN, SIZE_DIFFERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Markdown: what a question comes to, and what stands behind it. Sentences that had nothing to say leave no gap."""
+
+    short: str
+    more: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "short", " ".join(self.short.split()))
+        object.__setattr__(self, "more", self.more.strip())
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One that readers ask, in their words; the part of "How it works" that answers it, and how."""
+
+    part: str
+    asked: str
+    answer: Callable[[Study | None], Answer]
+
+
+def of_part(part: str, study: Study | None, place: DeltaGenerator | None = None) -> None:
+    """A part's questions and answers: above the one that the address names, with its reasons; the others beside one another,
+    their reasons a click away."""
+    names = [name for name, question in QUESTIONS.items() if question.part == part]
+    first = address.chosen("question", names, names[0])
+    place = place or st.container()
+    with place.container(border=True, key="asked"):
+        _draw(QUESTIONS[first].asked, answer := QUESTIONS[first].answer(study))
+        if answer.more:
+            st.markdown(answer.more)
+    others = [name for name in names if name != first]
+    sides = place.columns(2, gap="large") if others else []
+    for number, name in enumerate(others):
+        with sides[number % 2]:
+            _draw(QUESTIONS[name].asked, answer := QUESTIONS[name].answer(study))
+            if answer.more:
+                with st.expander("Why, and how sure"):
+                    st.markdown(answer.more)
+
+
+def _draw(question: str, answer: Answer) -> None:
+    st.markdown(f"**{question}**  \n{answer.short}")
+
+
+def of_all(study: Study | None) -> None:
+    """All questions with what each comes to; each leads to its part."""
+    sides = st.columns(2, gap="large")
+    for number, (name, question) in enumerate(QUESTIONS.items()):
+        with sides[number >= len(QUESTIONS) / 2]:
+            showing.link(question.asked, "how", part=question.part, question=name)
+            st.markdown(question.answer(study).short)
+
+
+def says(study: Study | None, name: str, *, held: str, against: str, small: str, unsettled: str) -> str:
+    """One of four sentences, by a claim's verdict in the study shown, else in the kept study that measured it, the largest first;
+    `{0}` stands for the number with its interval, `{1}` for the smallest that matters. Where another study measured it at the
+    paper's scale, its number follows."""
+    row = claim_of(study, name)
+    if row is None:
+        return ""
+    elsewhere = [(other, one) for other, one in showing.measured_elsewhere(row) if not frames.is_synthetic(other)]
+    elsewhere.sort(key=lambda both: both[1].verdict not in AT_PAPER_SCALE)
+    where = ""
+    if not tables.here(row):
+        if not elsewhere:
+            return "Not measured in any study that is here."
+        other, row = elsewhere[0]
+        where = f"Not measured in this study; on {frames.called(other)}: "
+    sentence = {HELD: held, NOT_HELD: against, SMALL: small}.get(row.group, unsettled)
+    matters = "" if row.matters != row.matters else amount(row.matters, row.unit)
+    told = sentence.format(showing.plain(tables.here(row)), matters)
+    told = f"{where}{told[0].lower()}{told[1:]}" if where and told[:4] != "ReLU" else f"{where}{told}"
+    beyond = elsewhere[:1] if not where and row.verdict not in AT_PAPER_SCALE else []
+    for other, one in beyond:
+        if one.verdict in AT_PAPER_SCALE:
+            told += f" At the paper's own scale, on {frames.called(other)}: {showing.plain(tables.here(one))}."
+    return told
+
+
+def judged(study: Study | None, name: str, others: bool = False) -> str:
+    """The verdict on a claim with its remarks, what other kept studies measured, and with `others` what people outside found."""
+    row = claim_of(study, name)
+    if row is None:
+        return ""
+    told = []
+    if tables.here(row):
+        about = "Verdict" if row.source in (None, "paper") else "Verdict on what readers expect"
+        told.append(f"{about}: {showing.plain(tables.judged(row))}.")
+        if best := showing.plain(tables.at_best(row)):
+            told.append(f"{best}; the verdict is on one rate for both, as registered.")
+    if others and isinstance(row.others, list) and row.others:
+        told.append(f"Others found: {showing.plain('; '.join(map(str, row.others)))}.")
+    return " ".join([*told, showing.told_of_others(row).strip()]).strip()
+
+
+def _relu(study: Study | None) -> Answer:
+    factor = amount(claim("relu-six-times").value or 0, "times")
+    return Answer(
+        "max(0, x): what is positive passes unchanged, the rest becomes 0. Its slope stays 1 where tanh's fades, so it learns "
+        "faster: "
+        + says(
+            study,
+            "relu-faster",
+            held="here tanh takes {0} as many epochs to 25% training error.",
+            against="but here tanh takes {0} its epochs to 25% training error.",
+            small="but hardly here: tanh takes {0} its epochs to 25% training error.",
+            unsettled="whether it does is not settled here: {0} its epochs for tanh.",
+        )
+        + f" The paper's Figure 1 has {factor}.",
+        "Ours are trainings of their own, without anything that regularises, "
+        f"each "
+        "activation at the best of several rates; “at least” stands where some seeds of tanh had not reached 25% when training "
+        f"ended. {judged(study, 'relu-faster', others=True)}",
+    )
+
+
+def _threshold(study: Study | None) -> Answer:
+    return Answer(
+        f"A threshold's slope is 0 everywhere: no gradient passes it, and the layers below learn nothing. {_trained(study)}",
+        "Straight-through training sends the threshold's 0 or 1 forward and pretends a slope of 1 on the way back. "
+        + ("" if _trained(study) else "None of the studies that are here trained either: this follows from the slopes."),
+    )
+
+
+def _trained(study: Study | None) -> str:
+    """What came of training the threshold and its straight-through form, where a study did."""
+    asked_for = ("threshold", "straight_through")
+
+    def has(one: Study) -> bool:
+        return set(asked_for) <= set(frames.epochs_to_threshold(one)["curve"])
+
+    found = None if study is None else first_that(study, has)
+    if found is None:
+        return ""
+    table = frames.epochs_to_threshold(found)
+    said = []
+    for curve in (*asked_for, "relu"):
+        of_it = table[table["curve"] == curve]
+        if len(of_it):
+            epochs, within = of_it["epochs_to_threshold"], f"in {of_it['epochs'].max()} epochs"
+            missed = f"not by every seed {within}" if epochs.notna().any() else f"not {within}"
+            reached = f"after {digits(epochs.mean())} epochs" if epochs.notna().all() else missed
+            said.append(f"{charts.curve_name(curve)} {reached}")
+    return f"On {frames.called(found)} {frames.threshold(found):.0%} training error is reached: {'; '.join(said)}."
+
+
+def _quickly(study: Study | None) -> Answer:
+    return Answer(
+        "Yes: it is one comparison a number, tanh an exponential. Beside the convolutions both are small; what counts is epochs."
+    )
+
+
+def _input_scale(study: Study | None) -> Answer:
+    runs = ("base", "small_input", "tanh", "tanh_small_input")
+    found = None if study is None else first_that(study, lambda one: all(frames.seed_errors(one, run) for run in runs))
+    why = (
+        "If a picture is made c times as large, all answers are, but for biases, and as many pass a ReLU as before; tanh's go to "
+        "where it is flat. But how fast the first layer learns depends on the scale, and so do the weights that are good to "
+        "begin "
+        "with: who changes one must change the others."
+    )
+    if found is None:
+        return Answer("By its shape yes: a ReLU is flat for no large input. No study that is here measured it.", why)
+    mean = {run: float(np.mean(list(frames.seed_errors(found, run).values()))) for run in runs}
+    raw, small, tanh, tanh_small = (amount(mean[run], "error") for run in runs)
+    classes = frames.made_of(found, "prepare/packed.json", lambda packed: len(packed["classes"]), 0)
+    guessing = f"; guessing errs by {amount(1 - 1 / classes, 'error')}" if classes else ""
+    row = claim_of(found, "no-input-normalisation")
+    word = "" if row is None else showing.plain(tables.judged(row))
+    lead = {HELD: "Yes", NOT_HELD: "No"}.get("" if row is None else row.group, "By its shape yes, by measurement not settled")
+    return Answer(
+        f"{lead}: on {frames.called(found)} ReLUs err by {raw} on pictures as they are. With inputs divided to a variance of "
+        f"about "
+        f"1, and nothing else changed, they hardly learn: {small}; tanh with neither, {tanh} and {tanh_small}{guessing}."
+        if mean["small_input"] > 0.9
+        else f"{lead}: on {frames.called(found)} ReLUs err by {raw} on pictures as they are and by {small} on inputs divided to "
+        f"a "
+        f"variance of about 1, tanh by {tanh} and {tanh_small}{guessing}.",
+        f"{why} Verdict: {word}. {judged(study, 'no-input-normalisation', others=True) if found is not study else ''}".strip(),
+    )
+
+
+def _response(study: Study | None) -> Answer:
+    return Answer(
+        "Maps compete: each answer is divided by a number that is large where the neighbouring maps at the same place, and its "
+        "own, answer loudly.",
+        "With the paper's k nothing grows, and no neuron becomes more sensitive; the loudest are damped most.",
+    )
+
+
+def _response_matters(study: Study | None) -> Answer:
+    row = claim_of(study, "response-normalisation")
+    apart = None if row is None else re.search(r"a difference of (-?[\d.]+) points$", tables.at_best(row))
+    small = apart is not None and row.matters == row.matters and abs(float(apart[1])) < 100 * row.matters
+    best = ""
+    if apart is not None:
+        told = f"less than what matters ({amount(row.matters, row.unit)})" if small else "as said below"
+        best = f" With each at its best of three rates the difference is {apart[1]} points, {told}."
+    short = says(
+        study,
+        "response-normalisation",
+        held=f"{'At one learning rate yes' if small else 'Yes'}: without it the error is higher by {{0}}.{best}",
+        against=f"No: without it the error is lower, against the paper; {{0}}.{best}",
+        small=f"No difference that matters is seen: without it the error is higher by {{0}}, where {{1}} would matter.{best}",
+        unsettled=f"Not settled here: without it the error is higher by {{0}}.{best}",
+    )
+    on_cifar = says(
+        study,
+        "cifar-normalisation",
+        held="On CIFAR-10 it lowers the error by {0}.",
+        against="On CIFAR-10 it does not: {0}.",
+        small="On CIFAR-10 no difference that matters: {0}, where {1} would.",
+        unsettled="On CIFAR-10 it is not settled: {0}.",
+    ).removeprefix("Not measured in this study; ")
+    on_cifar = re.sub(r"^on CIFAR-10 \(.*?\): on", "On", on_cifar)
+    return Answer(
+        f"{short} {on_cifar if on_cifar.startswith('On') else ''}", judged(study, "response-normalisation", others=True)
+    )
+
+
+def _batch(study: Study | None) -> Answer:
+    return Answer(
+        says(
+            study,
+            "batch-normalisation",
+            held="Yes: it errs less than response normalisation by {0}.",
+            against="No: it errs more than response normalisation; {0}.",
+            small="No difference that matters is seen: it errs less than response normalisation by {0}, where {1} would matter.",
+            unsettled="Not settled here: it errs less than response normalisation by {0}.",
+        ),
+        "It divides by the spread of each map over the batch instead of over neighbouring maps, and learns its scale. The paper, "
+        f"which is older, does not speak of it. {judged(study, 'batch-normalisation')}",
+    )
+
+
+def _robust(study: Study | None) -> Answer:
+    named = "batch normalisation"
+
+    def has(one: Study) -> bool:
+        table = frames.sweeps(one)
+        return bool((table["sweep"].eq("rate") & table["line"].eq(named)).any())
+
+    found = None if study is None else first_that(study, has)
+    if found is None:
+        return Answer(
+            "Not measured: no study that is here trained batch normalisation at several learning rates.",
+            where_changed(study, {"rate": "the learning rate"}, ""),
+        )
+    part = frames.sweeps(found)
+    part = part[part["sweep"] == "rate"]
+    span, told = {}, []
+    for line, of_it in part.groupby("line"):
+        mean, lost = of_it.groupby("value")["error"].mean(), int(of_it["error"].isna().sum())
+        span[line] = mean.max() - mean.min()
+        ended = f", where {lost} of {len(of_it)} trainings diverged" if lost else ""
+        told.append(f"{mean.min():.1f} to {mean.max():.1f}% with {line}{ended}")
+    least = len(span) > 1 and span[named] == min(span.values())
+    rates = f"learning rates from {part['value'].min():.2g} to {part['value'].max():.2g}"
+    return Answer(
+        f"{'Yes' if least else 'Not seen'}, as far as the learning rate tells: on {frames.called(found)}, over {rates}, the "
+        f"error is "
+        f"{'; '.join(told)}.",
+        f"{where_changed(study, {'rate': 'the learning rate'}, '', named)} No other setting was tried with it.",
+    )
+
+
+def _constants(study: Study | None) -> Answer:
+    named = tuple(numbers.RESPONSE)
+    found = None if study is None else first_that(study, lambda one: bool(frames.sweeps(one)["sweep"].isin(named).any()))
+    means = (
+        "The divisor is k plus alpha times the squares of n neighbouring maps, to the power of beta: k keeps it from 0, n says "
+        "how "
+        "far the neighbourhood reaches, alpha how much it weighs, beta how steeply the divisor grows."
+    )
+    chose = showing.listed(f"{name} = {value:g}" for name, value in numbers.RESPONSE.items())
+    alone = digits(numbers.RESPONSE["k"] ** numbers.RESPONSE["beta"])
+    more = (
+        f"Where nothing answers the divisor is k^beta = {alone}. The paper chose {chose} on a validation set and reports no "
+        f"other "
+        "values. "
+    )
+    if found is None:
+        return Answer(means, more + "No study that is here changed them.")
+    table = frames.sweeps(found)
+    by = {name: table[table["sweep"] == name] for name in named}
+    moved = {name: (of := part.groupby("value")["error"].mean()).max() - of.min() for name, part in by.items() if len(part)}
+    every = table[table["sweep"].isin(named)].groupby(["sweep", "value"])["error"]
+    seeds = float(every.agg(lambda of: of.max() - of.min()).max())
+    told = showing.listed(f"{name} by {points:.1f}" for name, points in moved.items())
+    return Answer(
+        f"{means} On {frames.called(found)} changing one of them moves the error little: {told} points, "
+        f"where two trainings of one network lie up to {seeds:.1f} apart.",
+        more + where_changed(study, {name: name for name in named}, ""),
+    )
+
+
+def _sparse(study: Study | None) -> Answer:
+    return Answer("Neither by itself: dividing makes no answer 0, and ReLUs do not saturate.", _divisors(study))
+
+
+def _divisors(study: Study | None) -> str:
+    """The mean divisors of the study's first run at the end of its training; empty where they were not measured."""
+    layers = pd.DataFrame() if study is None else frames.layers(study)
+    if study is None or layers.empty:
+        return ""
+    run = frames.control(study)
+    own = rendering.network_settings(study, run).get("response") or dict(numbers.RESPONSE)
+    of_run = layers[(layers["run"] == run) & layers["divisor"].notna()]
+    ends = of_run[of_run["epoch"] == of_run["epoch"].max()].groupby("layer", sort=False)["divisor"].mean()
+    if ends.empty:
+        return ""
+    told = showing.listed(f"{digits(value)} after {layer}" for layer, value in ends.items())
+    return (
+        f"At the end of training its mean divisor is {told} ({showing.plain(run)}); k alone, without any neighbour, makes "
+        f"{digits(own['k'] ** own['beta'])} of it."
+    )
+
+
+def _overlapping(study: Study | None) -> Answer:
+    return Answer(
+        says(
+            study,
+            "overlapping-pooling",
+            held="Overlapping: windows that do not overlap err more by {0}.",
+            against="Local: windows that do not overlap err less, against the paper; {0}.",
+            small="No difference that matters is seen: windows that do not overlap err more by {0}, where {1} would matter.",
+            unsettled="Not settled here: windows that do not overlap err more by {0}.",
+        ),
+        "Both make maps about half as wide. Local pooling has windows 2 wide and 2 apart, so that each value lies in one window; "
+        "overlapping ones are 3 wide and 2 apart, so that neighbouring windows share a row or a column. "
+        + judged(study, "overlapping-pooling"),
+    )
+
+
+def _overfit(study: Study | None) -> Answer:
+    return Answer(
+        says(
+            study,
+            "overlapping-overfit",
+            held="Yes: the gap from training to validation error is larger by {0} with windows that do not overlap.",
+            against="No: the gap from training to validation error is smaller with windows that do not overlap; {0}.",
+            small="No difference that matters is seen: {0} of the gap from training to validation error, where {1} would matter.",
+            unsettled="Not settled here, {0} of the gap from training to validation error: nothing was overfitted, or too little "
+            "was trained.",
+        ),
+        "The gap with windows that do not overlap, minus that with overlapping ones. Training errors are those of cropped "
+        "pictures "
+        f"under dropout, so that a gap may be below 0. {judged(study, 'overlapping-overfit')}",
+    )
+
+
+def _pooling_parameters(study: Study | None) -> Answer:
+    counted = counting.pooled_parameters()
+    return Answer(
+        f"Not its own: it has none. It makes fc6 smaller, which in the paper has {counted[3][1]:,} parameters and without the "
+        f"last "
+        f"pooling would have {counted[0][1]:,}.",
+        f"fc6 reads maps of {counted[3][0]} x {counted[3][0]}. With windows of 2 they would be {counted[2][0]} x "
+        f"{counted[2][0]}, "
+        f"and fc6 would have {counted[2][1]:,} parameters.",
+    )
+
+
+def _two_gpus(study: Study | None) -> Answer:
+    smaller = amount(claim("two-columns").value or 0, "error difference")
+    return Answer(
+        "Each GPU holds half of the kernels and neurons of every layer (a column) and computes it at the same time; they "
+        "exchange "
+        "maps at four places. "
+        + says(
+            study,
+            "one-large-gpu",
+            held="One large GPU, where every kernel reads all maps, errs less by {0}.",
+            against="One large GPU, where every kernel reads all maps, errs more, against what readers expect; {0}.",
+            small="From one large GPU no difference that matters is seen: it errs less by {0}, where {1} would matter.",
+            unsettled="Whether one large GPU errs less is not settled here: by {0}.",
+        ),
+        "conv2, conv4 and conv5 read the maps of their own GPU; conv3 and the fully connected layers read both. One GPU that "
+        "holds "
+        "both columns computes the same function; one without groups, of which every kernel reads all maps, is another, larger "
+        f"network. The paper compares with a third, one GPU with half of the kernels, which errs more by {smaller}; "
+        + says(
+            study,
+            "two-columns",
+            held="here it errs more by {0}.",
+            against="here it errs less; {0}.",
+            small="here it errs more by {0}, where {1} would matter.",
+            unsettled="here it is not settled: more by {0}.",
+        )
+        + " In time the paper says that two GPUs took slightly less than one; that speaks of the hardware of 2012 and is not "
+        "tested. " + judged(study, "one-large-gpu"),
+    )
+
+
+def _too_big(study: Study | None) -> Answer:
+    memory = pd.DataFrame() if study is None else frames.step_memory(study)
+    paper = memory[memory["network"] == "the paper's"] if len(memory) else memory
+    needs = "What a step takes was not counted in this study."
+    if len(paper):
+        one, two = float(paper["GiB on one device"].iloc[0]), float(paper["GiB on the first of two"].iloc[0])
+        fits = "fits" if one < numbers.GPU_MEMORY else "does not fit"
+        needs = (
+            f"A step of the paper's network at {numbers.BATCH} pictures takes {one:.2f} GiB on one device and {two:.2f} on the "
+            f"first "
+            f"of two, as counted in today's code. That {fits} into the {numbers.GPU_MEMORY} GiB of a GTX 580. Workspaces of the "
+            "convolutions are not counted; what else the authors' program needed, the paper does not say: our count does not "
+            "confirm its reason."
+        )
+    return Answer(
+        f"No: the paper calls the network too big for one GPU, not the pictures; these pass in batches of {numbers.BATCH}.",
+        f"A step must remember what every layer answered to its batch. Weights, velocities (momentum) and gradients are "
+        f"{numbers.weight_memory() / 2**30:.2f} GiB; the answers of all layers (activations) and their gradients are most of the "
+        f"rest. {needs}",
+    )
+
+
+def _communication(study: Study | None) -> Answer:
+    bytes_a_step = 4 * 2 * 2 * numbers.exchanged() * numbers.BATCH  # both ways, forward and backward
+    seconds = [days * 86400 / (numbers.CYCLES * numbers.TRAINING_PICTURES / numbers.BATCH) for days in (5, 6)]
+    one_way = bytes_a_step / 2 / BUS
+    crossing = None if study is None else frames.crossing(study)
+    measured = (
+        "In this study all columns share a device, so nothing crosses and no time was measured; with `devices: [cuda:0, cuda:1]` "
+        "the stage `cost` measures it."
+    )
+    if study is not None and crossing:
+        measured = (
+            f"Between {frames.devices_of_cost(study)} it is {amount(crossing['share'], 'share')} of a step here, which says "
+            f"nothing "
+            "of two GPUs."
+        )
+    return Answer(
+        "Yes, they waited: before conv3, fc6, fc7 and fc8, and on the way back. By count they exchange little, in "
+        f"{one_way / seconds[1]:.1%} to {one_way / seconds[0]:.1%} of a step; how long they really waited, the paper does not "
+        f"say.",
+        f"{bytes_a_step / 1e6:.0f} MB cross in a step of {numbers.BATCH} pictures, gradients too, half of them each way "
+        f"({numbers.exchanged():,} numbers a picture, forward, from one to the other). If both could use all of PCI Express 2.0, "
+        f"{BUS / 1e9:g} GB/s each way at once, that takes {1000 * one_way:.0f} ms; five to six days for {numbers.CYCLES} epochs "
+        f"are "
+        f"{seconds[0]:.2f} to {seconds[1]:.2f} s a step. {measured}",
+    )
+
+
+def _halving(study: Study | None) -> Answer:
+    found = None if study is None else first_that(study, lambda one: bool(findings.how_near(one)))
+    near = f", as measured {findings.how_near(found)}" if found is not None else ""
+    return Answer(
+        "A neuron that is there half of the time sends on average half of its output; halving sends that average always. It "
+        "comes "
+        f"near the mean of all thinned networks{near}.",
+        "In training every neuron of layers 6 and 7 is off half of the time, so every picture meets another thinned network; a "
+        "mask says which are off. In the test all are there and their outputs are halved. For one layer before a softmax the "
+        "halved "
+        "network is exactly the geometric mean of all masks; with two layers and ReLUs it is near. torch doubles what is kept in "
+        "training instead (inverted dropout): the same function, with weights of half the size. "
+        + judged(study, "dropout-halving"),
+    )
+
+
+def _free(study: Study | None) -> Answer:
+    shares = {} if study is None else frames.shares_of_a_step(study)
+    reading_alone = ""
+    if {"read", "augmented"} <= set(shares):
+        read, both = shares["read"], shares["augmented"]
+        reading_alone = (
+            f"Reading alone takes {amount(read, 'share')} in the same rounds, so that augmenting itself adds "
+            f"{amount(both - read, 'share difference')}, without an interval of its own. "
+        )
+    return Answer(
+        says(
+            study,
+            "augmentation-free",
+            held="Nearly: where one processor does both, reading and augmenting take {0} of a training step, less than the {1} "
+            "that "
+            "would matter.",
+            against="No: where one processor does both, reading and augmenting take {0} of a training step, over the {1} that "
+            "would "
+            "matter.",
+            small="Nearly: where one processor does both, reading and augmenting take {0} of a training step.",
+            unsettled="It costs little: where one processor does both, reading and augmenting take {0} of a training step; "
+            "whether "
+            "that is over the {1} that would matter is not settled.",
+        )
+        + " In the paper it is free if its CPU keeps up with the GPUs, which is not tested here.",
+        f"{reading_alone}The paper's sentence is of a CPU that prepares the next batch while the GPUs train: that costs no time "
+        f"as "
+        "long as it is done before they are; here one processor does one after the other. An interval that reaches below 0 says "
+        "that "
+        f"the cost is smaller than what the clock can tell. {judged(study, 'augmentation-free')}",
+    )
+
+
+def _filters(study: Study | None) -> Answer:
+    """What base errs by through each filter with which pictures were packed; else that no pinned study measured it."""
+    every = reading.studies(Path())
+    found = None if study is None else first_that(study, lambda one: len(frames.beside(one, every)) > 0)
+    unnamed = "The paper does not name its filter, and none of its claims names one (assumption A17 in `ASSUMPTIONS.md`)."
+    if found is None:
+        return Answer(
+            "Not measured: all studies that are here packed their pictures through one filter, bilinear with antialias.",
+            f"The studies `readers`, `readers-nearest` and `readers-lanczos`, which use three, are not here. {unnamed}",
+        )
+    ways = frames.beside(found, every)
+    alone = " (“-test”: the pictures of the test alone)" if ways["study"].str.endswith("-test").any() else ""
+    mean = ways.groupby("study")["error"].mean()
+    by_seed = float(ways.groupby("study")["error"].agg(lambda of: of.max() - of.min()).max())
+    seen = float(mean.max() - mean.min()) > by_seed
+    trainings = int(ways.groupby("study")["seed"].nunique().max())
+    return Answer(
+        f"{'It makes a difference' if seen else 'Not that we could see'}: on {frames.called(found)} the network errs by "
+        f"{mean.min():.1f} to {mean.max():.1f}% through {len(mean)} filters, {'farther' if seen else 'no farther'} apart than "
+        f"{trainings} trainings through one ({by_seed:.1f} points).",
+        f"By filter{alone}: {showing.plain(findings.filters(ways))}; drawn under Training, One setting in steps, of "
+        f"{showing.plain(found.address)}. What is smaller than trainings lie apart could not be seen. {unnamed}",
+    )
+
+
+def _rate(study: Study | None) -> Answer:
+    notes = claim("three-divisions").author_run
+    return Answer(
+        f"By hand and not automatically: it was divided by ten {numbers.RATE_DIVISIONS} times, when the validation error stopped "
+        "improving. Equal for all layers in the paper's text, not in the released code.",
+        f"Its author's notes, which call his runs by numbers, give the epochs of each division ({notes}). In the released code "
+        f"biases learn at twice the rate, and conv1 is slowed and frozen at the end. {_rate_here(study)}",
+    )
+
+
+def _rate_here(study: Study | None) -> str:
+    """How the rate of the study's first run was divided, in a sentence; empty where it has no curve."""
+    curves = pd.DataFrame() if study is None else frames.curves(study)
+    if study is None or curves.empty:
+        return ""
+    run = str(curves["run"].iloc[0])
+    base = curves[curves["run"] == run]
+    changes = base.groupby("rate", sort=False)["epoch"].min()
+    told = showing.listed(f"{value:g} from epoch {epoch}" for value, epoch in changes.items())
+    settings = reading.dictionary(reading.dictionary(frames.record(study, f"train-{run}").get("run")).get("learning"))
+    by_rule = reading.dictionary(settings.get("rate")).get("rule") == "validation"
+    how = "by rule, when the validation error stopped improving" if by_rule else "at epochs that were set before"
+    of_biases = settings.get("bias_rate", 1)
+    equal = "the same for all layers" if of_biases == 1 else f"{of_biases:g} times as high for biases"
+    if len(changes) == 1:
+        told, how = f"{changes.index[0]:g} in all of its {base['epoch'].max()} epochs", "never"
+    return f"Here the rate of {showing.plain(run)} was {told}: divided {how}, {equal}."
+
+
+def _width(study: Study | None) -> Answer:
+    return Answer(
+        says(
+            study,
+            "larger-networks",
+            held="Wider is better: half the width errs more by {0}.",
+            against="Wider is worse here: half the width errs less; {0}.",
+            small="No difference that matters is seen: half the width errs more by {0}, where {1} would matter.",
+            unsettled="Not settled here: half the width errs more by {0}.",
+        ),
+        "Width, the kernels of a layer, is how many different things it can look for, and parameters grow with its square. "
+        f"{where_changed(study, {'width': 'the width, as a share of that of base'}, '', values=3)} "
+        + judged(study, "larger-networks"),
+    )
+
+
+def _depth(study: Study | None) -> Answer:
+    what = (
+        "Depth is how often what was found is put together, and parameters grow with it. Without a layer, the next one reads "
+        "what "
+        "the one before it made."
+    )
+
+    def removed(one: Study) -> dict[str, float]:
+        runs = [run for run in frames.runs(one, "evaluate") if run == "base" or run.startswith("without_conv")]
+        errors = {run: list(frames.seed_errors(one, run).values()) for run in runs}
+        means = {run: sum(of) / len(of) for run, of in errors.items() if of}
+        base = means.pop("base", None)
+        return {} if base is None else {run.removeprefix("without_"): mean - base for run, mean in sorted(means.items())}
+
+    found = None if study is None else first_that(study, lambda one: bool(removed(one)))
+    if study is None or found is None:
+        return Answer(
+            f"Not measured: no study that is here removed a layer. {judged(study, 'any-layer', others=True)}".strip(), what
+        )
+    changes = removed(found)
+    told = showing.listed(
+        f"{amount(abs(change), 'error difference')} {'lower' if change < 0 else 'higher'} without {layer}"
+        for layer, change in changes.items()
+    )
+    row = claim_of(found, "any-layer")
+    where = "here" if found is study else f"on {frames.called(found)}"
+    word = "" if row is None else f" Verdict, of the layer that is missed least: {showing.plain(tables.judged(row))}."
+    lead = f"Without one of the convolutional layers the error is {told} ({where})."
+    if row is not None and row.matters == row.matters:
+        if max(changes.values()) < row.matters:
+            lead = (
+                f"No single layer is needed {where}: without one of the {len(changes)} convolutional layers the error rises by "
+                f"{amount(max(changes.values()), 'error difference')} at most, less than what matters "
+                f"({amount(row.matters, row.unit)}). In the paper each is needed."
+            )
+        elif row.group == HELD:
+            lead = f"Each convolutional layer is needed {where}: the error is {told}."
+    return Answer(
+        lead,
+        f"{what} The error is {told}.{word} The paper's network has 1,000 classes to tell apart and larger pictures, so that "
+        f"this says "
+        f"nothing of it. {judged(study, 'any-layer', others=True) if found is not study else ''}",
+    )
+
+
+def _sharing(study: Study | None) -> Answer:
+    layer, connected = numbers.LAYERS[0], numbers.fully_connected_parameters()
+    return Answer(
+        f"Most of the parameters: conv1 has {layer.parameters:,}, used at all of its {layer.side} x {layer.side} places. With a "
+        f"kernel of its own at each place it would have {counting.unshared():,}, {layer.side**2:,} times as many.",
+        f"As many as it has connections. Fully connected it would have {connected:,}, {connected / layer.parameters:,.0f} times "
+        f"as "
+        "many.",
+    )
+
+
+def _hand_made(study: Study | None) -> Answer:
+    ours, before = claim("table1-cnn").value or 0, claim("table1-fisher-vectors").value or 0
+    lead = f"In the paper, yes: the network errs by {ours:.1%}, the best hand-made features before by {before:.1%} (Table 1)."
+    errors = {} if study is None else frames.hand_made(study)
+    if study is None or not errors:
+        return Answer(f"{lead} A simple hand-made baseline was not measured in this study.")
+    base = list(frames.seed_errors(study, frames.control(study)).values())
+    network = f"the network errs by {amount(float(np.mean(base)), 'error')}, " if base else ""
+    row = claim_of(study, "margin-over-hand-made")
+    margin = f", a margin of {showing.plain(tables.here(row))}" if row is not None and tables.here(row) else ""
+    return Answer(
+        f"{lead} Here {network}simple hand-made ones by {amount(errors['top1'], 'error')}{margin}.",
+        "The hand-made features here are oriented gradients and colours with a linear classifier, simpler than Table 1's Fisher "
+        f"vectors, so that the margin flatters the network. {judged(study, 'margin-over-hand-made')}",
+    )
+
+
+def _more_data(study: Study | None) -> Answer:
+    def several(one: Study) -> bool:
+        table = frames.sweeps(one)
+        return table[table["sweep"] == "data"]["value"].nunique() > 2
+
+    found = None if study is None else first_that(study, several)
+    shares = ""
+    if found is not None:
+        table = frames.sweeps(found)
+        mean = table[table["sweep"] == "data"].groupby("value")["error"].mean()
+        told = showing.listed(f"{error:.1f}% with {100 * share:.3g}%" for share, error in mean.items())
+        shares = f" On {frames.called(found)} it errs by {told} of the pictures."
+    return Answer(
+        says(
+            study,
+            "more-data",
+            held="Yes: half of the pictures errs more than all by {0}.",
+            against="No: half of the pictures errs less than all; {0}.",
+            small="From half of the pictures to all no difference that matters is seen: {0}, where {1} would matter.",
+            unsettled="From half of the pictures to all it is not settled here: {0}.",
+        )
+        + shares,
+        "More pictures are harder to learn by heart, so that what a network learns of them holds for others too. All were "
+        "trained "
+        "for as many updates, so that fewer pictures are seen more often, and no training is shorter. "
+        f"{where_changed(study, {'data': 'the share of the pictures'}, '', values=3)} {judged(study, 'more-data', others=True)}",
+    )
+
+
+def _faster_gpus(study: Study | None) -> Answer:
+    return Answer(
+        "Only by longer training, or larger networks, in the same time. "
+        + says(
+            study,
+            "trained-longer",
+            held="Longer training helps: the validation error falls by {0} from the second quarter of the epochs to the last.",
+            against="Longer training does not help here: {0} from the second quarter of the epochs to the last.",
+            small="Longer training hardly helps here: {0} from the second quarter of the epochs to the last, where {1} would "
+            "matter.",
+            unsettled="That longer training helps is not settled here: the validation error falls by {0} from the second quarter "
+            "of "
+            "the epochs to the last.",
+        ),
+        f"Within one training, before its rate is divided. {judged(study, 'trained-longer')}",
+    )
+
+
+def _pre_training(study: Study | None) -> Answer:
+    return Answer(
+        "Not known: the paper left it out and expects that it would help; no run here does it.",
+        "It left it out to simplify its experiments, and expects it to help above all where computers allow a much larger "
+        "network "
+        "without as many more labelled pictures. What the paper did pre-train, on the pictures of ImageNet's Fall 2011, learned "
+        "from "
+        "their labels, so it was not unsupervised.",
+    )
+
+
+def _equations(study: Study | None) -> Answer:
+    return Answer(
+        "Each equation is read below in a sentence, then symbol by symbol, beside what it is called in our code and in the "
+        "released "
+        "one; an empty cell has nothing to compare."
+    )
+
+
+QUESTIONS = {  # by the name that stands in the address; of each part the first is shown with its reasons
+    "relu": Question("convolution", "What is ReLU, and why does it perform better than tanh?", _relu),
+    "threshold": Question("convolution", "Why ReLU over a threshold function?", _threshold),
+    "input-scale": Question("convolution", "Do ReLUs really not require input normalization?", _input_scale),
+    "evaluated": Question("convolution", "Can a ReLU be evaluated quickly?", _quickly),
+    "response": Question("normalisation", "What is local response normalisation, intuitively?", _response),
+    "response-error": Question("normalisation", "Does response normalisation lower the error?", _response_matters),
+    "batch": Question("normalisation", "Is batch normalisation better?", _batch),
+    "robust": Question("normalisation", "Is batch normalisation more robust to hyperparameters?", _robust),
+    "constants": Question("normalisation", "What do k, n, alpha and beta do?", _constants),
+    "sparse": Question("normalisation", "Does it make activities sparse, or keep them from saturating?", _sparse),
+    "overlapping": Question("pooling", "Local or overlapping pooling?", _overlapping),
+    "overfit": Question("pooling", "Does overlapping pooling make it more difficult to overfit?", _overfit),
+    "pooling-parameters": Question("pooling", "Does pooling reduce parameters?", _pooling_parameters),
+    "two-gpus": Question("columns", "How does training on two GPUs work, and is one large GPU different?", _two_gpus),
+    "too-big": Question("columns", "Are 1.2 million training examples too big to fit in one GPU?", _too_big),
+    "communication": Question("columns", "Did the GPUs wait for each other, and was what they exchange much?", _communication),
+    "halving": Question("dropout", "How is multiplying by 0.5 in the test analogous to dropping out?", _halving),
+    "free": Question("augmentation", "Is augmentation computationally free, or does it cost training time?", _free),
+    "filters": Question("sampling", "Would a better approach for down-sampling improve the performance?", _filters),
+    "rate": Question("learning", "Does the rate decrease automatically, and is it equal for all layers?", _rate),
+    "width": Question("size", "What does the width of the layers do?", _width),
+    "depth": Question("size", "What does depth do?", _depth),
+    "sharing": Question("size", "What does it save that all places share a kernel?", _sharing),
+    "hand-made": Question("size", "Are learned features considerably better than hand-crafted ones?", _hand_made),
+    "more-data": Question("size", "Would more pictures help?", _more_data),
+    "faster-gpus": Question("size", "Would faster GPUs help?", _faster_gpus),
+    "pre-training": Question("size", "Would unsupervised pre-training help?", _pre_training),
+    "equations": Question("equations", "What do the symbols of the paper's three equations mean?", _equations),
+}
