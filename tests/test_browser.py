@@ -297,7 +297,7 @@ QUESTIONS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     ),
     "What do its constants do?": ("constants", ("k plus alpha times the squares",), ("the divisor is k^beta = 1.68",)),
     "Is batch normalisation better, and more robust?": (
-        "batch", ("claim batch-normalisation", "the learning rate"), ("claim batch-normalisation",),
+        "batch", ("claim batch-normalisation", "learning rate"), ("claim batch-normalisation",),
     ),
     "What is ReLU, and why not a threshold?": (
         "relu", ("claim relu-faster", "slope is 0 everywhere"), ("claim relu-faster",),
@@ -310,7 +310,7 @@ QUESTIONS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         "halving", ("halving sends that average always",), ("claim dropout-halving", "they err by 30.0%"),
     ),
     "Would a better approach for down-sampling help?": ("filters", (), ("false ones: 93 grey levels with nearest",)),
-    "Is augmentation computationally free?": ("free", ("claim augmentation-free",), ("2,178", "claim colour-pca")),
+    "Is augmentation computationally free?": ("free", ("In the paper it is free if its CPU keeps up",), ("2,178", "claim colour-pca")),
     "What do depth, breadth and sharing do?": (
         "width", ("105,705,600", "claim larger-networks"), ("105,705,600", "claim larger-networks"),
     ),
