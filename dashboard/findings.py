@@ -206,7 +206,8 @@ def masks(study: Study) -> Finding | None:
         drawing=charts.masks(table),
         words=f"Halved outputs lie {amounts.amount(halved['divergence'], 'nats')} from the mean of many masks, "
         f"{how_near(study)}; they err by {amounts.amount(halved['top1_error'], 'error')}"
-        + (f", the mean of many by {amounts.amount(many, 'error')}" if many == many else ""),
+        + (f", the mean of many by {amounts.amount(many, 'error')}" if many == many else "")
+        + f", of {about.get('pictures')} pictures",
         table=table,
         name="masks",
         alt="Divergence from the mean of many masks, and error: means of few masks, and halved outputs",

@@ -33,7 +33,8 @@ EQUATIONS = (
             ("b", "the normalised answer, which goes on to pooling", "`b[i]`", ""),
             ("a, i, x, y", "a kernel map's answer after ReLU: map i, place x, y", "`a[:, i]`", ""),
             ("j", "runs over the maps beside i, and i itself", "`neighbours`", ""),
-            ("N", "maps in the layer, in two columns those of one, as the sum does not cross", "`maps = a.shape[1]`", ""),
+            ("N", "how many maps the layer has; with two columns, one of them: no sum reaches over", "`maps = a.shape[1]`", ""),
+            ("max, min", "the first and the last map have fewer neighbours: the sum leaves out those that are not there", "", ""),
             (
                 "n",
                 "how many neighbouring maps are summed: 5, two on either side (n/2 is rounded down)",
@@ -44,7 +45,7 @@ EQUATIONS = (
             ("α", "how much the neighbours' squares weigh: 1e-4", "`constants.alpha`", "alpha-145"),
             ("β", "how steeply the divisor grows with them: 0.75", "`constants.beta`", "the same"),
         ),
-        ("study/network/normalisation.py", "response_normalisation"),
+        ("study/network/normalisation.py", ("response_normalisation",)),
         "3.3",
     ),
     (
@@ -65,12 +66,12 @@ EQUATIONS = (
             (
                 "α",
                 "how far along each direction: drawn anew for each use of a picture, deviation 0.1 (not the α above)",
-                "`colour_deviation`",
+                "`alphas`",
                 "the same",
             ),
-            ("T, +=", "T: a row written as a column; +=: is added to the pixel", "", ""),
+            ("T, +=", "T: a row written as a column; +=: is added to the pixel", "`axes.T`, `add_`", ""),
         ),
-        ("study/data/feeding.py", "colour_axes"),
+        ("study/data/feeding.py", ("colour_axes", "training_batches")),
         "4.1",
     ),
     (
@@ -88,7 +89,7 @@ EQUATIONS = (
             ("0.0005", "weight decay", "`decay`", "wc=0.0005, none for biases"),
             ("⟨∂L/∂w | w⟩", "the loss's gradient at the weight w as it is now, the mean over the batch D", "`slope`", ""),
         ),
-        ("study/training/update.py", "printed_update"),
+        ("study/training/update.py", ("printed_update",)),
         "5",
     ),
 )
@@ -169,7 +170,7 @@ def size(study: Study | None) -> None:
 def equations(study: Study | None) -> None:
     st.header("The paper's three equations, symbol by symbol")
     of_part("equations", study)
-    for title, reads, formula, symbols, (file, function), section in EQUATIONS:
+    for title, reads, formula, symbols, (file, functions), section in EQUATIONS:
         st.subheader(title)
         st.markdown(reads)
         st.latex(formula)
@@ -181,7 +182,8 @@ def equations(study: Study | None) -> None:
                 st.table(table, hide_index=True)
         with right:
             st.caption(f"Our lines, {file}:")
-            st.code(source_of(Path(file), function), language=None, wrap_lines=True)
+            for function in functions:
+                st.code(source_of(Path(file), function), language=None, wrap_lines=True)
         told = [f"{one.what}: the paper {one.paper}, the code {one.code}" for one in DIFFERENCES if one.section == section]
         if told:
             st.caption("Where the released code differs:\n" + "\n".join(f"- {showing.plain(one)}" for one in told))
