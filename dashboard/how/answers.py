@@ -100,7 +100,7 @@ def says(study: Study | None, name: str, *, held: str, against: str, small: str,
     sentence = {HELD: held, NOT_HELD: against, SMALL: small}.get(row.group, unsettled)
     matters = "" if row.matters != row.matters else amount(row.matters, row.unit)
     told = sentence.format(showing.plain(tables.here(row)), matters)
-    told = f"{where}{told[0].lower()}{told[1:]}" if where and told[:4] != "ReLU" else f"{where}{told}"
+    told = f"{where}{told[0].lower()}{told[1:]}" if where else told
     beyond = elsewhere[:1] if not where and row.verdict not in AT_PAPER_SCALE else []
     for other, one in beyond:
         if one.verdict in AT_PAPER_SCALE:
@@ -128,20 +128,19 @@ def _relu(study: Study | None) -> Answer:
     factor = amount(claim("relu-six-times").value or 0, "times")
     return Answer(
         "max(0, x): what is positive passes unchanged, the rest becomes 0. Its slope stays 1 where tanh's fades, so it learns "
-        "faster: "
+        "faster. "
         + says(
             study,
             "relu-faster",
-            held="here tanh takes {0} as many epochs to 25% training error.",
-            against="but here tanh takes {0} its epochs to 25% training error.",
-            small="but hardly here: tanh takes {0} its epochs to 25% training error.",
-            unsettled="whether it does is not settled here: {0} its epochs for tanh.",
+            held="Tanh takes {0} as many epochs to 25% training error.",
+            against="But tanh takes {0} its epochs to 25% training error.",
+            small="But tanh takes hardly more epochs to 25% training error: {0} as many.",
+            unsettled="Whether it does is not settled here: tanh takes {0} its epochs to 25% training error.",
         )
         + f" The paper's Figure 1 has {factor}.",
-        "Ours are trainings of their own, without anything that regularises, "
-        f"each "
-        "activation at the best of several rates; “at least” stands where some seeds of tanh had not reached 25% when training "
-        f"ended. {judged(study, 'relu-faster', others=True)}",
+        "Ours are trainings of their own, without anything that regularises, each activation at the best of several rates; “at "
+        "least” stands where some seeds of tanh had not reached 25% when training ended. "
+        f"{judged(study, 'relu-faster', others=True)}",
     )
 
 
@@ -185,10 +184,9 @@ def _input_scale(study: Study | None) -> Answer:
     runs = ("base", "small_input", "tanh", "tanh_small_input")
     found = None if study is None else first_that(study, lambda one: all(frames.seed_errors(one, run) for run in runs))
     why = (
-        "If a picture is made c times as large, all answers are, but for biases, and as many pass a ReLU as before; tanh's go to "
-        "where it is flat. But how fast the first layer learns depends on the scale, and so do the weights that are good to "
-        "begin "
-        "with: who changes one must change the others."
+        "If a picture is made c times as large, all answers are, but for biases, and as many pass a ReLU as before; tanh's go "
+        "to where it is flat. But how fast the first layer learns depends on the scale, and so do the weights that are good to "
+        "begin with: who changes one must change the others."
     )
     if found is None:
         return Answer("By its shape yes: a ReLU is flat for no large input. No study that is here measured it.", why)
@@ -196,17 +194,16 @@ def _input_scale(study: Study | None) -> Answer:
     raw, small, tanh, tanh_small = (amount(mean[run], "error") for run in runs)
     classes = frames.made_of(found, "prepare/packed.json", lambda packed: len(packed["classes"]), 0)
     guessing = f"; guessing errs by {amount(1 - 1 / classes, 'error')}" if classes else ""
+    barely = classes > 1 and mean["small_input"] > 0.9 * (1 - 1 / classes)
     row = claim_of(found, "no-input-normalisation")
     word = "" if row is None else showing.plain(tables.judged(row))
     lead = {HELD: "Yes", NOT_HELD: "No"}.get("" if row is None else row.group, "By its shape yes, by measurement not settled")
     return Answer(
         f"{lead}: on {frames.called(found)} ReLUs err by {raw} on pictures as they are. With inputs divided to a variance of "
-        f"about "
-        f"1, and nothing else changed, they hardly learn: {small}; tanh with neither, {tanh} and {tanh_small}{guessing}."
-        if mean["small_input"] > 0.9
+        f"about 1, and nothing else changed, they hardly learn: {small}; tanh with neither, {tanh} and {tanh_small}{guessing}."
+        if barely
         else f"{lead}: on {frames.called(found)} ReLUs err by {raw} on pictures as they are and by {small} on inputs divided to "
-        f"a "
-        f"variance of about 1, tanh by {tanh} and {tanh_small}{guessing}.",
+        f"a variance of about 1, tanh by {tanh} and {tanh_small}{guessing}.",
         f"{why} Verdict: {word}. {judged(study, 'no-input-normalisation', others=True) if found is not study else ''}".strip(),
     )
 
@@ -259,8 +256,8 @@ def _batch(study: Study | None) -> Answer:
             small="No difference that matters is seen: it errs less than response normalisation by {0}, where {1} would matter.",
             unsettled="Not settled here: it errs less than response normalisation by {0}.",
         ),
-        "It divides by the spread of each map over the batch instead of over neighbouring maps, and learns its scale. The paper, "
-        f"which is older, does not speak of it. {judged(study, 'batch-normalisation')}",
+        "It divides by the spread of each map over the batch instead of over neighbouring maps, and learns its scale. The "
+        f"paper, which is older, does not speak of it. {judged(study, 'batch-normalisation')}",
     )
 
 
@@ -289,8 +286,7 @@ def _robust(study: Study | None) -> Answer:
     rates = f"learning rates from {part['value'].min():.2g} to {part['value'].max():.2g}"
     return Answer(
         f"{'Yes' if least else 'Not seen'}, as far as the learning rate tells: on {frames.called(found)}, over {rates}, the "
-        f"error is "
-        f"{'; '.join(told)}.",
+        f"error is {'; '.join(told)}.",
         f"{where_changed(study, {'rate': 'the learning rate'}, '', named)} No other setting was tried with it.",
     )
 
@@ -300,15 +296,13 @@ def _constants(study: Study | None) -> Answer:
     found = None if study is None else first_that(study, lambda one: bool(frames.sweeps(one)["sweep"].isin(named).any()))
     means = (
         "The divisor is k plus alpha times the squares of n neighbouring maps, to the power of beta: k keeps it from 0, n says "
-        "how "
-        "far the neighbourhood reaches, alpha how much it weighs, beta how steeply the divisor grows."
+        "how far the neighbourhood reaches, alpha how much it weighs, beta how steeply the divisor grows."
     )
     chose = showing.listed(f"{name} = {value:g}" for name, value in numbers.RESPONSE.items())
     alone = digits(numbers.RESPONSE["k"] ** numbers.RESPONSE["beta"])
     more = (
         f"Where nothing answers the divisor is k^beta = {alone}. The paper chose {chose} on a validation set and reports no "
-        f"other "
-        "values. "
+        "other values. "
     )
     if found is None:
         return Answer(means, more + "No study that is here changed them.")
@@ -319,8 +313,8 @@ def _constants(study: Study | None) -> Answer:
     seeds = float(every.agg(lambda of: of.max() - of.min()).max())
     told = showing.listed(f"{name} by {points:.1f}" for name, points in moved.items())
     return Answer(
-        f"{means} On {frames.called(found)} changing one of them moves the error little: {told} points, "
-        f"where two trainings of one network lie up to {seeds:.1f} apart.",
+        f"{means} On {frames.called(found)} changing one of them moves the error little: {told} points, where two trainings of "
+        f"one network lie up to {seeds:.1f} apart.",
         more + where_changed(study, {name: name for name in named}, ""),
     )
 
@@ -357,8 +351,8 @@ def _overlapping(study: Study | None) -> Answer:
             small="No difference that matters is seen: windows that do not overlap err more by {0}, where {1} would matter.",
             unsettled="Not settled here: windows that do not overlap err more by {0}.",
         ),
-        "Both make maps about half as wide. Local pooling has windows 2 wide and 2 apart, so that each value lies in one window; "
-        "overlapping ones are 3 wide and 2 apart, so that neighbouring windows share a row or a column. "
+        "Both make maps about half as wide. Local pooling has windows 2 wide and 2 apart, so that each value lies in one "
+        "window; overlapping ones are 3 wide and 2 apart, so that neighbouring windows share a row or a column. "
         + judged(study, "overlapping-pooling"),
     )
 
@@ -371,12 +365,11 @@ def _overfit(study: Study | None) -> Answer:
             held="Yes: the gap from training to validation error is larger by {0} with windows that do not overlap.",
             against="No: the gap from training to validation error is smaller with windows that do not overlap; {0}.",
             small="No difference that matters is seen: {0} of the gap from training to validation error, where {1} would matter.",
-            unsettled="Not settled here, {0} of the gap from training to validation error: nothing was overfitted, or too little "
-            "was trained.",
+            unsettled="Not settled here, {0} of the gap from training to validation error: nothing was overfitted, or too "
+            "little was trained.",
         ),
         "The gap with windows that do not overlap, minus that with overlapping ones. Training errors are those of cropped "
-        "pictures "
-        f"under dropout, so that a gap may be below 0. {judged(study, 'overlapping-overfit')}",
+        f"pictures under dropout, so that a gap may be below 0. {judged(study, 'overlapping-overfit')}",
     )
 
 
@@ -384,11 +377,9 @@ def _pooling_parameters(study: Study | None) -> Answer:
     counted = counting.pooled_parameters()
     return Answer(
         f"Not its own: it has none. It makes fc6 smaller, which in the paper has {counted[3][1]:,} parameters and without the "
-        f"last "
-        f"pooling would have {counted[0][1]:,}.",
+        f"last pooling would have {counted[0][1]:,}.",
         f"fc6 reads maps of {counted[3][0]} x {counted[3][0]}. With windows of 2 they would be {counted[2][0]} x "
-        f"{counted[2][0]}, "
-        f"and fc6 would have {counted[2][1]:,} parameters.",
+        f"{counted[2][0]}, and fc6 would have {counted[2][1]:,} parameters.",
     )
 
 
@@ -396,8 +387,7 @@ def _two_gpus(study: Study | None) -> Answer:
     smaller = amount(claim("two-columns").value or 0, "error difference")
     return Answer(
         "Each GPU holds half of the kernels and neurons of every layer (a column) and computes it at the same time; they "
-        "exchange "
-        "maps at four places. "
+        "exchange maps at four places. "
         + says(
             study,
             "one-large-gpu",
@@ -407,16 +397,15 @@ def _two_gpus(study: Study | None) -> Answer:
             unsettled="Whether one large GPU errs less is not settled here: by {0}.",
         ),
         "conv2, conv4 and conv5 read the maps of their own GPU; conv3 and the fully connected layers read both. One GPU that "
-        "holds "
-        "both columns computes the same function; one without groups, of which every kernel reads all maps, is another, larger "
-        f"network. The paper compares with a third, one GPU with half of the kernels, which errs more by {smaller}; "
+        "holds both columns computes the same function; one without groups, of which every kernel reads all maps, is another, "
+        f"larger network. The paper compares with a third, one GPU with half of the kernels, which errs more by {smaller}. "
         + says(
             study,
             "two-columns",
-            held="here it errs more by {0}.",
-            against="here it errs less; {0}.",
-            small="here it errs more by {0}, where {1} would matter.",
-            unsettled="here it is not settled: more by {0}.",
+            held="Measured, that one errs more by {0}.",
+            against="Measured, that one errs less; {0}.",
+            small="Measured, that one errs more by {0}, where {1} would matter.",
+            unsettled="By measurement it is not settled: more by {0}.",
         )
         + " In time the paper says that two GPUs took slightly less than one; that speaks of the hardware of 2012 and is not "
         "tested. " + judged(study, "one-large-gpu"),
@@ -432,16 +421,15 @@ def _too_big(study: Study | None) -> Answer:
         fits = "fits" if one < numbers.GPU_MEMORY else "does not fit"
         needs = (
             f"A step of the paper's network at {numbers.BATCH} pictures takes {one:.2f} GiB on one device and {two:.2f} on the "
-            f"first "
-            f"of two, as counted in today's code. That {fits} into the {numbers.GPU_MEMORY} GiB of a GTX 580. Workspaces of the "
-            "convolutions are not counted; what else the authors' program needed, the paper does not say: our count does not "
-            "confirm its reason."
+            f"first of two, as counted in today's code. That {fits} into the {numbers.GPU_MEMORY} GiB of a GTX 580. Workspaces "
+            "of the convolutions are not counted; what else the authors' program needed, the paper does not say: our count "
+            "does not confirm its reason."
         )
     return Answer(
         f"No: the paper calls the network too big for one GPU, not the pictures; these pass in batches of {numbers.BATCH}.",
-        f"A step must remember what every layer answered to its batch. Weights, velocities (momentum) and gradients are "
-        f"{numbers.weight_memory() / 2**30:.2f} GiB; the answers of all layers (activations) and their gradients are most of the "
-        f"rest. {needs}",
+        "A step must remember what every layer answered to its batch. Weights, velocities (momentum) and gradients are "
+        f"{numbers.weight_memory() / 2**30:.2f} GiB; the answers of all layers (activations) and their gradients are most of "
+        f"the rest. {needs}",
     )
 
 
@@ -451,24 +439,22 @@ def _communication(study: Study | None) -> Answer:
     one_way = bytes_a_step / 2 / BUS
     crossing = None if study is None else frames.crossing(study)
     measured = (
-        "In this study all columns share a device, so nothing crosses and no time was measured; with `devices: [cuda:0, cuda:1]` "
-        "the stage `cost` measures it."
+        "In this study all columns share a device, so nothing crosses and no time was measured; with `devices: [cuda:0, "
+        "cuda:1]` the stage `cost` measures it."
     )
     if study is not None and crossing:
         measured = (
             f"Between {frames.devices_of_cost(study)} it is {amount(crossing['share'], 'share')} of a step here, which says "
-            f"nothing "
-            "of two GPUs."
+            "nothing of two GPUs."
         )
     return Answer(
         "Yes, they waited: before conv3, fc6, fc7 and fc8, and on the way back. By count they exchange little, in "
         f"{one_way / seconds[1]:.1%} to {one_way / seconds[0]:.1%} of a step; how long they really waited, the paper does not "
-        f"say.",
+        "say.",
         f"{bytes_a_step / 1e6:.0f} MB cross in a step of {numbers.BATCH} pictures, gradients too, half of them each way "
-        f"({numbers.exchanged():,} numbers a picture, forward, from one to the other). If both could use all of PCI Express 2.0, "
-        f"{BUS / 1e9:g} GB/s each way at once, that takes {1000 * one_way:.0f} ms; five to six days for {numbers.CYCLES} epochs "
-        f"are "
-        f"{seconds[0]:.2f} to {seconds[1]:.2f} s a step. {measured}",
+        f"({numbers.exchanged():,} numbers a picture, forward, from one to the other). If both could use all of PCI Express "
+        f"2.0, {BUS / 1e9:g} GB/s each way at once, that takes {1000 * one_way:.0f} ms; five to six days for {numbers.CYCLES} "
+        f"epochs are {seconds[0]:.2f} to {seconds[1]:.2f} s a step. {measured}",
     )
 
 
@@ -477,13 +463,11 @@ def _halving(study: Study | None) -> Answer:
     near = f", as measured {findings.how_near(found)}" if found is not None else ""
     return Answer(
         "A neuron that is there half of the time sends on average half of its output; halving sends that average always. It "
-        "comes "
-        f"near the mean of all thinned networks{near}.",
+        f"comes near the mean of all thinned networks{near}.",
         "In training every neuron of layers 6 and 7 is off half of the time, so every picture meets another thinned network; a "
         "mask says which are off. In the test all are there and their outputs are halved. For one layer before a softmax the "
-        "halved "
-        "network is exactly the geometric mean of all masks; with two layers and ReLUs it is near. torch doubles what is kept in "
-        "training instead (inverted dropout): the same function, with weights of half the size. "
+        "halved network is exactly the geometric mean of all masks; with two layers and ReLUs it is near. torch doubles what "
+        "is kept in training instead (inverted dropout): the same function, with weights of half the size. "
         + judged(study, "dropout-halving"),
     )
 
@@ -502,22 +486,17 @@ def _free(study: Study | None) -> Answer:
             study,
             "augmentation-free",
             held="Nearly: where one processor does both, reading and augmenting take {0} of a training step, less than the {1} "
-            "that "
-            "would matter.",
+            "that would matter.",
             against="No: where one processor does both, reading and augmenting take {0} of a training step, over the {1} that "
-            "would "
-            "matter.",
+            "would matter.",
             small="Nearly: where one processor does both, reading and augmenting take {0} of a training step.",
             unsettled="It costs little: where one processor does both, reading and augmenting take {0} of a training step; "
-            "whether "
-            "that is over the {1} that would matter is not settled.",
+            "whether that is over the {1} that would matter is not settled.",
         )
         + " In the paper it is free if its CPU keeps up with the GPUs, which is not tested here.",
         f"{reading_alone}The paper's sentence is of a CPU that prepares the next batch while the GPUs train: that costs no time "
-        f"as "
-        "long as it is done before they are; here one processor does one after the other. An interval that reaches below 0 says "
-        "that "
-        f"the cost is smaller than what the clock can tell. {judged(study, 'augmentation-free')}",
+        "as long as it is done before they are; here one processor does one after the other. An interval that reaches below 0 "
+        f"says that the cost is smaller than what the clock can tell. {judged(study, 'augmentation-free')}",
     )
 
 
@@ -549,8 +528,8 @@ def _filters(study: Study | None) -> Answer:
 def _rate(study: Study | None) -> Answer:
     notes = claim("three-divisions").author_run
     return Answer(
-        f"By hand and not automatically: it was divided by ten {numbers.RATE_DIVISIONS} times, when the validation error stopped "
-        "improving. Equal for all layers in the paper's text, not in the released code.",
+        f"By hand and not automatically: it was divided by ten {numbers.RATE_DIVISIONS} times, when the validation error "
+        "stopped improving. Equal for all layers in the paper's text, not in the released code.",
         f"Its author's notes, which call his runs by numbers, give the epochs of each division ({notes}). In the released code "
         f"biases learn at twice the rate, and conv1 is slowed and frozen at the end. {_rate_here(study)}",
     )
@@ -594,8 +573,7 @@ def _width(study: Study | None) -> Answer:
 def _depth(study: Study | None) -> Answer:
     what = (
         "Depth is how often what was found is put together, and parameters grow with it. Without a layer, the next one reads "
-        "what "
-        "the one before it made."
+        "what the one before it made."
     )
 
     def removed(one: Study) -> dict[str, float]:
@@ -631,8 +609,7 @@ def _depth(study: Study | None) -> Answer:
     return Answer(
         lead,
         f"{what} The error is {told}.{word} The paper's network has 1,000 classes to tell apart and larger pictures, so that "
-        f"this says "
-        f"nothing of it. {judged(study, 'any-layer', others=True) if found is not study else ''}",
+        f"this says nothing of it. {judged(study, 'any-layer', others=True) if found is not study else ''}",
     )
 
 
@@ -642,8 +619,7 @@ def _sharing(study: Study | None) -> Answer:
         f"Most of the parameters: conv1 has {layer.parameters:,}, used at all of its {layer.side} x {layer.side} places. With a "
         f"kernel of its own at each place it would have {counting.unshared():,}, {layer.side**2:,} times as many.",
         f"As many as it has connections. Fully connected it would have {connected:,}, {connected / layer.parameters:,.0f} times "
-        f"as "
-        "many.",
+        "as many.",
     )
 
 
@@ -659,8 +635,8 @@ def _hand_made(study: Study | None) -> Answer:
     margin = f", a margin of {showing.plain(tables.here(row))}" if row is not None and tables.here(row) else ""
     return Answer(
         f"{lead} Here {network}simple hand-made ones by {amount(errors['top1'], 'error')}{margin}.",
-        "The hand-made features here are oriented gradients and colours with a linear classifier, simpler than Table 1's Fisher "
-        f"vectors, so that the margin flatters the network. {judged(study, 'margin-over-hand-made')}",
+        "The hand-made features here are oriented gradients and colours with a linear classifier, simpler than Table 1's "
+        f"Fisher vectors, so that the margin flatters the network. {judged(study, 'margin-over-hand-made')}",
     )
 
 
@@ -687,8 +663,7 @@ def _more_data(study: Study | None) -> Answer:
         )
         + shares,
         "More pictures are harder to learn by heart, so that what a network learns of them holds for others too. All were "
-        "trained "
-        "for as many updates, so that fewer pictures are seen more often, and no training is shorter. "
+        "trained for as many updates, so that fewer pictures are seen more often, and no training is shorter. "
         f"{where_changed(study, {'data': 'the share of the pictures'}, '', values=3)} {judged(study, 'more-data', others=True)}",
     )
 
@@ -703,9 +678,8 @@ def _faster_gpus(study: Study | None) -> Answer:
             against="Longer training does not help here: {0} from the second quarter of the epochs to the last.",
             small="Longer training hardly helps here: {0} from the second quarter of the epochs to the last, where {1} would "
             "matter.",
-            unsettled="That longer training helps is not settled here: the validation error falls by {0} from the second quarter "
-            "of "
-            "the epochs to the last.",
+            unsettled="That longer training helps is not settled here: the validation error falls by {0} from the second "
+            "quarter of the epochs to the last.",
         ),
         f"Within one training, before its rate is divided. {judged(study, 'trained-longer')}",
     )
@@ -715,18 +689,15 @@ def _pre_training(study: Study | None) -> Answer:
     return Answer(
         "Not known: the paper left it out and expects that it would help; no run here does it.",
         "It left it out to simplify its experiments, and expects it to help above all where computers allow a much larger "
-        "network "
-        "without as many more labelled pictures. What the paper did pre-train, on the pictures of ImageNet's Fall 2011, learned "
-        "from "
-        "their labels, so it was not unsupervised.",
+        "network without as many more labelled pictures. What the paper did pre-train, on the pictures of ImageNet's Fall "
+        "2011, learned from their labels, so it was not unsupervised.",
     )
 
 
 def _equations(study: Study | None) -> Answer:
     return Answer(
         "Each equation is read below in a sentence, then symbol by symbol, beside what it is called in our code and in the "
-        "released "
-        "one; an empty cell has nothing to compare."
+        "released one; an empty cell has nothing to compare."
     )
 
 
