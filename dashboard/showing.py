@@ -325,7 +325,7 @@ def foot(study: Study) -> None:
     notes(study)
     st.divider()
     choices = ("nothing", *FOOT)
-    words = {"nothing": "Closed"} | {name: name.capitalize() for name in FOOT}
+    words = {"nothing": "Nothing"} | {name: name.capitalize() for name in FOOT}
     part = address.segmented("About this study", choices, "foot", "nothing", names=words.__getitem__)
     if part != "nothing":
         from dashboard import foot as shown

@@ -302,7 +302,7 @@ QUESTIONS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "What is ReLU, and why not a threshold?": (
         "relu", ("claim relu-faster", "slope is 0 everywhere"), ("claim relu-faster",),
     ),
-    "Why do ReLUs not require input normalisation?": ("input-scale", ("By its shape yes",), ("claim no-input-normalisation",)),
+    "Why do ReLUs not require input normalisation?": ("input-scale", (), ("claim no-input-normalisation",)),
     "Local or overlapping pooling; does it reduce parameters?": (
         "pooling-parameters", ("37,752,832", "claim overlapping-pooling"), ("51,384,320", "claim overlapping-pooling"),
     ),

@@ -16,11 +16,21 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import address, charts, findings, frames, reading, rendering, showing, tables
-from dashboard.how import counting
+from dashboard.how import PARTS, counting
 from dashboard.how.subject import claim_of, first_that, where_changed
 from dashboard.reading import Study
 from study.amounts import amount, digits
-from study.judging.verdicts import HELD, NOT_HELD, REPRODUCED, SIZE_DIFFERS, SIZE_OPEN, SMALL
+from study.judging.verdicts import (
+    DIRECTION,
+    HELD,
+    NOT_HELD,
+    NOT_LONG_ENOUGH,
+    REPRODUCED,
+    SIZE_DIFFERS,
+    SIZE_OPEN,
+    SMALL,
+    TOO_FEW_SEEDS,
+)
 from study.paper import numbers
 from study.paper.claims import claim
 
@@ -74,12 +84,16 @@ def _draw(question: str, answer: Answer) -> None:
 
 
 def of_all(study: Study | None) -> None:
-    """All questions with what each comes to; each leads to its part."""
-    sides = st.columns(2, gap="large")
-    for number, (name, question) in enumerate(QUESTIONS.items()):
-        with sides[number >= len(QUESTIONS) / 2]:
-            showing.link(question.asked, "how", part=question.part, question=name)
-            st.markdown(question.answer(study).short)
+    """All questions by part with what each comes to; each leads to where it is seen at work."""
+    sides, written = st.columns(2, gap="large"), 0
+    for part in dict.fromkeys(question.part for question in QUESTIONS.values()):
+        of_it = {name: question for name, question in QUESTIONS.items() if question.part == part}
+        with sides[written + len(of_it) / 2 > len(QUESTIONS) / 2]:
+            st.subheader(PARTS[part])
+            for name, question in of_it.items():
+                showing.link(question.asked, "how", part=part, question=name)
+                st.markdown(question.answer(study).short)
+        written += len(of_it)
 
 
 def says(study: Study | None, name: str, *, held: str, against: str, small: str, unsettled: str) -> str:
@@ -108,20 +122,28 @@ def says(study: Study | None, name: str, *, held: str, against: str, small: str,
     return told
 
 
+MEANS = {  # words of a verdict that do not explain themselves
+    DIRECTION: "the direction is seen, and at another scale than the paper's its size cannot be compared",
+    NOT_LONG_ENOUGH: "too little was learned, or overfitted, to compare",
+    TOO_FEW_SEEDS: "fewer trainings than the protocol asks for, so nothing was tested",
+}
+
+
 def judged(study: Study | None, name: str, others: bool = False) -> str:
-    """The verdict on a claim with its remarks, what other kept studies measured, and with `others` what people outside found."""
+    """The verdict on a claim in its word, with its remarks, and with `others` what people outside found."""
     row = claim_of(study, name)
     if row is None:
         return ""
     told = []
     if tables.here(row):
-        about = "Verdict" if row.source in (None, "paper") else "Verdict on what readers expect"
-        told.append(f"{about}: {showing.plain(tables.judged(row))}.")
+        about = "Verdict" if row.source in (None, "paper") else "Verdict, on what the paper does not claim"
+        means = f": {MEANS[row.verdict]}" if row.verdict in MEANS else ""
+        told.append(f"{about}: {showing.plain(tables.judged(row))}{means}.")
         if best := showing.plain(tables.at_best(row)):
-            told.append(f"{best}; the verdict is on one rate for both, as registered.")
+            told.append(f"{best}. The verdict, and its mark on the first page, are on one rate for both, as registered.")
     if others and isinstance(row.others, list) and row.others:
         told.append(f"Others found: {showing.plain('; '.join(map(str, row.others)))}.")
-    return " ".join([*told, showing.told_of_others(row).strip()]).strip()
+    return " ".join(told)
 
 
 def _relu(study: Study | None) -> Answer:
@@ -189,22 +211,23 @@ def _input_scale(study: Study | None) -> Answer:
         "begin with: who changes one must change the others."
     )
     if found is None:
-        return Answer("By its shape yes: a ReLU is flat for no large input. No study that is here measured it.", why)
+        return Answer("Not measured in any study that is here. By its shape a ReLU is flat for no large input.", why)
     mean = {run: float(np.mean(list(frames.seed_errors(found, run).values()))) for run in runs}
     raw, small, tanh, tanh_small = (amount(mean[run], "error") for run in runs)
     classes = frames.made_of(found, "prepare/packed.json", lambda packed: len(packed["classes"]), 0)
     guessing = f"; guessing errs by {amount(1 - 1 / classes, 'error')}" if classes else ""
-    barely = classes > 1 and mean["small_input"] > 0.9 * (1 - 1 / classes)
+    barely = classes > 1 and min(mean["small_input"], mean["tanh_small_input"]) > 0.9 * (1 - 1 / classes)
     row = claim_of(found, "no-input-normalisation")
-    word = "" if row is None else showing.plain(tables.judged(row))
-    lead = {HELD: "Yes", NOT_HELD: "No"}.get("" if row is None else row.group, "By its shape yes, by measurement not settled")
+    lead = {HELD: "Yes", NOT_HELD: "No"}.get("" if row is None else row.group, "Not settled here")
+    scaled = f"On pixels divided to a variance of about 1 they err by {small} and {tanh_small}."
+    if barely:
+        scaled = (
+            f"On pixels divided to a variance of about 1 both hardly learn, {small} and {tanh_small}, as the learning rate and "
+            "the first weights were not adapted to the smaller numbers: this does not show whether scaling helps."
+        )
     return Answer(
-        f"{lead}: on {frames.called(found)} ReLUs err by {raw} on pictures as they are. With inputs divided to a variance of "
-        f"about 1, and nothing else changed, they hardly learn: {small}; tanh with neither, {tanh} and {tanh_small}{guessing}."
-        if barely
-        else f"{lead}: on {frames.called(found)} ReLUs err by {raw} on pictures as they are and by {small} on inputs divided to "
-        f"a variance of about 1, tanh by {tanh} and {tanh_small}{guessing}.",
-        f"{why} Verdict: {word}. {judged(study, 'no-input-normalisation', others=True) if found is not study else ''}".strip(),
+        f"{lead}. On {frames.called(found)} ReLUs err by {raw} on raw pixels less their mean, tanh by {tanh}{guessing}. {scaled}",
+        f"{why} {judged(found, 'no-input-normalisation', others=True)}",
     )
 
 
@@ -212,7 +235,8 @@ def _response(study: Study | None) -> Answer:
     return Answer(
         "Maps compete: each answer is divided by a number that is large where the neighbouring maps at the same place, and its "
         "own, answer loudly.",
-        "With the paper's k nothing grows, and no neuron becomes more sensitive; the loudest are damped most.",
+        "The paper hopes that competition helps a network on pictures that it has not seen, as real neurons inhibit their "
+        "neighbours. With its constants every answer becomes smaller, the loudest most: none becomes more sensitive.",
     )
 
 
@@ -220,14 +244,17 @@ def _response_matters(study: Study | None) -> Answer:
     row = claim_of(study, "response-normalisation")
     apart = None if row is None else re.search(r"a difference of (-?[\d.]+) points$", tables.at_best(row))
     small = apart is not None and row.matters == row.matters and abs(float(apart[1])) < 100 * row.matters
-    best = ""
-    if apart is not None:
-        told = f"less than what matters ({amount(row.matters, row.unit)})" if small else "as said below"
-        best = f" With each at its best of three rates the difference is {apart[1]} points, {told}."
+    best = f" With each at its best of three rates the difference is {apart[1]} points (one seed)." if apart is not None else ""
+    yes = "Yes: without it the error is higher by {0}." + best
+    if apart is not None and small:
+        yes = (
+            "At one learning rate yes, tuned hardly: without it the error is higher by {0} at one rate for both, and by "
+            f"{apart[1]} points (one seed, so without an interval) with each at its best of three."
+        )
     short = says(
         study,
         "response-normalisation",
-        held=f"{'At one learning rate yes' if small else 'Yes'}: without it the error is higher by {{0}}.{best}",
+        held=yes,
         against=f"No: without it the error is lower, against the paper; {{0}}.{best}",
         small=f"No difference that matters is seen: without it the error is higher by {{0}}, where {{1}} would matter.{best}",
         unsettled=f"Not settled here: without it the error is higher by {{0}}.{best}",
@@ -237,8 +264,8 @@ def _response_matters(study: Study | None) -> Answer:
         "cifar-normalisation",
         held="On CIFAR-10 it lowers the error by {0}.",
         against="On CIFAR-10 it does not: {0}.",
-        small="On CIFAR-10 no difference that matters: {0}, where {1} would.",
-        unsettled="On CIFAR-10 it is not settled: {0}.",
+        small="On CIFAR-10 no gain that matters is seen: {0}, where {1} would matter.",
+        unsettled="On CIFAR-10 it is not settled: without it the error is higher by {0}.",
     ).removeprefix("Not measured in this study; ")
     on_cifar = re.sub(r"^on CIFAR-10 \(.*?\): on", "On", on_cifar)
     return Answer(
@@ -375,11 +402,13 @@ def _overfit(study: Study | None) -> Answer:
 
 def _pooling_parameters(study: Study | None) -> Answer:
     counted = counting.pooled_parameters()
+    spared = counted[0][1] - counted[3][1]
     return Answer(
-        f"Not its own: it has none. It makes fc6 smaller, which in the paper has {counted[3][1]:,} parameters and without the "
-        f"last pooling would have {counted[0][1]:,}.",
-        f"fc6 reads maps of {counted[3][0]} x {counted[3][0]}. With windows of 2 they would be {counted[2][0]} x "
-        f"{counted[2][0]}, and fc6 would have {counted[2][1]:,} parameters.",
+        f"Pooling has none itself. By making maps smaller it spares fc6 {spared:,}, which in the paper has {counted[3][1]:,} "
+        "left.",
+        f"fc6 reads maps of {counted[3][0]} x {counted[3][0]}; without the last pooling it would have {counted[0][1]:,} "
+        f"parameters. With windows of 2 in place of 3 the maps would be {counted[2][0]} x {counted[2][0]}, and fc6 would have "
+        f"{counted[2][1]:,}.",
     )
 
 
@@ -387,28 +416,30 @@ def _two_gpus(study: Study | None) -> Answer:
     smaller = amount(claim("two-columns").value or 0, "error difference")
     return Answer(
         "Each GPU holds half of the kernels and neurons of every layer (a column) and computes it at the same time; they "
-        "exchange maps at four places. "
+        "exchange maps at four places. One large GPU that holds both columns computes the same function. "
         + says(
             study,
             "one-large-gpu",
-            held="One large GPU, where every kernel reads all maps, errs less by {0}.",
-            against="One large GPU, where every kernel reads all maps, errs more, against what readers expect; {0}.",
-            small="From one large GPU no difference that matters is seen: it errs less by {0}, where {1} would matter.",
-            unsettled="Whether one large GPU errs less is not settled here: by {0}.",
+            held="One that lets every kernel read all maps, a slightly larger network, errs less by {0}.",
+            against="One that lets every kernel read all maps, a slightly larger network, errs more, against what readers "
+            "expect; {0}.",
+            small="One that lets every kernel read all maps, a slightly larger network, errs less by {0}, too little to matter "
+            "({1} would).",
+            unsettled="Whether one that lets every kernel read all maps, a slightly larger network, errs less is not settled "
+            "here: by {0}.",
         ),
-        "conv2, conv4 and conv5 read the maps of their own GPU; conv3 and the fully connected layers read both. One GPU that "
-        "holds both columns computes the same function; one without groups, of which every kernel reads all maps, is another, "
-        f"larger network. The paper compares with a third, one GPU with half of the kernels, which errs more by {smaller}. "
+        f"The paper compares with a third network, on one GPU with half of the kernels, and errs less than that by {smaller}. "
         + says(
             study,
             "two-columns",
-            held="Measured, that one errs more by {0}.",
-            against="Measured, that one errs less; {0}.",
-            small="Measured, that one errs more by {0}, where {1} would matter.",
-            unsettled="By measurement it is not settled: more by {0}.",
+            held="Here two columns err less than that one by {0}.",
+            against="Here two columns err more than that one; {0}.",
+            small="Here two columns err less than that one by {0}, where {1} would matter.",
+            unsettled="Here it is not settled whether two columns err less than that one: by {0}.",
         )
-        + " In time the paper says that two GPUs took slightly less than one; that speaks of the hardware of 2012 and is not "
-        "tested. " + judged(study, "one-large-gpu"),
+        + " In time, it says, two GPUs took slightly less than that one; this speaks of the hardware of 2012 and is not "
+        "tested. conv2, conv4 and conv5 read the maps of their own GPU; conv3 and the fully connected layers read both. "
+        + judged(study, "one-large-gpu"),
     )
 
 
@@ -448,9 +479,9 @@ def _communication(study: Study | None) -> Answer:
             "nothing of two GPUs."
         )
     return Answer(
-        "Yes, they waited: before conv3, fc6, fc7 and fc8, and on the way back. By count they exchange little, in "
-        f"{one_way / seconds[1]:.1%} to {one_way / seconds[0]:.1%} of a step; how long they really waited, the paper does not "
-        "say.",
+        "Yes, they waited: before conv3, fc6, fc7 and fc8, and on the way back. What they exchange is little: "
+        f"{one_way / seconds[1]:.1%} to {one_way / seconds[0]:.1%} of a step if their bus ran at full speed, which is "
+        "calculated; how long they really waited, the paper does not say.",
         f"{bytes_a_step / 1e6:.0f} MB cross in a step of {numbers.BATCH} pictures, gradients too, half of them each way "
         f"({numbers.exchanged():,} numbers a picture, forward, from one to the other). If both could use all of PCI Express "
         f"2.0, {BUS / 1e9:g} GB/s each way at once, that takes {1000 * one_way:.0f} ms; five to six days for {numbers.CYCLES} "
@@ -490,8 +521,8 @@ def _free(study: Study | None) -> Answer:
             against="No: where one processor does both, reading and augmenting take {0} of a training step, over the {1} that "
             "would matter.",
             small="Nearly: where one processor does both, reading and augmenting take {0} of a training step.",
-            unsettled="It costs little: where one processor does both, reading and augmenting take {0} of a training step; "
-            "whether that is over the {1} that would matter is not settled.",
+            unsettled="Not settled here: where one processor does both, reading and augmenting take {0} of a training step, "
+            "where {1} would matter.",
         )
         + " In the paper it is free if its CPU keeps up with the GPUs, which is not tested here.",
         f"{reading_alone}The paper's sentence is of a CPU that prepares the next batch while the GPUs train: that costs no time "
@@ -511,17 +542,18 @@ def _filters(study: Study | None) -> Answer:
             f"The studies `readers`, `readers-nearest` and `readers-lanczos`, which use three, are not here. {unnamed}",
         )
     ways = frames.beside(found, every)
-    alone = " (“-test”: the pictures of the test alone)" if ways["study"].str.endswith("-test").any() else ""
-    mean = ways.groupby("study")["error"].mean()
+    of_test = ways["study"].str.endswith("-test")
+    mean, of_it = (ways[rows].groupby("study")["error"].mean().sort_values() for rows in (~of_test, of_test))
     by_seed = float(ways.groupby("study")["error"].agg(lambda of: of.max() - of.min()).max())
-    seen = float(mean.max() - mean.min()) > by_seed
-    trainings = int(ways.groupby("study")["seed"].nunique().max())
+    apart, trainings = float(mean.max() - mean.min()), int(ways.groupby("study")["seed"].nunique().max())
+    told = showing.listed(f"{error:.1f}% through {name}" for name, error in mean.items())
+    alone = "".join(f" {error:.1f}% where the test's pictures alone went through {name[:-5]}." for name, error in of_it.items())
     return Answer(
-        f"{'It makes a difference' if seen else 'Not that we could see'}: on {frames.called(found)} the network errs by "
-        f"{mean.min():.1f} to {mean.max():.1f}% through {len(mean)} filters, {'farther' if seen else 'no farther'} apart than "
-        f"{trainings} trainings through one ({by_seed:.1f} points).",
-        f"By filter{alone}: {showing.plain(findings.filters(ways))}; drawn under Training, One setting in steps, of "
-        f"{showing.plain(found.address)}. What is smaller than trainings lie apart could not be seen. {unnamed}",
+        f"{'It makes a difference' if apart > by_seed else 'Not that we could see'}: on {frames.called(found)} the network errs "
+        f"by {showing.plain(told)}: {apart:.1f} points apart, {'farther' if apart > by_seed else 'no farther'} than seeds of "
+        f"one filter are ({by_seed:.1f}).{showing.plain(alone)}",
+        f"{trainings} seed{'s' * (trainings > 1)} each, so that what is smaller than seeds lie apart could not be seen. Drawn "
+        f"under Training, One setting in steps, of {showing.plain(found.address)}. {unnamed}",
     )
 
 
@@ -571,10 +603,7 @@ def _width(study: Study | None) -> Answer:
 
 
 def _depth(study: Study | None) -> Answer:
-    what = (
-        "Depth is how often what was found is put together, and parameters grow with it. Without a layer, the next one reads "
-        "what the one before it made."
-    )
+    what = "Without a layer, the next one reads what the one before it made."
 
     def removed(one: Study) -> dict[str, float]:
         runs = [run for run in frames.runs(one, "evaluate") if run == "base" or run.startswith("without_conv")]
@@ -596,16 +625,15 @@ def _depth(study: Study | None) -> Answer:
     row = claim_of(found, "any-layer")
     where = "here" if found is study else f"on {frames.called(found)}"
     word = "" if row is None else f" Verdict, of the layer that is missed least: {showing.plain(tables.judged(row))}."
-    lead = f"Without one of the convolutional layers the error is {told} ({where})."
-    if row is not None and row.matters == row.matters:
-        if max(changes.values()) < row.matters:
-            lead = (
-                f"No single layer is needed {where}: without one of the {len(changes)} convolutional layers the error rises by "
-                f"{amount(max(changes.values()), 'error difference')} at most, less than what matters "
-                f"({amount(row.matters, row.unit)}). In the paper each is needed."
-            )
-        elif row.group == HELD:
-            lead = f"Each convolutional layer is needed {where}: the error is {told}."
+    low, high, does = min(changes.values()), max(changes.values()), "lets each layer put together what the one before it found"
+    lead = f"Depth {does}. Without one of the convolutional layers the error is {told} ({where})."
+    if row is not None and row.matters == row.matters and -row.matters < low < 0 < high < row.matters:
+        paper = amount(claim("middle-layers").value or 0, "error difference")
+        lead = (
+            f"Depth {does}. No single layer matters {where}: without one of the {len(changes)} convolutional layers the error "
+            f"is between {amount(-low, 'error difference')} lower and {amount(high, 'error difference')} higher, where "
+            f"{amount(row.matters, row.unit)} would matter. In the paper a middle layer is worth {paper}."
+        )
     return Answer(
         lead,
         f"{what} The error is {told}.{word} The paper's network has 1,000 classes to tell apart and larger pictures, so that "
@@ -618,8 +646,8 @@ def _sharing(study: Study | None) -> Answer:
     return Answer(
         f"Most of the parameters: conv1 has {layer.parameters:,}, used at all of its {layer.side} x {layer.side} places. With a "
         f"kernel of its own at each place it would have {counting.unshared():,}, {layer.side**2:,} times as many.",
-        f"As many as it has connections. Fully connected it would have {connected:,}, {connected / layer.parameters:,.0f} times "
-        "as many.",
+        f"With no sharing it has as many parameters as connections. Fully connected it would have {connected:,}, "
+        f"{connected / layer.parameters:,.0f} times as many.",
     )
 
 
@@ -651,20 +679,24 @@ def _more_data(study: Study | None) -> Answer:
         table = frames.sweeps(found)
         mean = table[table["sweep"] == "data"].groupby("value")["error"].mean()
         told = showing.listed(f"{error:.1f}% with {100 * share:.3g}%" for share, error in mean.items())
-        shares = f" On {frames.called(found)} it errs by {told} of the pictures."
+        gains = "more pictures help where they are few: " if mean.is_monotonic_decreasing else ""
+        shares = f" On {frames.called(found)} {gains}the error is {told} of them."
+    row = claim_of(study, "more-data")
+    outside = "" if row is None or not isinstance(row.others, list) else "; ".join(map(str, row.others))
     return Answer(
         says(
             study,
             "more-data",
             held="Yes: half of the pictures errs more than all by {0}.",
             against="No: half of the pictures errs less than all; {0}.",
-            small="From half of the pictures to all no difference that matters is seen: {0}, where {1} would matter.",
+            small="From half of the pictures to all no gain that matters is seen here: {0}, where {1} would matter.",
             unsettled="From half of the pictures to all it is not settled here: {0}.",
         )
-        + shares,
+        + shares
+        + (f" Others found, on {showing.plain(outside)}." if outside else ""),
         "More pictures are harder to learn by heart, so that what a network learns of them holds for others too. All were "
         "trained for as many updates, so that fewer pictures are seen more often, and no training is shorter. "
-        f"{where_changed(study, {'data': 'the share of the pictures'}, '', values=3)} {judged(study, 'more-data', others=True)}",
+        f"{where_changed(study, {'data': 'the share of the pictures'}, '', values=3)} {judged(study, 'more-data')}",
     )
 
 
@@ -681,7 +713,7 @@ def _faster_gpus(study: Study | None) -> Answer:
             unsettled="That longer training helps is not settled here: the validation error falls by {0} from the second "
             "quarter of the epochs to the last.",
         ),
-        f"Within one training, before its rate is divided. {judged(study, 'trained-longer')}",
+        f"This is measured within one training, before its rate is divided. {judged(study, 'trained-longer')}",
     )
 
 
@@ -696,8 +728,10 @@ def _pre_training(study: Study | None) -> Answer:
 
 def _equations(study: Study | None) -> Answer:
     return Answer(
-        "Each equation is read below in a sentence, then symbol by symbol, beside what it is called in our code and in the "
-        "released one; an empty cell has nothing to compare."
+        "The first divides an answer by a power of a constant plus its neighbours' squares; the second adds one colour to a "
+        "whole picture; the third moves a weight by a velocity, which keeps nine tenths of itself and gains a step down the "
+        "slope. Their symbols stand one by one in this part, each beside our code and the released one; an empty cell has "
+        "nothing to compare."
     )
 
 
@@ -721,7 +755,7 @@ QUESTIONS = {  # by the name that stands in the address; of each part the first 
     "halving": Question("dropout", "How is multiplying by 0.5 in the test analogous to dropping out?", _halving),
     "free": Question("augmentation", "Is augmentation computationally free, or does it cost training time?", _free),
     "filters": Question("sampling", "Would a better approach for down-sampling improve the performance?", _filters),
-    "rate": Question("learning", "Does the rate decrease automatically, and is it equal for all layers?", _rate),
+    "rate": Question("learning", "Does the learning rate decrease automatically, and is it equal for all layers?", _rate),
     "width": Question("size", "What does the width of the layers do?", _width),
     "depth": Question("size", "What does depth do?", _depth),
     "sharing": Question("size", "What does it save that all places share a kernel?", _sharing),

@@ -182,8 +182,10 @@ def equations(study: Study | None) -> None:
                 st.table(table, hide_index=True)
         with right:
             st.caption(f"Our lines, {file}:")
-            for function in functions:
-                st.code(source_of(Path(file), function), language=None, wrap_lines=True)
+            st.code(source_of(Path(file), functions[0]), language=None, wrap_lines=True)
+            for function in functions[1:]:
+                with st.expander(f"Where it is used: {function}"):
+                    st.code(source_of(Path(file), function), language=None, wrap_lines=True)
         told = [f"{one.what}: the paper {one.paper}, the code {one.code}" for one in DIFFERENCES if one.section == section]
         if told:
             st.caption("Where the released code differs:\n" + "\n".join(f"- {showing.plain(one)}" for one in told))
