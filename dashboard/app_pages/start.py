@@ -16,8 +16,8 @@ from study.paper.numbers import neurons, parameters
 
 PAPER = "https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks"
 ASKED = (  # questions that have room here
-    "relu", "input-scale", "response-error", "robust", "overlapping", "two-gpus", "too-big", "communication", "halving", "free",
-    "filters", "rate", "depth", "hand-made", "more-data", "pre-training", "equations",
+    "relu", "input-scale", "response-error", "robust", "two-gpus", "communication", "halving", "free", "filters", "rate", "depth",
+    "more-data",
 )  # fmt: skip
 DRAWN = 6  # claims, of these the first that the study measured, then the first that other kept studies did
 TILES = (
