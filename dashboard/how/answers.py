@@ -168,8 +168,10 @@ def _relu(study: Study | None) -> Answer:
 
 def _threshold(study: Study | None) -> Answer:
     return Answer(
-        f"A threshold's slope is 0 everywhere: no gradient passes it, and the layers below learn nothing. {_trained(study)}",
-        "Straight-through training sends the threshold's 0 or 1 forward and pretends a slope of 1 on the way back. "
+        "A threshold's slope is 0 everywhere: no gradient passes it, and the layers below keep the weights that they began with. "
+        + _trained(study),
+        "What a network with thresholds learns, its last layer learns, from kernels as they were drawn. Straight-through "
+        "training sends the threshold's 0 or 1 forward and pretends a slope of 1 on the way back. "
         + ("" if _trained(study) else "None of the studies that are here trained either: this follows from the slopes."),
     )
 
