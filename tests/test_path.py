@@ -86,8 +86,8 @@ def test_a_claims_way_is_at_most_ten_files_and_none_is_entered_twice(invented: I
 
 
 def test_a_new_claim_touches_three_places() -> None:
-    """Its statement, its block, and at most a function: nothing else names a claim of a kind that is measured. What explains columns to a
-    visitor, two pages and the answers to readers' questions, names this one; a claim need not have such a page."""
+    """Its statement, its block, and at most a function: nothing else names a claim of a kind that is measured. What explains
+    columns to a visitor, two pages and the answers to readers, names this one; a claim need not have such a page."""
     named = {
         path.relative_to(JUDGING.parent.parent).as_posix()
         for package in (JUDGING, JUDGING.parents[1] / "stages", JUDGING.parents[1] / "dashboard")
