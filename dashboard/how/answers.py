@@ -97,9 +97,9 @@ def of_all(study: Study | None) -> None:
 
 
 def says(study: Study | None, name: str, *, held: str, against: str, small: str, unsettled: str) -> str:
-    """One of four sentences, by a claim's verdict in the study shown, else in the kept study that measured it, the largest first;
-    `{0}` stands for the number with its interval, `{1}` for the smallest that matters. Where another study measured it at the
-    paper's scale, its number follows."""
+    """One of four sentences, by a claim's verdict in the study shown, else in a kept study that measured it, at the paper's scale
+    if there is one; `{0}` stands for the number with its interval, `{1}` for the smallest that matters. Where another
+    study measured it at the paper's scale, its number follows."""
     row = claim_of(study, name)
     if row is None:
         return ""
@@ -167,12 +167,13 @@ def _relu(study: Study | None) -> Answer:
 
 
 def _threshold(study: Study | None) -> Answer:
+    trained = _trained(study)
     return Answer(
         "A threshold's slope is 0 everywhere: no gradient passes it, and the layers below keep the weights that they began with. "
-        + _trained(study),
+        + trained,
         "What a network with thresholds learns, its last layer learns, from kernels as they were drawn. Straight-through "
         "training sends the threshold's 0 or 1 forward and pretends a slope of 1 on the way back. "
-        + ("" if _trained(study) else "None of the studies that are here trained either: this follows from the slopes."),
+        + ("" if trained else "None of the studies that are here trained either: this follows from the slopes."),
     )
 
 
@@ -224,8 +225,8 @@ def _input_scale(study: Study | None) -> Answer:
     scaled = f"On pixels divided to a variance of about 1 they err by {small} and {tanh_small}."
     if barely:
         scaled = (
-            f"On pixels divided to a variance of about 1 both hardly learn, {small} and {tanh_small}, as the learning rate and "
-            "the first weights were not adapted to the smaller numbers: this does not show whether scaling helps."
+            f"On pixels divided to a variance of about 1 both hardly learn, {small} and {tanh_small}; neither the learning rate "
+            "nor the first weights were adapted to the smaller numbers, so this does not show whether scaling helps."
         )
     return Answer(
         f"{lead}. On {frames.called(found)} ReLUs err by {raw} on raw pixels less their mean, tanh by {tanh}{guessing}. {scaled}",
@@ -681,8 +682,7 @@ def _more_data(study: Study | None) -> Answer:
         table = frames.sweeps(found)
         mean = table[table["sweep"] == "data"].groupby("value")["error"].mean()
         told = showing.listed(f"{error:.1f}% with {100 * share:.3g}%" for share, error in mean.items())
-        gains = "more pictures help where they are few: " if mean.is_monotonic_decreasing else ""
-        shares = f" On {frames.called(found)} {gains}the error is {told} of them."
+        shares = f" On {frames.called(found)} the error is {told} of them."
     row = claim_of(study, "more-data")
     outside = "" if row is None or not isinstance(row.others, list) else "; ".join(map(str, row.others))
     return Answer(
