@@ -574,7 +574,7 @@ def beside(study: Study, others: Sequence[Study]) -> pd.DataFrame:
         and through_another_filter(other)
     ]
     used = dictionary(own.get("filter"))
-    through = f"{used.get('kind', 'as it is')}{', antialiased' if used.get('antialias') else ''}"
+    through = f"{'antialiased ' if used.get('antialias') else ''}{used.get('kind', 'as it is')}"
     rows = [
         (one.folder.name.removeprefix(study.folder.name).lstrip("-") or through, seed, 100 * error)
         for one in (study, *of_it)

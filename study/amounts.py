@@ -22,7 +22,12 @@ def lasting(seconds: float) -> str:
 
 
 def interval(value: float, low: float, high: float, unit: str) -> str:
-    """A number with its interval, such as "13.7 points (5.6 to 21.8)"; an infinite end is "open"."""
+    """A number with its interval, such as "13.7 points (5.6 to 21.8)"; an infinite end is "open".
+
+    A factor's interval from below a hundredth to over a hundred says nothing, and is left out.
+    """
+    if unit == "times" and low < 1 / MOST_TIMES and high > MOST_TIMES:
+        return amount(value, unit)
     return f"{amount(value, unit)} ({_number(low, unit)} to {_number(high, unit)})"
 
 

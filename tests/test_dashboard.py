@@ -21,10 +21,11 @@ from dashboard.how.answers import QUESTIONS
 from dashboard.reading import Study
 from stages.settings import merged
 from study import amounts, predictions, storage
-from study.amounts import interval
+from study.amounts import digits, interval
 from study.judging.staleness import makers
 from study.judging.verdicts import GROUPS, HELD, NOT_HELD, NOT_SEEN, SMALL, WORDS
 from study.paper.claims import CLAIMS
+from study.training import outputs
 from tests.fabricated import study as fabricated_study
 from tests.test_query import REFUSED, TAKEN
 
@@ -654,6 +655,32 @@ def test_what_came_of_a_threshold_is_told_where_a_study_trained_it(root: Path) -
     assert re.search(
         r"training error is reached: hard threshold not in \d+ epochs; straight-through (not|after) .*; ReLU (not|after) ", words
     )
+
+
+def test_answers_tell_what_was_measured_beside_what_follows(root: Path) -> None:
+    """Zeros with and without response normalisation, processor seconds an epoch, gradients, memory: each from its files."""
+    study = here(root)
+
+    def answer(name: str) -> str:
+        found = QUESTIONS[name].answer(study)
+        return f"{found.short} {found.more}"
+
+    assert "not measured in any study" in answer("sparse")
+    for run, zeros in {"base": (0.6, 0.825), "no_normalisation": (0.4, 0.93)}.items():
+        rows = [[epoch, "conv2", 0.0, share, 1.0, 1.0, 1.0, 1.0] for epoch, share in enumerate(zeros)]
+        storage.write_csv(study.folder / "train" / run / "seed-1" / "layers.csv", outputs.LAYERS, rows)
+    shutil.copytree(study.folder / "converge/relu", study.folder / "converge/tanh", dirs_exist_ok=True)
+    shutil.copy(study.folder / "provenance/converge-relu.json", study.folder / "provenance/converge-tanh.json")
+    study = here(root)
+    assert "are 0: in conv2 82.5% with it, 93.0% without: it makes them less sparse, not more." in answer("sparse")
+    curves = frames.activations(study)
+    reached = curves[curves["curve"] == "relu"].dropna()
+    seconds = (reached["processor seconds"] / reached["epochs"]).mean()
+    told = f"takes {digits(seconds)} s of processor time with ReLUs and {digits(seconds)} with tanh"
+    assert told in answer("evaluated")
+    one, two = (frames.step_memory(study).set_index("network").loc["the paper's"].iloc[n] for n in (1, 2))
+    assert f"{one:.2f} GiB on one device and {two:.2f} ({two / one:.0%}) on the first of two" in answer("two-gpus")
+    assert "0.6% to 0.8% of a step" in answer("two-gpus") and "414 times fewer" in answer("sharing")
 
 
 def test_kernels_are_shown_a_column_and_a_seed_at_a_time(root: Path) -> None:

@@ -280,6 +280,8 @@ class TestNumbersForPeople:
 
     def test_an_open_end_is_said(self):
         assert amounts.interval(6.0, 4.06, np.inf, "times") == "6.00 times (4.06 to open)"
+        assert amounts.interval(1.4, 0.0002, 7e3, "times") == "1.40 times", "an interval of all that can be says nothing"
+        assert amounts.interval(1.4, 0.02, 7e3, "times") == "1.40 times (0.0200 to over 100)"
 
     def test_a_verdict_gives_its_numbers_in_them(self):
         why = rules.effect(estimate(0.0567, 0.2173), replace(PAPER, reduced=REDUCED)).why

@@ -96,7 +96,7 @@ st.markdown(
     "neurons, trained on 1.2 million photographs of 1,000 classes on two GPUs. Here its statements are tested one by one, "
     "and told with how sure the answer is, or why there is none."
 )
-asked_by_readers = f"{len(QUESTIONS)} questions that readers ask of it, each answered in a sentence"
+asked_by_readers = f"{len(QUESTIONS)} questions that readers ask of it, answered"
 showing.link(asked_by_readers, "how", icon=":material/help:", part="questions")
 if study is None:
     showing.stop(showing.NOTHING)

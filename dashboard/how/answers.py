@@ -123,10 +123,14 @@ def says(study: Study | None, name: str, *, held: str, against: str, small: str,
 
 
 MEANS = {  # words of a verdict that do not explain themselves
-    DIRECTION: "the direction is seen, and at another scale than the paper's its size cannot be compared",
-    NOT_LONG_ENOUGH: "too little was learned, or overfitted, to compare",
+    DIRECTION: "on these pictures the direction is seen; at another scale than the paper's they say nothing of its size",
+    NOT_LONG_ENOUGH: "the networks had not learned, or not overfitted, so much that the comparison says something",
     TOO_FEW_SEEDS: "fewer trainings than the protocol asks for, so nothing was tested",
 }
+MATTERS = (
+    "What matters was set before the runs, by what so many seeds of a small network can show; most effects that the paper prints "
+    "are smaller, 0.4 to 1.7 points."
+)
 
 
 def judged(study: Study | None, name: str, others: bool = False) -> str:
@@ -139,6 +143,8 @@ def judged(study: Study | None, name: str, others: bool = False) -> str:
         about = "Verdict" if row.source in (None, "paper") else "Verdict, on what the paper does not claim"
         means = f": {MEANS[row.verdict]}" if row.verdict in MEANS else ""
         told.append(f"{about}: {showing.plain(tables.judged(row))}{means}.")
+        if row.group == SMALL and row.unit == "error difference":
+            told.append(MATTERS)
         if best := showing.plain(tables.at_best(row)):
             told.append(f"{best}. The verdict, and its mark on the first page, are on one rate for both, as registered.")
     if others and isinstance(row.others, list) and row.others:
@@ -154,9 +160,9 @@ def _relu(study: Study | None) -> Answer:
         + says(
             study,
             "relu-faster",
-            held="Tanh takes {0} as many epochs to 25% training error.",
-            against="But tanh takes {0} its epochs to 25% training error.",
-            small="But tanh takes hardly more epochs to 25% training error: {0} as many.",
+            held="Here tanh takes {0} as many epochs to 25% training error.",
+            against="But here tanh takes {0} its epochs to 25% training error.",
+            small="But here tanh takes hardly more epochs to 25% training error: {0} as many.",
             unsettled="Whether it does is not settled here: tanh takes {0} its epochs to 25% training error.",
         )
         + f" The paper's Figure 1 has {factor}.",
@@ -167,18 +173,17 @@ def _relu(study: Study | None) -> Answer:
 
 
 def _threshold(study: Study | None) -> Answer:
-    trained = _trained(study)
+    trained, grown = _trained(study)
     return Answer(
-        "A threshold's slope is 0 everywhere: no gradient passes it, and the layers below keep the weights that they began with. "
-        + trained,
-        "What a network with thresholds learns, its last layer learns, from kernels as they were drawn. Straight-through "
-        "training sends the threshold's 0 or 1 forward and pretends a slope of 1 on the way back. "
-        + ("" if trained else "None of the studies that are here trained either: this follows from the slopes."),
+        "A threshold's slope is 0 everywhere: no gradient passes it, and the layers below keep the weights that they began with; "
+        "straight-through training pretends a slope of 1 on the way back. " + trained,
+        "What a network with thresholds learns, its last layer learns, from kernels as they were drawn. "
+        + (grown or "None of the studies that are here trained either: this follows from the slopes."),
     )
 
 
-def _trained(study: Study | None) -> str:
-    """What came of training the threshold and its straight-through form, where a study did."""
+def _trained(study: Study | None) -> tuple[str, str]:
+    """What came of training the threshold and its straight-through form, where a study did, and how their gradients compare."""
     asked_for = ("threshold", "straight_through")
 
     def has(one: Study) -> bool:
@@ -186,7 +191,7 @@ def _trained(study: Study | None) -> str:
 
     found = None if study is None else first_that(study, has)
     if found is None:
-        return ""
+        return "", ""
     table = frames.epochs_to_threshold(found)
     said = []
     for curve in (*asked_for, "relu"):
@@ -196,32 +201,64 @@ def _trained(study: Study | None) -> str:
             missed = f"not by every seed {within}" if epochs.notna().any() else f"not {within}"
             reached = f"after {digits(epochs.mean())} epochs" if epochs.notna().all() else missed
             said.append(f"{charts.curve_name(curve)} {reached}")
-    return f"On {frames.called(found)} {frames.threshold(found):.0%} training error is reached: {'; '.join(said)}."
+    grown, of_layers = "", frames.layers_of_curves(found)
+    first = of_layers[(of_layers["layer"] == "conv1") & of_layers["curve"].isin(["straight_through", "relu"])]
+    if set(first["curve"]) == {"straight_through", "relu"}:
+        last = min(int(of_it["epoch"].max()) for _, of_it in first.groupby("curve"))
+        mean = first[first["epoch"] == last].groupby("curve")["gradient"].mean()
+        grown = (
+            "Why straight-through does no better was not looked into. What it pretends is no gradient of the loss: after epoch "
+            f"{last} the one that reaches conv1 is {mean['straight_through'] / mean['relu']:,.0f} times as large as with ReLUs."
+        )
+    return f"On {frames.called(found)} {frames.threshold(found):.0%} training error is reached: {'; '.join(said)}.", grown
 
 
 def _quickly(study: Study | None) -> Answer:
+    both = {"relu", "tanh"}
+    found = None if study is None else first_that(study, lambda one: both <= set(_seconds_an_epoch(one).index))
+    told = "Beside the convolutions both are small; what counts is epochs."
+    if found is not None:
+        took = _seconds_an_epoch(found)
+        told += (
+            f" Measured on {frames.called(found)}: an epoch takes {digits(took['relu'])} s of processor time with ReLUs and "
+            f"{digits(took['tanh'])} with tanh."
+        )
     return Answer(
-        "Yes: it is one comparison a number, tanh an exponential. Beside the convolutions both are small; what counts is epochs."
+        f"Yes: it is one comparison a number, tanh an exponential. {told}",
+        "Up to the epoch that reaches the threshold of Figure 1, in the mean of the seeds that do; how much else ran on the "
+        "machine at the time moves such numbers."
+        if found is not None
+        else "",
     )
+
+
+def _seconds_an_epoch(study: Study) -> pd.Series:
+    """By curve of Figure 1, processor seconds an epoch, the mean of the seeds that reached the threshold."""
+    table = frames.activations(study)
+    return (table["processor seconds"] / table["epochs"]).groupby(table["curve"]).mean().dropna()
 
 
 def _input_scale(study: Study | None) -> Answer:
     runs = ("base", "small_input", "tanh", "tanh_small_input")
     found = None if study is None else first_that(study, lambda one: all(frames.seed_errors(one, run) for run in runs))
+    means = (
+        "Not to prevent them from saturating, which is what the paper says: a ReLU is as steep for a large input as for a small "
+        "one, and which are on does not depend on the scale."
+    )
     why = (
         "If a picture is made c times as large, all answers are, but for biases, and as many pass a ReLU as before; tanh's go "
         "to where it is flat. But how fast the first layer learns depends on the scale, and so do the weights that are good to "
         "begin with: who changes one must change the others."
     )
     if found is None:
-        return Answer("Not measured in any study that is here. By its shape a ReLU is flat for no large input.", why)
+        return Answer(f"{means} Whether scaled pictures are learned better was not measured in any study that is here.", why)
     mean = {run: float(np.mean(list(frames.seed_errors(found, run).values()))) for run in runs}
     raw, small, tanh, tanh_small = (amount(mean[run], "error") for run in runs)
-    classes = frames.made_of(found, "prepare/packed.json", lambda packed: len(packed["classes"]), 0)
-    guessing = f"; guessing errs by {amount(1 - 1 / classes, 'error')}" if classes else ""
-    barely = classes > 1 and min(mean["small_input"], mean["tanh_small_input"]) > 0.9 * (1 - 1 / classes)
+    by_chance = _by_chance(found)
+    barely = by_chance > 0 and min(mean["small_input"], mean["tanh_small_input"]) > 0.9 * by_chance
     row = claim_of(found, "no-input-normalisation")
-    lead = {HELD: "Yes", NOT_HELD: "No"}.get("" if row is None else row.group, "Not settled here")
+    lead = {HELD: "are, more than tanh", NOT_HELD: "are not"}.get("" if row is None else row.group, "")
+    better = f"In training they {lead} indifferent to it" if lead else "Whether scaling helps to learn is not settled here"
     scaled = f"On pixels divided to a variance of about 1 they err by {small} and {tanh_small}."
     if barely:
         scaled = (
@@ -229,9 +266,21 @@ def _input_scale(study: Study | None) -> Answer:
             "nor the first weights were adapted to the smaller numbers, so this does not show whether scaling helps."
         )
     return Answer(
-        f"{lead}. On {frames.called(found)} ReLUs err by {raw} on raw pixels less their mean, tanh by {tanh}{guessing}. {scaled}",
+        f"{means} {better}: on {frames.called(found)} ReLUs err by {raw} on raw pixels less their mean, tanh by "
+        f"{tanh}{_guessing(found)}. "
+        f"{scaled}",
         f"{why} {judged(found, 'no-input-normalisation', others=True)}",
     )
+
+
+def _by_chance(study: Study) -> float:
+    """The error of guessing, a fraction; 0 where the study's classes are not known."""
+    classes = frames.made_of(study, "prepare/packed.json", lambda packed: len(packed["classes"]), 0)
+    return 1 - 1 / classes if classes else 0.0
+
+
+def _guessing(study: Study) -> str:
+    return f"; guessing errs by {amount(chance, 'error')}" if (chance := _by_chance(study)) else ""
 
 
 def _response(study: Study | None) -> Answer:
@@ -251,8 +300,8 @@ def _response_matters(study: Study | None) -> Answer:
     yes = "Yes: without it the error is higher by {0}." + best
     if apart is not None and small:
         yes = (
-            "At one learning rate yes, tuned hardly: without it the error is higher by {0} at one rate for both, and by "
-            f"{apart[1]} points (one seed, so without an interval) with each at its best of three."
+            "Yes at one learning rate for both: without it the error is higher by {0}. Hardly, where each has the best of three "
+            f"rates: by {apart[1]} points (one seed, so without an interval)."
         )
     short = says(
         study,
@@ -281,24 +330,47 @@ def _batch(study: Study | None) -> Answer:
         says(
             study,
             "batch-normalisation",
-            held="Yes: it errs less than response normalisation by {0}.",
-            against="No: it errs more than response normalisation; {0}.",
+            held="Yes: it errs less than response normalisation by {0}, at one learning rate for both.",
+            against="No: it errs more than response normalisation; {0}, at one learning rate for both.",
             small="No difference that matters is seen: it errs less than response normalisation by {0}, where {1} would matter.",
             unsettled="Not settled here: it errs less than response normalisation by {0}.",
-        ),
-        "It divides by the spread of each map over the batch instead of over neighbouring maps, and learns its scale. The "
-        f"paper, which is older, does not speak of it. {judged(study, 'batch-normalisation')}",
+        )
+        + _at_best_of_rates(study),
+        "It takes each map's mean over the batch away and divides by its spread, where response normalisation divides by "
+        "neighbouring maps; and it learns a scale and a shift. The paper, which is older, does not speak of it. "
+        f"{judged(study, 'batch-normalisation')}",
     )
 
 
-def _robust(study: Study | None) -> Answer:
-    named = "batch normalisation"
+def _at_best_of_rates(study: Study | None) -> str:
+    """The errors with batch and with response normalisation, each at the best of the rates that one study tried."""
+    found = _of_rates(study)
+    if found is None:
+        return ""
+    part = frames.sweeps(found)
+    mean = part[part["sweep"] == "rate"].groupby(["line", "value"])["error"].mean().groupby("line").min()
+    batch, response = mean.get("batch normalisation"), mean.get("response normalisation")
+    if batch is None or response is None:
+        return ""
+    return (
+        f" With each at its best of several rates too: {batch:.1f}% against {response:.1f}% on {frames.called(found)}."
+        if batch < response
+        else f" But not with each at its best of several rates: {batch:.1f}% against {response:.1f}% on {frames.called(found)}."
+    )
+
+
+def _of_rates(study: Study | None) -> Study | None:
+    """The study shown, else a kept one, that trained batch normalisation at several learning rates."""
 
     def has(one: Study) -> bool:
         table = frames.sweeps(one)
-        return bool((table["sweep"].eq("rate") & table["line"].eq(named)).any())
+        return bool((table["sweep"].eq("rate") & table["line"].eq("batch normalisation")).any())
 
-    found = None if study is None else first_that(study, has)
+    return None if study is None else first_that(study, has)
+
+
+def _robust(study: Study | None) -> Answer:
+    named, found = "batch normalisation", _of_rates(study)
     if found is None:
         return Answer(
             "Not measured: no study that is here trained batch normalisation at several learning rates.",
@@ -316,7 +388,7 @@ def _robust(study: Study | None) -> Answer:
     rates = f"learning rates from {part['value'].min():.2g} to {part['value'].max():.2g}"
     return Answer(
         f"{'Yes' if least else 'Not seen'}, as far as the learning rate tells: on {frames.called(found)}, over {rates}, the "
-        f"error is {'; '.join(told)}.",
+        f"error is {'; '.join(told)}{_guessing(found)}.",
         f"{where_changed(study, {'rate': 'the learning rate'}, '', named)} No other setting was tried with it.",
     )
 
@@ -350,7 +422,37 @@ def _constants(study: Study | None) -> Answer:
 
 
 def _sparse(study: Study | None) -> Answer:
-    return Answer("Neither by itself: dividing makes no answer 0, and ReLUs do not saturate.", _divisors(study))
+    return Answer(
+        f"Neither by itself: dividing makes no answer 0, and a ReLU has no upper end at which it could saturate. {_zeros(study)}",
+        _divisors(study),
+    )
+
+
+def _zeros(study: Study | None) -> str:
+    """The shares of answers that are 0 with and without response normalisation, at the end of trainings that have both."""
+    runs = [("base", "no_normalisation"), ("with_normalisation", "without_normalisation")]
+
+    def ends(one: Study) -> pd.DataFrame:
+        table = frames.layers(one)
+        for both in runs:
+            activations = {rendering.network_settings(one, run).get("activation", "relu") for run in both}
+            if set(both) <= set(table["run"]) and activations == {"relu"}:
+                part = table[table["run"].isin(both) & table["layer"].isin(["conv1", "conv2"])]
+                last = part[part["epoch"] == part.groupby(["run", "seed"])["epoch"].transform("max")]
+                return last.pivot_table(index="layer", columns="run", values="saturated")[list(both)].dropna()
+        return pd.DataFrame()
+
+    found = None if study is None else first_that(study, lambda one: len(ends(one)) > 0)
+    if found is None:
+        return "What it does to trained networks was not measured in any study that is here."
+    table = ends(found)
+    told = "; ".join(
+        f"in {layer} {100 * row[0]:.1f}% with it, {100 * row[1]:.1f}% without"
+        for layer, row in zip(table.index, table.to_numpy(), strict=True)
+    )
+    fewer = (table.iloc[:, 0] < table.iloc[:, 1]).tolist()
+    word = ": it makes them less sparse, not more" if all(fewer) else "" if any(fewer) else ": it makes them sparser"
+    return f"Of the answers of trained networks (on {frames.called(found)}) are 0: {told}{word}."
 
 
 def _divisors(study: Study | None) -> str:
@@ -395,28 +497,39 @@ def _overfit(study: Study | None) -> Answer:
             held="Yes: the gap from training to validation error is larger by {0} with windows that do not overlap.",
             against="No: the gap from training to validation error is smaller with windows that do not overlap; {0}.",
             small="No difference that matters is seen: {0} of the gap from training to validation error, where {1} would matter.",
-            unsettled="Not settled here, {0} of the gap from training to validation error: nothing was overfitted, or too "
-            "little was trained.",
-        ),
+            unsettled="Not settled here: with windows that do not overlap the gap from training to validation error changes by "
+            "{0}.",
+        )
+        + _overfitted(study),
         "The gap with windows that do not overlap, minus that with overlapping ones. Training errors are those of cropped "
         f"pictures under dropout, so that a gap may be below 0. {judged(study, 'overlapping-overfit')}",
     )
 
 
+def _overfitted(study: Study | None) -> str:
+    """Whether the two networks that are compared overfit at all, in the study that is shown."""
+    gaps = pd.Series(dtype=float) if study is None else frames.gaps(study)
+    both = [float(gaps[run]) for run in ("base", "local_pooling") if run in gaps.index]
+    if len(both) < 2 or max(both) > 0:
+        return ""
+    told = " and ".join(amount(-gap, "error difference") for gap in both)
+    return f" Neither network overfitted: validation errors are {told} below training errors."
+
+
 def _pooling_parameters(study: Study | None) -> Answer:
     counted = counting.pooled_parameters()
-    spared = counted[0][1] - counted[3][1]
     return Answer(
-        f"Pooling has none itself. By making maps smaller it spares fc6 {spared:,}, which in the paper has {counted[3][1]:,} "
-        "left.",
-        f"fc6 reads maps of {counted[3][0]} x {counted[3][0]}; without the last pooling it would have {counted[0][1]:,} "
-        f"parameters. With windows of 2 in place of 3 the maps would be {counted[2][0]} x {counted[2][0]}, and fc6 would have "
+        f"It has none itself, but makes the maps smaller that fc6 reads: in the paper fc6 has {counted[3][1]:,} parameters; "
+        f"without the last pooling it would have {counted[0][1]:,}.",
+        f"fc6 reads maps of {counted[3][0]} x {counted[3][0]}. With windows of 2 in place of 3 the maps would be "
+        f"{counted[2][0]} x {counted[2][0]}, and fc6 would have "
         f"{counted[2][1]:,}.",
     )
 
 
 def _two_gpus(study: Study | None) -> Answer:
     smaller = amount(claim("two-columns").value or 0, "error difference")
+    least, most = _exchange()[2]
     return Answer(
         "Each GPU holds half of the kernels and neurons of every layer (a column) and computes it at the same time; they "
         "exchange maps at four places. One large GPU that holds both columns computes the same function. "
@@ -440,18 +553,36 @@ def _two_gpus(study: Study | None) -> Answer:
             small="Here two columns err less than that one by {0}, where {1} would matter.",
             unsettled="Here it is not settled whether two columns err less than that one: by {0}.",
         )
-        + " In time, it says, two GPUs took slightly less than that one; this speaks of the hardware of 2012 and is not "
-        "tested. conv2, conv4 and conv5 read the maps of their own GPU; conv3 and the fully connected layers read both. "
-        + judged(study, "one-large-gpu"),
+        + f" {_memory_of_two(study)} In time a GPU twice as fast would save the exchange alone, "
+        f"{least:.1%} to {most:.1%} of a step if their bus ran at full speed (calculated). The paper compares its time with that "
+        "third network only, which took slightly longer than two GPUs; that is of the hardware of 2012 and was not tested. "
+        "conv2, conv4 and conv5 read the maps of their own GPU; conv3 and the fully connected layers read both. "
+        + judged(study, "one-large-gpu", others=True),
     )
 
 
-def _too_big(study: Study | None) -> Answer:
+def _memory_of_two(study: Study | None) -> str:
+    paper = _memory_of_the_paper(study)
+    if paper is None:
+        return ""
+    one, two = paper
+    return f"In memory a step takes {one:.2f} GiB on one device and {two:.2f} ({two / one:.0%}) on the first of two, as counted."
+
+
+def _memory_of_the_paper(study: Study | None) -> tuple[float, float] | None:
+    """GiB that a step of the paper's network takes at its peak on one device, and on the first of two."""
     memory = pd.DataFrame() if study is None else frames.step_memory(study)
     paper = memory[memory["network"] == "the paper's"] if len(memory) else memory
+    if paper.empty:
+        return None
+    return float(paper["GiB on one device"].iloc[0]), float(paper["GiB on the first of two"].iloc[0])
+
+
+def _too_big(study: Study | None) -> Answer:
+    paper = _memory_of_the_paper(study)
     needs = "What a step takes was not counted in this study."
-    if len(paper):
-        one, two = float(paper["GiB on one device"].iloc[0]), float(paper["GiB on the first of two"].iloc[0])
+    if paper is not None:
+        one, two = paper
         fits = "fits" if one < numbers.GPU_MEMORY else "does not fit"
         needs = (
             f"A step of the paper's network at {numbers.BATCH} pictures takes {one:.2f} GiB on one device and {two:.2f} on the "
@@ -467,9 +598,17 @@ def _too_big(study: Study | None) -> Answer:
     )
 
 
-def _communication(study: Study | None) -> Answer:
+def _exchange() -> tuple[int, list[float], tuple[float, float]]:
+    """What crosses between the paper's GPUs: bytes a step; seconds a step, by its five to six days; the least and the most
+    that the exchange is of a step, if the bus runs at full speed both ways at once."""
     bytes_a_step = 4 * 2 * 2 * numbers.exchanged() * numbers.BATCH  # both ways, forward and backward
     seconds = [days * 86400 / (numbers.CYCLES * numbers.TRAINING_PICTURES / numbers.BATCH) for days in (5, 6)]
+    one_way = bytes_a_step / 2 / BUS
+    return bytes_a_step, seconds, (one_way / seconds[1], one_way / seconds[0])
+
+
+def _communication(study: Study | None) -> Answer:
+    bytes_a_step, seconds, (least, most) = _exchange()
     one_way = bytes_a_step / 2 / BUS
     crossing = None if study is None else frames.crossing(study)
     measured = (
@@ -483,8 +622,8 @@ def _communication(study: Study | None) -> Answer:
         )
     return Answer(
         "Yes, they waited: before conv3, fc6, fc7 and fc8, and on the way back. What they exchange is little: "
-        f"{one_way / seconds[1]:.1%} to {one_way / seconds[0]:.1%} of a step if their bus ran at full speed, which is "
-        "calculated; how long they really waited, the paper does not say.",
+        f"{least:.1%} to {most:.1%} of a step if their bus ran at full speed, which is calculated: acceptable, if that was all. "
+        "How long they really waited, the paper does not say.",
         f"{bytes_a_step / 1e6:.0f} MB cross in a step of {numbers.BATCH} pictures, gradients too, half of them each way "
         f"({numbers.exchanged():,} numbers a picture, forward, from one to the other). If both could use all of PCI Express "
         f"2.0, {BUS / 1e9:g} GB/s each way at once, that takes {1000 * one_way:.0f} ms; five to six days for {numbers.CYCLES} "
@@ -538,7 +677,7 @@ def _filters(study: Study | None) -> Answer:
     """What base errs by through each filter with which pictures were packed; else that no pinned study measured it."""
     every = reading.studies(Path())
     found = None if study is None else first_that(study, lambda one: len(frames.beside(one, every)) > 0)
-    unnamed = "The paper does not name its filter, and none of its claims names one (assumption A17 in `ASSUMPTIONS.md`)."
+    unnamed = "The paper does not name its filter, and none of its claims names one (assumption A17)."
     if found is None:
         return Answer(
             "Not measured: all studies that are here packed their pictures through one filter, bilinear with antialias.",
@@ -645,12 +784,14 @@ def _depth(study: Study | None) -> Answer:
 
 
 def _sharing(study: Study | None) -> Answer:
-    layer, connected = numbers.LAYERS[0], numbers.fully_connected_parameters()
+    layer, connected, unshared = numbers.LAYERS[0], numbers.fully_connected_parameters(), counting.unshared()
     return Answer(
-        f"Most of the parameters: conv1 has {layer.parameters:,}, used at all of its {layer.side} x {layer.side} places. With a "
-        f"kernel of its own at each place it would have {counting.unshared():,}, {layer.side**2:,} times as many.",
-        f"With no sharing it has as many parameters as connections. Fully connected it would have {connected:,}, "
-        f"{connected / layer.parameters:,.0f} times as many.",
+        f"Connections are saved first, as a neuron of conv1 sees {layer.size} x {layer.size} pixels and not the whole picture: "
+        f"{unshared:,} in place of {connected:,}, {connected / unshared:,.0f} times fewer. Sharing then saves parameters: one "
+        f"kernel serves all {layer.side} x {layer.side} places, so that {layer.parameters:,} weights make these connections, "
+        f"{layer.side**2:,} times fewer.",
+        "Both are counted for conv1, a bias as one connection. Without sharing each connection would have a weight of its own, "
+        "and each place could look for something else.",
     )
 
 
@@ -760,7 +901,7 @@ QUESTIONS = {  # by the name that stands in the address; of each part the first 
     "rate": Question("learning", "Does the learning rate decrease automatically, and is it equal for all layers?", _rate),
     "width": Question("size", "What does the width of the layers do?", _width),
     "depth": Question("size", "What does depth do?", _depth),
-    "sharing": Question("size", "What does it save that all places share a kernel?", _sharing),
+    "sharing": Question("size", "How do convolutions save connections and parameters?", _sharing),
     "hand-made": Question("size", "Are learned features considerably better than hand-crafted ones?", _hand_made),
     "more-data": Question("size", "Would more pictures help?", _more_data),
     "faster-gpus": Question("size", "Would faster GPUs help?", _faster_gpus),

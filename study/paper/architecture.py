@@ -94,7 +94,6 @@ TWO_GPUS = (
             "it compares numbers of kernels, not one GPU with two",
             "the column of the smaller network is normalised as a whole, the two columns each on their own",
         ),
-        others=("ImageNet at 128 pixels: without groups 51.3% error, with them 52.9% (caffenet-benchmark)",),
     ),
     Claim(
         id="two-gpus-time",
