@@ -544,7 +544,8 @@ def _two_gpus(study: Study | None) -> Answer:
             unsettled="Whether one that lets every kernel read all maps, a slightly larger network, errs less is not settled "
             "here: by {0}.",
         ),
-        f"The paper compares with a third network, on one GPU with half of the kernels, and errs less than that by {smaller}. "
+        "- **Error.** The paper compares with a third network, on one GPU with half of the kernels, and errs less than that by "
+        f"{smaller}. "
         + says(
             study,
             "two-columns",
@@ -553,11 +554,12 @@ def _two_gpus(study: Study | None) -> Answer:
             small="Here two columns err less than that one by {0}, where {1} would matter.",
             unsettled="Here it is not settled whether two columns err less than that one: by {0}.",
         )
-        + f" {_memory_of_two(study)} In time a GPU twice as fast would save the exchange alone, "
-        f"{least:.1%} to {most:.1%} of a step if their bus ran at full speed (calculated). The paper compares its time with that "
-        "third network only, which took slightly longer than two GPUs; that is of the hardware of 2012 and was not tested. "
-        "conv2, conv4 and conv5 read the maps of their own GPU; conv3 and the fully connected layers read both. "
-        + judged(study, "one-large-gpu", others=True),
+        + f" Against one large GPU: {judged(study, 'one-large-gpu', others=True)}\n"
+        + _memory_of_two(study)
+        + f"- **Time.** A GPU twice as fast would save the exchange alone, {least:.1%} to {most:.1%} of a step if their bus ran "
+        "at full speed (calculated). The paper compares its time with the third network only, which took slightly longer than two "
+        "GPUs; that is of the hardware of 2012 and was not tested.\n"
+        "- **Who reads what.** conv2, conv4 and conv5 read the maps of their own GPU; conv3 and the fully connected layers both.",
     )
 
 
@@ -566,7 +568,9 @@ def _memory_of_two(study: Study | None) -> str:
     if paper is None:
         return ""
     one, two = paper
-    return f"In memory a step takes {one:.2f} GiB on one device and {two:.2f} ({two / one:.0%}) on the first of two, as counted."
+    return (
+        f"- **Memory.** A step takes {one:.2f} GiB on one device and {two:.2f} ({two / one:.0%}) on the first of two (counted).\n"
+    )
 
 
 def _memory_of_the_paper(study: Study | None) -> tuple[float, float] | None:
