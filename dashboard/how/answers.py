@@ -557,8 +557,8 @@ def _two_gpus(study: Study | None) -> Answer:
         + f" Against one large GPU: {judged(study, 'one-large-gpu', others=True)}\n"
         + _memory_of_two(study)
         + f"- **Time.** A GPU twice as fast would save the exchange alone, {least:.1%} to {most:.1%} of a step if their bus ran "
-        "at full speed (calculated). The paper compares its time with the third network only, which took slightly longer than two "
-        "GPUs; that is of the hardware of 2012 and was not tested.\n"
+        "at full speed (calculated). The paper compares its time with the third network only, which took slightly longer than "
+        "two GPUs; that is of the hardware of 2012 and was not tested.\n"
         "- **Who reads what.** conv2, conv4 and conv5 read the maps of their own GPU; conv3 and the fully connected layers both.",
     )
 
