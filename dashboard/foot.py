@@ -35,6 +35,10 @@ WORDS = (
     ("base", "the paper's network and recipe at this study's scale; other runs differ from it by a line or two of settings"),
     ("seed", "a whole training from a random beginning of its own; several show how much chance moves a number"),
     ("kept, pinned", "a finished study in Git, in `pinned/`, with hashes of its files; its words are those of its own commit"),
+    ("kernel, map, answer", "a kernel is a small filter that a layer learns; slid over what the layer reads it gives an answer "
+     "at every place, its activation, and all of these are its map; a loud answer is a large one"),
+    ("conv1 to conv5, fc6 to fc8", "the paper's eight layers, convolutional and fully connected; fc8 gives the classes"),
+    ("mask", "which neurons dropout leaves out; the network that is left is a thinned one"),
     ("error, top-5 error", "the share of test pictures whose right class is not the likeliest, or not among the five likeliest"),
     ("direction reproduced (reduced scale)", "an effect in the paper's direction is seen, on other pictures or with a smaller "
      "network than the paper's, so that its size says nothing of the paper's"),

@@ -640,6 +640,11 @@ def test_an_answer_goes_by_the_verdict(root: Path, monkeypatch: pytest.MonkeyPat
     named = dict(zip(("held", "against", "small", "unsettled"), words.values(), strict=True))
     expected = words[group].format("2.00 points \\(1.00 to 3.00\\)", "3.00 points").replace("\\", "")
     assert answers.says(here(root), "any", **named).replace("\\", "") == expected
+    other = SimpleNamespace(group=HELD, verdict="any", here="4.00 points (3.00 to 5.00)", matters=0.03, unit="error difference")
+    monkeypatch.setattr("dashboard.showing.measured_elsewhere", lambda row: [(here(root), other)])
+    monkeypatch.setattr("dashboard.frames.is_synthetic", lambda study: False)
+    told = answers.says(here(root), "any", **named)
+    assert ("Settled elsewhere: 4.00 points" in told) == (group == NOT_SEEN)
 
 
 def test_what_came_of_a_threshold_is_told_where_a_study_trained_it(root: Path) -> None:
@@ -673,6 +678,13 @@ def test_answers_tell_what_was_measured_beside_what_follows(root: Path) -> None:
     shutil.copy(study.folder / "provenance/converge-relu.json", study.folder / "provenance/converge-tanh.json")
     study = here(root)
     assert "are 0: in conv2 82.5% with it, 93.0% without: it makes them less sparse, not more." in answer("sparse")
+    for run, (error, parameters) in {"base": (0.4, 100), "half_width": (0.5, 26), "without_conv2": (0.45, 96)}.items():
+        trained = {"parameters": parameters, "seeds": {"1": {"status": "finished", "training_error": error}}}
+        storage.write_json(study.folder / "train" / run / "metrics.json", trained)
+    shutil.copytree(study.folder / "evaluate/base", study.folder / "evaluate/without_conv2")
+    study = here(root)
+    assert "its training error: 40.0%; 50.0% with half of the width and 26% of the parameters; 45.0 to 45.0%" in answer("depth")
+    assert "Breadth counts for more than any one layer" in answer("depth")
     curves = frames.activations(study)
     reached = curves[curves["curve"] == "relu"].dropna()
     seconds = (reached["processor seconds"] / reached["epochs"]).mean()

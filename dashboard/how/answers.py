@@ -5,10 +5,12 @@ The numbers are those of the study that is shown; what it did not measure is tol
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -119,6 +121,11 @@ def says(study: Study | None, name: str, *, held: str, against: str, small: str,
     for other, one in beyond:
         if one.verdict in AT_PAPER_SCALE:
             told += f" At the paper's own scale, on {frames.called(other)}: {showing.plain(tables.here(one))}."
+    if not where and row.group not in (HELD, NOT_HELD, SMALL):
+        settled = [(other, one) for other, one in elsewhere if one.group in (HELD, NOT_HELD, SMALL)]
+        if settled and row.verdict not in AT_PAPER_SCALE and not any(one.verdict in AT_PAPER_SCALE for _, one in beyond):
+            words = (f"{showing.plain(tables.here(one))} on {frames.called(other)}" for other, one in settled)
+            told += f" Settled elsewhere: {'; '.join(words)}."
     return told
 
 
@@ -176,7 +183,7 @@ def _threshold(study: Study | None) -> Answer:
     trained, grown = _trained(study)
     return Answer(
         "A threshold's slope is 0 everywhere: no gradient passes it, and the layers below keep the weights that they began with; "
-        "straight-through training pretends a slope of 1 on the way back. " + trained,
+        "straight-through training acts on the way back as if the slope were 1. " + trained,
         "What a network with thresholds learns, its last layer learns, from kernels as they were drawn. "
         + (grown or "None of the studies that are here trained either: this follows from the slopes."),
     )
@@ -207,10 +214,13 @@ def _trained(study: Study | None) -> tuple[str, str]:
         last = min(int(of_it["epoch"].max()) for _, of_it in first.groupby("curve"))
         mean = first[first["epoch"] == last].groupby("curve")["gradient"].mean()
         grown = (
-            "Why straight-through does no better was not looked into. What it pretends is no gradient of the loss: after epoch "
-            f"{last} the one that reaches conv1 is {mean['straight_through'] / mean['relu']:,.0f} times as large as with ReLUs."
+            "Why straight-through does no better was not looked into. The gradient that it makes up is, after epoch "
+            f"{last} and where it reaches conv1, {mean['straight_through'] / mean['relu']:,.0f} times as large as with ReLUs."
         )
-    return f"On {frames.called(found)} {frames.threshold(found):.0%} training error is reached: {'; '.join(said)}.", grown
+    asked = reading.dictionary(frames.record(found, "converge-relu").get("curve"))
+    of_them = f"{pictures:,} pictures of " if isinstance(pictures := asked.get("pictures"), int) else ""
+    where = f"On {of_them}{frames.called(found)}"
+    return f"{where} {frames.threshold(found):.0%} training error is reached: {'; '.join(said)}.", grown
 
 
 def _quickly(study: Study | None) -> Answer:
@@ -225,8 +235,8 @@ def _quickly(study: Study | None) -> Answer:
         )
     return Answer(
         f"Yes: it is one comparison a number, tanh an exponential. {told}",
-        "Up to the epoch that reaches the threshold of Figure 1, in the mean of the seeds that do; how much else ran on the "
-        "machine at the time moves such numbers."
+        f"Counted up to the epoch that reaches {frames.threshold(found):.0%} training error, as in Figure 1, in the mean of the "
+        "seeds that do. Other work on the machine makes such numbers larger."
         if found is not None
         else "",
     )
@@ -286,9 +296,11 @@ def _guessing(study: Study) -> str:
 def _response(study: Study | None) -> Answer:
     return Answer(
         "Maps compete: each answer is divided by a number that is large where the neighbouring maps at the same place, and its "
-        "own, answer loudly.",
+        "own, answer loudly. So an excited neuron becomes no more sensitive, and quietens its neighbours as much as itself.",
         "The paper hopes that competition helps a network on pictures that it has not seen, as real neurons inhibit their "
-        "neighbours. With its constants every answer becomes smaller, the loudest most: none becomes more sensitive.",
+        "neighbours. With its constants every answer becomes smaller, and a loud neuron gains nothing on its neighbours: "
+        "they are divided by about as much as it is, since their sums hold its square too. What gains is a map that has no loud "
+        "one beside it.",
     )
 
 
@@ -452,7 +464,7 @@ def _zeros(study: Study | None) -> str:
     )
     fewer = (table.iloc[:, 0] < table.iloc[:, 1]).tolist()
     word = ": it makes them less sparse, not more" if all(fewer) else "" if any(fewer) else ": it makes them sparser"
-    return f"Of the answers of trained networks (on {frames.called(found)}) are 0: {told}{word}."
+    return f"Of the answers of trained networks, on a batch of {frames.called(found)}, are 0: {told}{word}."
 
 
 def _divisors(study: Study | None) -> str:
@@ -512,8 +524,11 @@ def _overfitted(study: Study | None) -> str:
     both = [float(gaps[run]) for run in ("base", "local_pooling") if run in gaps.index]
     if len(both) < 2 or max(both) > 0:
         return ""
-    told = " and ".join(amount(-gap, "error difference") for gap in both)
-    return f" Neither network overfitted: validation errors are {told} below training errors."
+    overlapping, local = (amount(-gap, "error difference") for gap in both)
+    return (
+        f" Neither network overfitted: validation errors are lower than training errors, by {overlapping} with overlapping "
+        f"windows and by {local} with others."
+    )
 
 
 def _pooling_parameters(study: Study | None) -> Answer:
@@ -532,15 +547,15 @@ def _two_gpus(study: Study | None) -> Answer:
     least, most = _exchange()[2]
     return Answer(
         "Each GPU holds half of the kernels and neurons of every layer (a column) and computes it at the same time; they "
-        "exchange maps at four places. One large GPU that holds both columns computes the same function. "
+        "exchange what their layers answer at four places. One large GPU that holds both columns computes the same function. "
         + says(
             study,
             "one-large-gpu",
             held="One that lets every kernel read all maps, a slightly larger network, errs less by {0}.",
             against="One that lets every kernel read all maps, a slightly larger network, errs more, against what readers "
             "expect; {0}.",
-            small="One that lets every kernel read all maps, a slightly larger network, errs less by {0}, too little to matter "
-            "({1} would).",
+            small="Letting every kernel read all maps, a slightly larger network, makes no difference that matters: it errs less "
+            "by {0}, where {1} would matter.",
             unsettled="Whether one that lets every kernel read all maps, a slightly larger network, errs less is not settled "
             "here: by {0}.",
         ),
@@ -681,7 +696,7 @@ def _filters(study: Study | None) -> Answer:
     """What base errs by through each filter with which pictures were packed; else that no pinned study measured it."""
     every = reading.studies(Path())
     found = None if study is None else first_that(study, lambda one: len(frames.beside(one, every)) > 0)
-    unnamed = "The paper does not name its filter, and none of its claims names one (assumption A17)."
+    unnamed = "The paper does not name its filter, and none of its claims names one."
     if found is None:
         return Answer(
             "Not measured: all studies that are here packed their pictures through one filter, bilinear with antialias.",
@@ -781,9 +796,34 @@ def _depth(study: Study | None) -> Answer:
             f"{amount(row.matters, row.unit)} would matter. In the paper a middle layer is worth {paper}."
         )
     return Answer(
-        lead,
+        f"{_capacity(found)} {lead}",
         f"{what} The error is {told}.{word} The paper's network has 1,000 classes to tell apart and larger pictures, so that "
         f"this says nothing of it. {judged(study, 'any-layer', others=True) if found is not study else ''}",
+    )
+
+
+def _capacity(study: Study) -> str:
+    """Training errors and parameters of base, of half its width and without a layer, where the study has all three."""
+
+    def made(run: str) -> tuple[float, float]:
+        def of(metrics: dict[str, Any]) -> tuple[float, float]:
+            ends = [seed["training_error"] for seed in metrics["seeds"].values() if seed["status"] == "finished"]
+            return float(np.mean(ends)), float(metrics["parameters"])
+
+        return frames.made_of(study, f"train/{run}/metrics.json", of, (math.nan, math.nan))
+
+    (whole, parameters), (half, fewer) = made("base"), made("half_width")
+    without = [made(run) for run in frames.runs(study, "train") if run.startswith("without_conv")]
+    without = [one for one in without if one[0] == one[0]]
+    if not without or math.isnan(whole + half):
+        return ""
+    errors, sizes = zip(*without, strict=True)
+    of_half, least, most = (f"{100 * size / parameters:.0f}" for size in (fewer, min(sizes), max(sizes)))
+    return (
+        "Capacity, how much a network can learn to fit, shows in its training error: "
+        f"{100 * whole:.1f}%; {100 * half:.1f}% with half of the width and {of_half}% of the parameters; {100 * min(errors):.1f} "
+        f"to {100 * max(errors):.1f}% without one convolutional layer and with {least} to {most}% of them, after as many epochs."
+        + (" Breadth counts for more than any one layer." if half > max(errors) else "")
     )
 
 
@@ -827,20 +867,22 @@ def _more_data(study: Study | None) -> Answer:
         table = frames.sweeps(found)
         mean = table[table["sweep"] == "data"].groupby("value")["error"].mean()
         told = showing.listed(f"{error:.1f}% with {100 * share:.3g}%" for share, error in mean.items())
-        shares = f" On {frames.called(found)} the error is {told} of them."
+        fewest = float(mean.iloc[0] - mean.iloc[-1])
+        lead = "Yes, most where they are few: on" if mean.is_monotonic_decreasing and fewest > 3 else "On"
+        shares = f"{lead} {frames.called(found)} the error is {told} of them. "
     row = claim_of(study, "more-data")
     outside = "" if row is None or not isinstance(row.others, list) else "; ".join(map(str, row.others))
     return Answer(
-        says(
+        shares
+        + says(
             study,
             "more-data",
-            held="Yes: half of the pictures errs more than all by {0}.",
-            against="No: half of the pictures errs less than all; {0}.",
+            held="Half of the pictures errs more than all by {0}.",
+            against="Half of the pictures errs less than all; {0}.",
             small="From half of the pictures to all no gain that matters is seen here: {0}, where {1} would matter.",
             unsettled="From half of the pictures to all it is not settled here: {0}.",
         )
-        + shares
-        + (f" Others found, on {showing.plain(outside)}." if outside else ""),
+        + (f" Others found these errors, on {showing.plain(outside)}." if outside else ""),
         "More pictures are harder to learn by heart, so that what a network learns of them holds for others too. All were "
         "trained for as many updates, so that fewer pictures are seen more often, and no training is shorter. "
         f"{where_changed(study, {'data': 'the share of the pictures'}, '', values=3)} {judged(study, 'more-data')}",
@@ -903,8 +945,8 @@ QUESTIONS = {  # by the name that stands in the address; of each part the first 
     "free": Question("augmentation", "Is augmentation computationally free, or does it cost training time?", _free),
     "filters": Question("sampling", "Would a better approach for down-sampling improve the performance?", _filters),
     "rate": Question("learning", "Does the learning rate decrease automatically, and is it equal for all layers?", _rate),
-    "width": Question("size", "What does the width of the layers do?", _width),
-    "depth": Question("size", "What does depth do?", _depth),
+    "width": Question("size", "Does a wider network err less?", _width),
+    "depth": Question("size", "How does capacity vary with depth and breadth?", _depth),
     "sharing": Question("size", "How do convolutions save connections and parameters?", _sharing),
     "hand-made": Question("size", "Are learned features considerably better than hand-crafted ones?", _hand_made),
     "more-data": Question("size", "Would more pictures help?", _more_data),

@@ -149,7 +149,8 @@ def normalisation(subject: Subject) -> None:
             f"{strong[0]} maps answer with more than a tenth of the loudest one, after it {strong[1]}.",
         )  # fmt: skip
     against_batch(subject, before, y, x)
-    showing.link("Divisors over the epochs, and how many answers are 0", "inside", view="layers", quantity="divisor")
+    showing.link("Divisors over the epochs", "inside", view="layers", quantity="divisor")
+    showing.link("How many answers are 0 over the epochs", "inside", view="layers", quantity="saturated")
     swept = first_that(subject.study, lambda one: "batch normalisation" in set(frames.sweeps(one)["line"])) or subject.study
     showing.link("Errors over one setting at a time", "training", view="questions", study=swept.address)
     showing.leads_to(

@@ -108,9 +108,9 @@ def choose(study: Study) -> Subject:
         caption="your own picture" if own is not None else None,
     )
     if subject.row is None and own is None:
-        st.markdown(  # a caption would take the code's contrast
-            ":small[A drawn picture, of none of its classes: the study's own are not on this machine; "
-            f"{study.by('dvc repro prepare')} brings them.]"
+        st.markdown(
+            ":small[A drawn picture, of none of its classes, stands in for the study's own, which are not on this machine.]",
+            help=f"{study.by('dvc repro prepare')} brings them, or an own picture takes its place.",
         )
     return subject
 
