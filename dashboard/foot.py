@@ -50,8 +50,8 @@ WORDS = (
     ("nats", "a difference of logarithms to the base e: of probabilities, 0.1 nats is a factor of about 1.1"),
     ("interval", "where the true value lies, so wide that all of a family seldom miss it; each claim's rule says how seldom, so "
      "that one difference has two intervals where claims of two families ask for it"),
-    ("at least, open", "some trainings ended before they reached what was timed: the factor is that or more, and the interval has "
-     "no upper end"),
+    ("at least, open", "some trainings ended before they reached what was timed: the factor is that or more, and the interval "
+     "has no upper end"),
     ("family", "comparisons that share one chance of a wrong word, so that who asks much is not wrong by luck"),
     ("p", "how often chance would show as much if there were no effect, counted over the whole family"),
     ("Dunnett's test", "compares several runs with one control, here base, whose seeds all comparisons share"),
