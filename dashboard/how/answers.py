@@ -105,7 +105,8 @@ def says(study: Study | None, name: str, *, held: str, against: str, small: str,
     row = claim_of(study, name)
     if row is None:
         return ""
-    elsewhere = [(other, one) for other, one in showing.measured_elsewhere(row) if not frames.is_synthetic(other)]
+    everywhere = showing.measured_elsewhere(row)
+    elsewhere = [(other, one) for other, one in everywhere if not frames.is_synthetic(other)]
     elsewhere.sort(key=lambda both: both[1].verdict not in AT_PAPER_SCALE)
     where = ""
     if not tables.here(row):
@@ -122,10 +123,10 @@ def says(study: Study | None, name: str, *, held: str, against: str, small: str,
         if one.verdict in AT_PAPER_SCALE:
             told += f" At the paper's own scale, on {frames.called(other)}: {showing.plain(tables.here(one))}."
     if not where and row.group not in (HELD, NOT_HELD, SMALL):
-        settled = [(other, one) for other, one in elsewhere if one.group in (HELD, NOT_HELD, SMALL)]
+        settled = [(other, one) for other, one in everywhere if one.group in (HELD, NOT_HELD, SMALL)]
         if settled and row.verdict not in AT_PAPER_SCALE and not any(one.verdict in AT_PAPER_SCALE for _, one in beyond):
-            words = (f"{showing.plain(tables.here(one))} on {frames.called(other)}" for other, one in settled)
-            told += f" Settled elsewhere: {'; '.join(words)}."
+            words = (f"{tables.here(one)}, {one.verdict} ({other.address})" for other, one in settled)
+            told += f" Settled elsewhere: {showing.plain('; '.join(words))}."
     return told
 
 
@@ -463,7 +464,7 @@ def _zeros(study: Study | None) -> str:
         for layer, row in zip(table.index, table.to_numpy(), strict=True)
     )
     fewer = (table.iloc[:, 0] < table.iloc[:, 1]).tolist()
-    word = ": it makes them less sparse, not more" if all(fewer) else "" if any(fewer) else ": it makes them sparser"
+    word = ": with it they are less sparse, not more" if all(fewer) else "" if any(fewer) else ": with it they are sparser"
     return f"Of the answers of trained networks, on a batch of {frames.called(found)}, are 0: {told}{word}."
 
 
@@ -571,7 +572,8 @@ def _two_gpus(study: Study | None) -> Answer:
         )
         + f" Against one large GPU: {judged(study, 'one-large-gpu', others=True)}\n"
         + _memory_of_two(study)
-        + f"- **Time.** A GPU twice as fast would save the exchange alone, {least:.1%} to {most:.1%} of a step if their bus ran "
+        + "- **Time.** One such GPU takes about twice as long. One twice as fast saves the exchange alone, "
+        f"{least:.1%} to {most:.1%} of a step if their bus ran "
         "at full speed (calculated). The paper compares its time with the third network only, which took slightly longer than "
         "two GPUs; that is of the hardware of 2012 and was not tested.\n"
         "- **Who reads what.** conv2, conv4 and conv5 read the maps of their own GPU; conv3 and the fully connected layers both.",
@@ -791,19 +793,23 @@ def _depth(study: Study | None) -> Answer:
     if row is not None and row.matters == row.matters and -row.matters < low < 0 < high < row.matters:
         paper = amount(claim("middle-layers").value or 0, "error difference")
         lead = (
-            f"Depth {does}. No single layer matters {where}: without one of the {len(changes)} convolutional layers the error "
+            f"Depth {does}. No single layer matters {where}: without one of the {len(changes)} convolutional layers the test "
+            "error "
             f"is between {amount(-low, 'error difference')} lower and {amount(high, 'error difference')} higher, where "
             f"{amount(row.matters, row.unit)} would matter. In the paper a middle layer is worth {paper}."
         )
+    capacity, of_layers = _capacity(found, where)
     return Answer(
-        f"{_capacity(found)} {lead}",
-        f"{what} The error is {told}.{word} The paper's network has 1,000 classes to tell apart and larger pictures, so that "
+        f"{capacity} {lead}",
+        f"{of_layers}{what} The test error is {told}.{word} The paper's network has 1,000 classes to tell apart and larger "
+        "pictures, so that "
         f"this says nothing of it. {judged(study, 'any-layer', others=True) if found is not study else ''}",
     )
 
 
-def _capacity(study: Study) -> str:
-    """Training errors and parameters of base, of half its width and without a layer, where the study has all three."""
+def _capacity(study: Study, where: str) -> tuple[str, str]:
+    """Training errors and parameters of base, of half its width and without a layer, where the study has all three; and what
+    stands behind them."""
 
     def made(run: str) -> tuple[float, float]:
         def of(metrics: dict[str, Any]) -> tuple[float, float]:
@@ -813,17 +819,20 @@ def _capacity(study: Study) -> str:
         return frames.made_of(study, f"train/{run}/metrics.json", of, (math.nan, math.nan))
 
     (whole, parameters), (half, fewer) = made("base"), made("half_width")
-    without = [made(run) for run in frames.runs(study, "train") if run.startswith("without_conv")]
-    without = [one for one in without if one[0] == one[0]]
+    without = {run: made(run)[0] for run in frames.runs(study, "train") if run.startswith("without_conv")}
+    without = {run.removeprefix("without_"): error for run, error in without.items() if error == error}
     if not without or math.isnan(whole + half):
-        return ""
-    errors, sizes = zip(*without, strict=True)
-    of_half, least, most = (f"{100 * size / parameters:.0f}" for size in (fewer, min(sizes), max(sizes)))
+        return "", ""
+    epochs = frames.made_of(study, "train/base/metrics.json", lambda made: max(of["epochs"] for of in made["seeds"].values()), 0)
+    least, most = min(without.values()), max(without.values())
     return (
-        "Capacity, how much a network can learn to fit, shows in its training error: "
-        f"{100 * whole:.1f}%; {100 * half:.1f}% with half of the width and {of_half}% of the parameters; {100 * min(errors):.1f} "
-        f"to {100 * max(errors):.1f}% without one convolutional layer and with {least} to {most}% of them, after as many epochs."
-        + (" Breadth counts for more than any one layer." if half > max(errors) else "")
+        f"Capacity, how much a network can learn to fit, shows in the error that is left on its training pictures, {where} "
+        f"{whole:.1%} for the whole network, {half:.1%} with half of the kernels and neurons of every layer "
+        f"({fewer / parameters:.0%} of its parameters), {least:.1%} to {most:.1%} without one of the convolutional layers. "
+        + ("Breadth counts for more here than any one layer. " if half > most else "")
+        + "More layers, or several fewer, were not tried.",
+        f"Training errors without a layer: {showing.listed(f'{error:.1%} without {layer}' for layer, error in without.items())}. "
+        f"They are errors under dropout after {epochs} epochs, so that they tell how fast a network learns too. ",
     )
 
 
@@ -885,7 +894,8 @@ def _more_data(study: Study | None) -> Answer:
         + (f" Others found these errors, on {showing.plain(outside)}." if outside else ""),
         "More pictures are harder to learn by heart, so that what a network learns of them holds for others too. All were "
         "trained for as many updates, so that fewer pictures are seen more often, and no training is shorter. "
-        f"{where_changed(study, {'data': 'the share of the pictures'}, '', values=3)} {judged(study, 'more-data')}",
+        f"{where_changed(study, {'data': 'the share of the pictures'}, '', values=3)} Of half of the pictures against all: "
+        f"{judged(study, 'more-data')}",
     )
 
 
@@ -908,7 +918,8 @@ def _faster_gpus(study: Study | None) -> Answer:
 
 def _pre_training(study: Study | None) -> Answer:
     return Answer(
-        "Not known: the paper left it out and expects that it would help; no run here does it.",
+        "Not known: the paper left it out and expects that it would help; no run here does it, as it is another way "
+        "of learning than the paper's.",
         "It left it out to simplify its experiments, and expects it to help above all where computers allow a much larger "
         "network without as many more labelled pictures. What the paper did pre-train, on the pictures of ImageNet's Fall "
         "2011, learned from their labels, so it was not unsupervised.",
