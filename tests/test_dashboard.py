@@ -640,11 +640,20 @@ def test_an_answer_goes_by_the_verdict(root: Path, monkeypatch: pytest.MonkeyPat
     named = dict(zip(("held", "against", "small", "unsettled"), words.values(), strict=True))
     expected = words[group].format("2.00 points \\(1.00 to 3.00\\)", "3.00 points").replace("\\", "")
     assert answers.says(here(root), "any", **named).replace("\\", "") == expected
-    other = SimpleNamespace(group=HELD, verdict="any", here="4.00 points (3.00 to 5.00)", matters=0.03, unit="error difference")
-    monkeypatch.setattr("dashboard.showing.measured_elsewhere", lambda row: [(here(root), other)])
-    monkeypatch.setattr("dashboard.frames.is_synthetic", lambda study: False)
-    told = answers.says(here(root), "any", **named)
-    assert ("Settled elsewhere: 4.00 points" in told) == (group == NOT_SEEN)
+
+
+def test_where_augmentation_is_free_elsewhere_is_told_by_what_was_shown(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def row(group: str, ours: float) -> SimpleNamespace:
+        return SimpleNamespace(group=group, verdict="any", here="", matters=0.05, ours=ours, unit="share")
+
+    several = [(here(root), row(*of)) for of in ((HELD, 0.02), (NOT_SEEN, 0.5), (NOT_HELD, 0.06))]
+    monkeypatch.setattr("dashboard.how.answers.claim_of", lambda study, name: row(NOT_SEEN, 0.03))
+    monkeypatch.setattr("dashboard.showing.measured_elsewhere", lambda row: several)
+    told = QUESTIONS["free"].answer(here(root)).short
+    name = here(root).address
+    told = told.replace("\\", "")
+    assert f"less than the 5.00% that would matter: 2.00% in {name}; and more than the 5.00%" in told
+    assert f"matter: 6.00% in {name}." in told and "50.0%" not in told
 
 
 def test_what_came_of_a_threshold_is_told_where_a_study_trained_it(root: Path) -> None:
@@ -683,10 +692,8 @@ def test_answers_tell_what_was_measured_beside_what_follows(root: Path) -> None:
         storage.write_json(study.folder / "train" / run / "metrics.json", trained)
     shutil.copytree(study.folder / "evaluate/base", study.folder / "evaluate/without_conv2")
     study = here(root)
-    told = (
-        "40.0% of the whole network, 50.0% with half of the kernels and neurons of every layer (26% of its parameters), 45.0% to"
-    )
-    assert told in answer("depth") and "Breadth counts for more here than any one layer. More layers" in answer("depth")
+    told = "40.0% for the whole network, 50.0% with half of the kernels and neurons of every layer (26% of its parameters)"
+    assert f"{told}. Depth was hardly seen to: 45.0% without conv2. Only one layer" in answer("depth")
     curves = frames.activations(study)
     reached = curves[curves["curve"] == "relu"].dropna()
     seconds = (reached["processor seconds"] / reached["epochs"]).mean()

@@ -105,8 +105,7 @@ def says(study: Study | None, name: str, *, held: str, against: str, small: str,
     row = claim_of(study, name)
     if row is None:
         return ""
-    everywhere = showing.measured_elsewhere(row)
-    elsewhere = [(other, one) for other, one in everywhere if not frames.is_synthetic(other)]
+    elsewhere = [(other, one) for other, one in showing.measured_elsewhere(row) if not frames.is_synthetic(other)]
     elsewhere.sort(key=lambda both: both[1].verdict not in AT_PAPER_SCALE)
     where = ""
     if not tables.here(row):
@@ -122,11 +121,6 @@ def says(study: Study | None, name: str, *, held: str, against: str, small: str,
     for other, one in beyond:
         if one.verdict in AT_PAPER_SCALE:
             told += f" At the paper's own scale, on {frames.called(other)}: {showing.plain(tables.here(one))}."
-    if not where and row.group not in (HELD, NOT_HELD, SMALL):
-        settled = [(other, one) for other, one in everywhere if one.group in (HELD, NOT_HELD, SMALL)]
-        if settled and row.verdict not in AT_PAPER_SCALE and not any(one.verdict in AT_PAPER_SCALE for _, one in beyond):
-            words = (f"{tables.here(one)}, {one.verdict} ({other.address})" for other, one in settled)
-            told += f" Settled elsewhere: {showing.plain('; '.join(words))}."
     return told
 
 
@@ -684,14 +678,31 @@ def _free(study: Study | None) -> Answer:
             against="No: where one processor does both, reading and augmenting take {0} of a training step, over the {1} that "
             "would matter.",
             small="Nearly: where one processor does both, reading and augmenting take {0} of a training step.",
-            unsettled="Not settled here: where one processor does both, reading and augmenting take {0} of a training step, "
-            "where {1} would matter.",
+            unsettled="Not settled here: where one processor does both, reading and augmenting take {0} of a training step; "
+            f"{frames.step_times(study)['round'].nunique() if study is not None else 0} timed rounds are too few to tell "
+            "that from the {1} that would matter.",
         )
-        + " In the paper it is free if its CPU keeps up with the GPUs, which is not tested here.",
+        + _free_elsewhere(study)
+        + " In the paper it costs no time as long as its CPU is done before the GPUs; that was not tested, since it takes a GPU.",
         f"{reading_alone}The paper's sentence is of a CPU that prepares the next batch while the GPUs train: that costs no time "
-        "as long as it is done before they are; here one processor does one after the other. An interval that reaches below 0 "
-        f"says that the cost is smaller than what the clock can tell. {judged(study, 'augmentation-free')}",
+        "as long as it is done before they are; here one processor does one after the other. Shares are means over the rounds "
+        "of what each round says; where an interval reaches below 0, the clock cannot tell the cost from none. "
+        f"{judged(study, 'augmentation-free')}",
     )
+
+
+def _free_elsewhere(study: Study | None) -> str:
+    """In which other studies augmentation was shown to take less, or more, of a step than would matter."""
+    row = claim_of(study, "augmentation-free")
+    if row is None:
+        return ""
+    told = []
+    for groups, word in (((HELD, SMALL), "less"), ((NOT_HELD,), "more")):
+        settled = [(other, one) for other, one in showing.measured_elsewhere(row) if one.group in groups]
+        if settled:
+            shares = showing.listed(f"{amount(one.ours, one.unit)} in {showing.plain(other.address)}" for other, one in settled)
+            told.append(f"{word} than the {amount(row.matters, row.unit)} that would matter: {shares}")
+    return f" Elsewhere it was shown to take {'; and '.join(told)}." if told else ""
 
 
 def _filters(study: Study | None) -> Answer:
@@ -759,7 +770,7 @@ def _width(study: Study | None) -> Answer:
             small="No difference that matters is seen: half the width errs more by {0}, where {1} would matter.",
             unsettled="Not settled here: half the width errs more by {0}.",
         ),
-        "Width, the kernels of a layer, is how many different things it can look for, and parameters grow with its square. "
+        "Width, the kernels of a layer, is how many different things it can look for, and parameters grow with about its square. "
         f"{where_changed(study, {'width': 'the width, as a share of that of base'}, '', values=3)} "
         + judged(study, "larger-networks"),
     )
@@ -788,22 +799,20 @@ def _depth(study: Study | None) -> Answer:
     row = claim_of(found, "any-layer")
     where = "here" if found is study else f"on {frames.called(found)}"
     word = "" if row is None else f" Verdict, of the layer that is missed least: {showing.plain(tables.judged(row))}."
-    low, high, does = min(changes.values()), max(changes.values()), "lets each layer put together what the one before it found"
-    lead = f"Depth {does}. Without one of the convolutional layers the error is {told} ({where})."
-    if row is not None and row.matters == row.matters and -row.matters < low < 0 < high < row.matters:
-        paper = amount(claim("middle-layers").value or 0, "error difference")
-        lead = (
-            f"Depth {does}. No single layer matters {where}: without one of the {len(changes)} convolutional layers the test "
-            "error "
-            f"is between {amount(-low, 'error difference')} lower and {amount(high, 'error difference')} higher, where "
-            f"{amount(row.matters, row.unit)} would matter. In the paper a middle layer is worth {paper}."
-        )
+    low, high = min(changes, key=lambda layer: changes[layer]), max(changes, key=lambda layer: changes[layer])
+    matters = "" if row is None or row.matters != row.matters else f", where {amount(row.matters, row.unit)} would matter"
+    apart = [
+        f"{amount(abs(changes[layer]), 'error difference')} {'lower' if changes[layer] < 0 else 'higher'} without {layer}"
+        for layer in dict.fromkeys((low, high))
+    ]
+    paper = amount(claim("middle-layers").value or 0, "error difference")
     capacity, of_layers = _capacity(found, where)
     return Answer(
-        f"{capacity} {lead}",
+        f"{capacity} A layer more lets a network put together what the layers before it found. On test pictures the error is "
+        f"{' to '.join(apart)}{matters}; in the paper a middle layer is worth {paper}.",
         f"{of_layers}{what} The test error is {told}.{word} The paper's network has 1,000 classes to tell apart and larger "
-        "pictures, so that "
-        f"this says nothing of it. {judged(study, 'any-layer', others=True) if found is not study else ''}",
+        "pictures, so that this does not tell how much a layer matters there. "
+        + (judged(study, "any-layer", others=True) if found is not study else ""),
     )
 
 
@@ -824,24 +833,30 @@ def _capacity(study: Study, where: str) -> tuple[str, str]:
     if not without or math.isnan(whole + half):
         return "", ""
     epochs = frames.made_of(study, "train/base/metrics.json", lambda made: max(of["epochs"] for of in made["seeds"].values()), 0)
-    least, most = min(without.values()), max(without.values())
+    missed = max(without, key=lambda layer: without[layer])
+    others = [error for layer, error in without.items() if layer != missed]
+    rest = f", {min(others):.1%} to {max(others):.1%} without one of the others" if others else ""
+    hardly = half - whole > without[missed] - whole
     return (
-        f"Capacity, how much a network can learn to fit, shows in the error that is left on its training pictures, {where} "
-        f"{whole:.1%} for the whole network, {half:.1%} with half of the kernels and neurons of every layer "
-        f"({fewer / parameters:.0%} of its parameters), {least:.1%} to {most:.1%} without one of the convolutional layers. "
-        + ("Breadth counts for more here than any one layer. " if half > most else "")
-        + "More layers, or several fewer, were not tried.",
+        "Capacity, how much a network can learn to fit, shows in the error that is left on its training pictures. Breadth "
+        f"changes it: {where} {whole:.1%} for the whole network, {half:.1%} with half of the kernels and neurons of every layer "
+        f"({fewer / parameters:.0%} of its parameters). Depth {'was hardly seen to' if hardly else 'does too'}: "
+        f"{without[missed]:.1%} without {missed}{rest}. Only one layer at a time was removed, and no deeper network trained, "
+        "since the paper has none.",
         f"Training errors without a layer: {showing.listed(f'{error:.1%} without {layer}' for layer, error in without.items())}. "
-        f"They are errors under dropout after {epochs} epochs, so that they tell how fast a network learns too. ",
+        f"They are counted with dropout at work, after {epochs} epochs: so they may lie above test errors, and tell how fast a "
+        "network learns too. ",
     )
 
 
 def _sharing(study: Study | None) -> Answer:
     layer, connected, unshared = numbers.LAYERS[0], numbers.fully_connected_parameters(), counting.unshared()
     return Answer(
-        f"Connections are saved first, as a neuron of conv1 sees {layer.size} x {layer.size} pixels and not the whole picture: "
+        f"In the paper's conv1 connections are saved first: a neuron sees {layer.size} x {layer.size} pixels in three colours "
+        "and not the whole picture, "
         f"{unshared:,} in place of {connected:,}, {connected / unshared:,.0f} times fewer. Sharing then saves parameters: one "
-        f"kernel serves all {layer.side} x {layer.side} places, so that {layer.parameters:,} weights make these connections, "
+        f"kernel serves all {layer.side} x {layer.side} places, so that {layer.parameters:,} weights and biases make these "
+        "connections, "
         f"{layer.side**2:,} times fewer.",
         "Both are counted for conv1, a bias as one connection. Without sharing each connection would have a weight of its own, "
         "and each place could look for something else.",
