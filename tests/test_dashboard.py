@@ -644,14 +644,12 @@ def test_an_answer_goes_by_the_verdict(root: Path, monkeypatch: pytest.MonkeyPat
 
 def test_where_augmentation_is_free_elsewhere_is_told_by_what_was_shown(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def row(group: str, ours: float) -> SimpleNamespace:
-        return SimpleNamespace(group=group, verdict="any", here="", matters=0.05, ours=ours, unit="share")
+        return SimpleNamespace(group=group, matters=0.05, ours=ours, unit="share")
 
     several = [(here(root), row(*of)) for of in ((HELD, 0.02), (NOT_SEEN, 0.5), (NOT_HELD, 0.06))]
     monkeypatch.setattr("dashboard.how.answers.claim_of", lambda study, name: row(NOT_SEEN, 0.03))
     monkeypatch.setattr("dashboard.showing.measured_elsewhere", lambda row: several)
-    told = QUESTIONS["free"].answer(here(root)).short
-    name = here(root).address
-    told = told.replace("\\", "")
+    told, name = answers._free_elsewhere(here(root)).replace("\\", ""), here(root).address
     assert f"less than the 5.00% that would matter: 2.00% in {name}; and more than the 5.00%" in told
     assert f"matter: 6.00% in {name}." in told and "50.0%" not in told
 
