@@ -311,7 +311,7 @@ QUESTIONS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     ),
     "Would a better approach for down-sampling help?": ("filters", (), ("false ones: 93 grey levels with nearest",)),
     "Is augmentation computationally free?": (
-        "free", ("In the paper it is free if its CPU keeps up",), ("2,178", "claim colour-pca"),
+        "free", ("costs no time as long as it is done before they are",), ("2,178", "claim colour-pca"),
     ),
     "What do depth, breadth and sharing do?": (
         "width", ("105,705,600", "claim larger-networks"), ("105,705,600", "claim larger-networks"),

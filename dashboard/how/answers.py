@@ -669,25 +669,24 @@ def _free(study: Study | None) -> Answer:
             f"Reading alone takes {amount(read, 'share')} in the same rounds, so that augmenting itself adds "
             f"{amount(both - read, 'share difference')}, without an interval of its own. "
         )
+    rounds = 0 if study is None else frames.step_times(study)["round"].nunique()
     return Answer(
-        says(
+        "In effect free in the paper, where a CPU prepares the next batch while the GPUs train: that costs no time as long as it "
+        "is done before they are, which was not tested, since it takes a GPU. "
+        + says(
             study,
             "augmentation-free",
-            held="Nearly: where one processor does both, reading and augmenting take {0} of a training step, less than the {1} "
-            "that would matter.",
-            against="No: where one processor does both, reading and augmenting take {0} of a training step, over the {1} that "
+            held="Where one processor does both, reading and augmenting take {0} of a training step, less than the {1} that "
             "would matter.",
-            small="Nearly: where one processor does both, reading and augmenting take {0} of a training step.",
-            unsettled="Not settled here: where one processor does both, reading and augmenting take {0} of a training step; "
-            f"{frames.step_times(study)['round'].nunique() if study is not None else 0} timed rounds are too few to tell "
-            "that from the {1} that would matter.",
+            against="Where one processor does both, reading and augmenting take {0} of a training step, over the {1} that "
+            "would matter.",
+            small="Where one processor does both, reading and augmenting take {0} of a training step.",
+            unsettled="Where one processor does both, reading and augmenting take {0} of a training step: "
+            f"{rounds} timed rounds are too few to tell that from none, or from the {{1}} that would matter.",
         )
-        + _free_elsewhere(study)
-        + " In the paper it costs no time as long as its CPU is done before the GPUs; that was not tested, since it takes a GPU.",
-        f"{reading_alone}The paper's sentence is of a CPU that prepares the next batch while the GPUs train: that costs no time "
-        "as long as it is done before they are; here one processor does one after the other. Shares are means over the rounds "
-        "of what each round says; where an interval reaches below 0, the clock cannot tell the cost from none. "
-        f"{judged(study, 'augmentation-free')}",
+        + _free_elsewhere(study),
+        f"{reading_alone}Shares are means over the rounds of what each round says; where an interval reaches below 0, the clock "
+        f"cannot tell the cost from none. {judged(study, 'augmentation-free')}",
     )
 
 
@@ -696,12 +695,15 @@ def _free_elsewhere(study: Study | None) -> str:
     row = claim_of(study, "augmentation-free")
     if row is None:
         return ""
-    told = []
+    others, told = showing.measured_elsewhere(row), []
     for groups, word in (((HELD, SMALL), "less"), ((NOT_HELD,), "more")):
-        settled = [(other, one) for other, one in showing.measured_elsewhere(row) if one.group in groups]
-        if settled:
-            shares = showing.listed(f"{amount(one.ours, one.unit)} in {showing.plain(other.address)}" for other, one in settled)
-            told.append(f"{word} than the {amount(row.matters, row.unit)} that would matter: {shares}")
+        shares: dict[str, list[str]] = {}
+        for other, one in others:
+            if one.group in groups:
+                shares.setdefault(frames.called(other), []).append(amount(one.ours, one.unit))
+        if shares:
+            measured = showing.listed(f"{showing.listed(of)} on {pictures}" for pictures, of in shares.items())
+            told.append(f"{word} than the {amount(row.matters, row.unit)} that would matter, {measured}")
     return f" Elsewhere it was shown to take {'; and '.join(told)}." if told else ""
 
 
@@ -820,29 +822,34 @@ def _capacity(study: Study, where: str) -> tuple[str, str]:
     """Training errors and parameters of base, of half its width and without a layer, where the study has all three; and what
     stands behind them."""
 
-    def made(run: str) -> tuple[float, float]:
-        def of(metrics: dict[str, Any]) -> tuple[float, float]:
-            ends = [seed["training_error"] for seed in metrics["seeds"].values() if seed["status"] == "finished"]
-            return float(np.mean(ends)), float(metrics["parameters"])
+    def made(run: str) -> tuple[list[float], float]:
+        def of(metrics: dict[str, Any]) -> tuple[list[float], float]:
+            ends = [float(seed["training_error"]) for seed in metrics["seeds"].values() if seed["status"] == "finished"]
+            return ends, float(metrics["parameters"])
 
-        return frames.made_of(study, f"train/{run}/metrics.json", of, (math.nan, math.nan))
+        nothing: tuple[list[float], float] = ([], math.nan)
+        return frames.made_of(study, f"train/{run}/metrics.json", of, nothing)
 
-    (whole, parameters), (half, fewer) = made("base"), made("half_width")
-    without = {run: made(run)[0] for run in frames.runs(study, "train") if run.startswith("without_conv")}
-    without = {run.removeprefix("without_"): error for run, error in without.items() if error == error}
-    if not without or math.isnan(whole + half):
+    (seeds, parameters), (halves, fewer) = made("base"), made("half_width")
+    removed = {run.removeprefix("without_"): made(run) for run in frames.runs(study, "train") if run.startswith("without_conv")}
+    without = {layer: float(np.mean(errors)) for layer, (errors, _) in removed.items() if errors}
+    if not (without and seeds and halves):
         return "", ""
-    epochs = frames.made_of(study, "train/base/metrics.json", lambda made: max(of["epochs"] for of in made["seeds"].values()), 0)
-    missed = max(without, key=lambda layer: without[layer])
+    whole, half, missed = float(np.mean(seeds)), float(np.mean(halves)), max(without, key=lambda layer: without[layer])
     others = [error for layer, error in without.items() if layer != missed]
     rest = f", {min(others):.1%} to {max(others):.1%} without one of the others" if others else ""
-    hardly = half - whole > without[missed] - whole
+    spread = ""
+    if len(seeds) > 1:
+        spread = f" (seeds of one network: standard deviation {amount(float(np.std(seeds, ddof=1)), 'error difference')})"
+    epochs = frames.made_of(study, "train/base/metrics.json", lambda made: max(of["epochs"] for of in made["seeds"].values()), 0)
+    most = 1 - min(size for _, size in removed.values()) / parameters
     return (
         "Capacity, how much a network can learn to fit, shows in the error that is left on its training pictures. Breadth "
         f"changes it: {where} {whole:.1%} for the whole network, {half:.1%} with half of the kernels and neurons of every layer "
-        f"({fewer / parameters:.0%} of its parameters). Depth {'was hardly seen to' if hardly else 'does too'}: "
-        f"{without[missed]:.1%} without {missed}{rest}. Only one layer at a time was removed, and no deeper network trained, "
-        "since the paper has none.",
+        f"({fewer / parameters:.0%} of its parameters). Depth changes it{' less' if half > without[missed] else ''}: "
+        f"{without[missed]:.1%} without {missed}{rest}{spread}; but a layer less is at most {most:.0%} of the parameters "
+        "less. Only one layer at a time was removed, and no deeper network trained: the paper's only one learned "
+        "from more pictures too.",
         f"Training errors without a layer: {showing.listed(f'{error:.1%} without {layer}' for layer, error in without.items())}. "
         f"They are counted with dropout at work, after {epochs} epochs: so they may lie above test errors, and tell how fast a "
         "network learns too. ",
