@@ -11,7 +11,7 @@ import copy
 import hashlib
 import math
 import pickle
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache, wraps
 from html import escape
 from textwrap import wrap
@@ -113,6 +113,15 @@ def _style(number: int) -> tuple[str, str]:
     return PALETTE[number % len(PALETTE)], DASHES[number // len(PALETTE) % len(DASHES)]
 
 
+def curve_styles(curves: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Colour and dash of Figure 1's curves by their names in words: ReLU's and tanh's are as printed, those of others differ from
+    both and from one another."""
+    styles = {name: (colour, dash) for name, colour, dash in FIGURE1.values()}
+    left = [(colour, dash) for dash in DASHES for colour in PALETTE if colour not in (BLUE, VERMILION)]
+    others = sorted({curve_name(curve) for curve in curves} - set(styles))
+    return styles | {name: left[number % len(left)] for number, name in enumerate(others)}
+
+
 def _add_lines(figure: go.Figure, frame: pd.DataFrame, column: str, name: str, colour: str, dash: str) -> None:
     """A thin line for each of `frame.line` (seeds), a thick one for their mean, all under one name in the legend.
 
@@ -147,9 +156,10 @@ def figure1(
     `frame`: curve, seed, rate, epoch, training_error (a fraction). While rates are being tried, each has its line.
     `crossings`: by curve, the epochs to the threshold; `ratio`: words that stand between relu's and tanh's.
     """
-    figure = go.Figure()
-    for number, (curve, part) in enumerate(frame.groupby("curve", sort=True)):
-        name, colour, dash = FIGURE1.get(str(curve), (curve_name(curve), *_style(number + len(FIGURE1))))
+    figure, styles = go.Figure(), curve_styles(frame["curve"].unique())
+    for curve, part in frame.groupby("curve", sort=True):
+        name = curve_name(str(curve))
+        colour, dash = styles[name]
         lines = [f"seed {seed}, rate {rate:g}" for seed, rate in zip(part["seed"], part["rate"], strict=True)]
         _add_lines(figure, part.assign(line=lines), "training_error", name, colour, dash)
     figure.add_hline(y=100 * threshold, line={"color": GREY, "width": 1, "dash": "dot"})
@@ -162,7 +172,7 @@ def figure1(
             line={"color": GREEN, "width": 4}, marker={"size": 9, "symbol": "line-ns-open"},
         )  # fmt: skip
         middle = (crossings["relu"] + crossings["tanh"]) / 2
-        figure.add_annotation(x=middle, y=low, text=f"<b>{escape(ratio)}</b>", yshift=14, showarrow=False)
+        figure.add_annotation(x=middle, y=low, text=f"<b>{escape(ratio)}</b>", yshift=-16, showarrow=False)
     figure.update_yaxes(rangemode="tozero")
     figure.update_xaxes(rangemode="tozero")
     return _laid_out(_whole_epochs(figure, frame), "epochs", "training error (%)")
@@ -362,10 +372,11 @@ def layers(frame: pd.DataFrame, quantity: str) -> go.Figure:
 def layers_by_curve(frame: pd.DataFrame, quantity: str) -> go.Figure:
     """A line a curve of Figure 1 over the layers. `frame`: curve (its name), layer, and the quantity, one of LAYER_QUANTITIES."""
     words, unit, factor = LAYER_QUANTITIES[quantity]
-    shown = frame.assign(value=factor * frame[quantity])
+    shown, styles = frame.assign(value=factor * frame[quantity]), curve_styles(frame["curve"].unique())
     figure = px.line(
-        shown, x="layer", y="value", color="curve", line_dash="curve", symbol="curve", color_discrete_sequence=list(PALETTE),
-        markers=True,
+        shown, x="layer", y="value", color="curve", line_dash="curve", symbol="curve", markers=True,
+        color_discrete_map={name: colour for name, (colour, _) in styles.items()},
+        line_dash_map={name: dash for name, (_, dash) in styles.items()},
     )  # fmt: skip
     if quantity == "gradient":
         seen = shown["value"][shown["value"] > 0]  # a threshold's gradient is 0

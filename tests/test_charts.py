@@ -60,6 +60,21 @@ def test_figure_1_has_relu_solid_and_tanh_dashed_with_a_thin_line_a_seed_and_a_t
     assert [note.text for note in figure.layout.annotations] == ["25%"]
 
 
+def test_no_two_activations_look_alike() -> None:
+    names = ["relu", "tanh", "sigmoid", "threshold", "straight_through", "leaky_relu", "elu", "gelu"]
+    several = pd.concat([convergence((1,)).query("curve == 'relu'").assign(curve=name) for name in names])
+    figure = charts.figure1(several)
+    looks = {(line.name, line.line.color, line.line.dash) for line in figure.data}
+    assert len({look[1:] for look in looks}) == len(looks) == len(names)
+    assert ("ReLU", charts.BLUE, "solid") in looks and ("tanh", charts.VERMILION, "dash") in looks
+    by_layer = pd.DataFrame(
+        [(charts.curve_name(name), layer, 1.0) for name in names for layer in ("conv1", "fc10")],
+        columns=["curve", "layer", "dead"],
+    )
+    below = charts.layers_by_curve(by_layer, "dead")
+    assert {(line.name, line.line.color, line.line.dash) for line in below.data} == looks
+
+
 def test_the_mean_ends_where_the_first_seed_ends() -> None:
     mean = next(line for line in charts.figure1(convergence()).data if line.line.width == 3)
     assert list(mean.x) == [1, 2, 3, 4, 5]
