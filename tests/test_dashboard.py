@@ -684,14 +684,16 @@ def test_answers_tell_what_was_measured_beside_what_follows(root: Path) -> None:
     shutil.copytree(study.folder / "converge/relu", study.folder / "converge/tanh", dirs_exist_ok=True)
     shutil.copy(study.folder / "provenance/converge-relu.json", study.folder / "provenance/converge-tanh.json")
     study = here(root)
-    assert "are 0: in conv2 82.5% with it, 93.0% without: with it they are less sparse, not more." in answer("sparse")
+    assert "are 0: in conv2 82.5% with it, 93.0% without: with it conv2 is less sparse, not more." in answer("sparse")
     for run, (error, parameters) in {"base": (0.4, 100), "half_width": (0.5, 26), "without_conv2": (0.45, 96)}.items():
         trained = {"parameters": parameters, "seeds": {"1": {"status": "finished", "epochs": 6, "training_error": error}}}
         storage.write_json(study.folder / "train" / run / "metrics.json", trained)
     shutil.copytree(study.folder / "evaluate/base", study.folder / "evaluate/without_conv2")
     study = here(root)
-    told = "40.0% for the whole network, 50.0% with half of the kernels and neurons of every layer (26% of its parameters)"
-    assert f"{told}. Depth changes it less: 45.0% without conv2; but a layer less is at most 4% of" in answer("depth")
+    told = (
+        "40.0% of the whole network, 50.0% with half of the kernels and neurons of every layer. Depth: without conv2 5.00 points"
+    )
+    assert f"{told} more are left. So every layer is seen to add capacity. But a layer less is at most 4%" in answer("depth")
     curves = frames.activations(study)
     reached = curves[curves["curve"] == "relu"].dropna()
     seconds = (reached["processor seconds"] / reached["epochs"]).mean()

@@ -291,11 +291,11 @@ def _guessing(study: Study) -> str:
 def _response(study: Study | None) -> Answer:
     return Answer(
         "Maps compete: each answer is divided by a number that is large where the neighbouring maps at the same place, and its "
-        "own, answer loudly. So an excited neuron becomes no more sensitive, and quietens its neighbours as much as itself.",
+        "own, answer loudly. So an excited neuron becomes no more sensitive, and quietens its neighbours about as much as "
+        "itself; a map without a loud neighbour gains on them.",
         "The paper hopes that competition helps a network on pictures that it has not seen, as real neurons inhibit their "
         "neighbours. With its constants every answer becomes smaller, and a loud neuron gains nothing on its neighbours: "
-        "they are divided by about as much as it is, since their sums hold its square too. What gains is a map that has no loud "
-        "one beside it.",
+        "they are divided by about as much as it is, since their sums hold its square too.",
     )
 
 
@@ -418,19 +418,19 @@ def _constants(study: Study | None) -> Answer:
     table = frames.sweeps(found)
     by = {name: table[table["sweep"] == name] for name in named}
     moved = {name: (of := part.groupby("value")["error"].mean()).max() - of.min() for name, part in by.items() if len(part)}
-    every = table[table["sweep"].isin(named)].groupby(["sweep", "value"])["error"]
-    seeds = float(every.agg(lambda of: of.max() - of.min()).max())
-    told = showing.listed(f"{name} by {points:.1f}" for name, points in moved.items())
+    seeds = {name: float(part.groupby("value")["error"].agg(lambda of: of.max() - of.min()).max()) for name, part in by.items()}
+    told = showing.listed(f"{name} by {points:.1f} ({seeds[name]:.1f})" for name, points in moved.items())
     return Answer(
-        f"{means} On {frames.called(found)} changing one of them moves the error little: {told} points, where two trainings of "
-        f"one network lie up to {seeds:.1f} apart.",
+        f"{means} On {frames.called(found)} changing one of them moves the error little, by so many points (and as far apart lie "
+        f"two trainings of one network): {told}.",
         more + where_changed(study, {name: name for name in named}, ""),
     )
 
 
 def _sparse(study: Study | None) -> Answer:
     return Answer(
-        f"Neither by itself: dividing makes no answer 0, and a ReLU has no upper end at which it could saturate. {_zeros(study)}",
+        "Neither by itself: dividing makes no answer 0, and a ReLU is flat at 0 alone, with no upper end at which it could "
+        f"saturate. {_zeros(study)}",
         _divisors(study),
     )
 
@@ -457,8 +457,8 @@ def _zeros(study: Study | None) -> str:
         f"in {layer} {100 * row[0]:.1f}% with it, {100 * row[1]:.1f}% without"
         for layer, row in zip(table.index, table.to_numpy(), strict=True)
     )
-    fewer = (table.iloc[:, 0] < table.iloc[:, 1]).tolist()
-    word = ": with it they are less sparse, not more" if all(fewer) else "" if any(fewer) else ": with it they are sparser"
+    less = [str(layer) for layer, row in zip(table.index, table.to_numpy(), strict=True) if row[1] - row[0] > 0.02]
+    word = f": with it {showing.listed(less)} {'is' if len(less) == 1 else 'are'} less sparse, not more" if less else ""
     return f"Of the answers of trained networks, on a batch of {frames.called(found)}, are 0: {told}{word}."
 
 
@@ -835,32 +835,37 @@ def _capacity(study: Study, where: str) -> tuple[str, str]:
     without = {layer: float(np.mean(errors)) for layer, (errors, _) in removed.items() if errors}
     if not (without and seeds and halves):
         return "", ""
-    whole, half, missed = float(np.mean(seeds)), float(np.mean(halves)), max(without, key=lambda layer: without[layer])
-    others = [error for layer, error in without.items() if layer != missed]
-    rest = f", {min(others):.1%} to {max(others):.1%} without one of the others" if others else ""
-    spread = ""
-    if len(seeds) > 1:
-        spread = f" (seeds of one network: standard deviation {amount(float(np.std(seeds, ddof=1)), 'error difference')})"
+    whole, half = float(np.mean(seeds)), float(np.mean(halves))
+    spread = float(np.std(seeds, ddof=1)) if len(seeds) > 1 else 0.0
+    more = {layer: error - whole for layer, error in without.items()}
+    adds = [layer for layer, change in more.items() if change > 2 * spread]
+    rest = [change for layer, change in more.items() if layer not in adds]
+    told = [f"without {layer} {amount(more[layer], 'error difference')} more are left" for layer in adds]
+    if rest:
+        ends = " to ".join(dict.fromkeys(amount(end, "error difference") for end in (min(rest), max(rest))))
+        varies = f" (seeds of one network: standard deviation {amount(spread, 'error difference')})" if spread else ""
+        told.append(f"without {'another' if adds else 'one of them'} it changes by {ends}{varies}")
+    seen = f"{showing.listed(adds)} alone {'is' if len(adds) == 1 else 'are'}" if rest else "every layer is"
     epochs = frames.made_of(study, "train/base/metrics.json", lambda made: max(of["epochs"] for of in made["seeds"].values()), 0)
     most = 1 - min(size for _, size in removed.values()) / parameters
     return (
-        "Capacity, how much a network can learn to fit, shows in the error that is left on its training pictures. Breadth "
-        f"changes it: {where} {whole:.1%} for the whole network, {half:.1%} with half of the kernels and neurons of every layer "
-        f"({fewer / parameters:.0%} of its parameters). Depth changes it{' less' if half > without[missed] else ''}: "
-        f"{without[missed]:.1%} without {missed}{rest}{spread}; but a layer less is at most {most:.0%} of the parameters "
-        "less. Only one layer at a time was removed, and no deeper network trained: the paper's only one learned "
-        "from more pictures too.",
+        "Capacity, how much a network can learn to fit, shows in the error that is left on its training pictures. Breadth: "
+        f"{where} {whole:.1%} of the whole network, {half:.1%} with half of the kernels and neurons of every layer. Depth: "
+        f"{'; '.join(told)}. So {f'{seen} seen' if adds else 'no layer is seen'} to add capacity. But a layer less is at most "
+        f"{most:.0%} of the parameters less, half of the width {1 - fewer / parameters:.0%}: at equal parameters the two were "
+        "not compared, and only one layer at a time was removed.",
         f"Training errors without a layer: {showing.listed(f'{error:.1%} without {layer}' for layer, error in without.items())}. "
         f"They are counted with dropout at work, after {epochs} epochs: so they may lie above test errors, and tell how fast a "
-        "network learns too. ",
+        "network learns too. The paper's only deeper network, with a sixth convolutional layer, was first trained on more "
+        "pictures, so that its gain cannot be put down to depth. ",
     )
 
 
 def _sharing(study: Study | None) -> Answer:
     layer, connected, unshared = numbers.LAYERS[0], numbers.fully_connected_parameters(), counting.unshared()
     return Answer(
-        f"In the paper's conv1 connections are saved first: a neuron sees {layer.size} x {layer.size} pixels in three colours "
-        "and not the whole picture, "
+        f"In the paper's conv1 connections are saved first: a neuron sees {layer.size} x {layer.size} pixels in three "
+        "colours and not the whole picture, all neurons together "
         f"{unshared:,} in place of {connected:,}, {connected / unshared:,.0f} times fewer. Sharing then saves parameters: one "
         f"kernel serves all {layer.side} x {layer.side} places, so that {layer.parameters:,} weights and biases make these "
         "connections, "
