@@ -7,10 +7,11 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from itertools import groupby
+from pathlib import Path
 
 from stages.settings import StudySettings
 from study import amounts, storage
-from study.cores import allotted_cores, bfloat16_lacks
+from study.cores import allotted_cores
 from study.machine import MachineSettings
 from study.network.building import NetworkSettings
 from study.sources import folders
@@ -94,6 +95,19 @@ def _slow(machine: MachineSettings) -> str:
         "as long as the estimate above says",
     }
     return f"{measured[lacking]}; machine.precision=float32 chooses that, and results of the two are not compared"
+
+
+def bfloat16_lacks(told: Path = Path("/proc/cpuinfo")) -> str:
+    """Which instructions for bfloat16 the processor lacks, so that float32 is faster: "bf16", all of them, as one with AVX2
+    alone; "amx_bf16", Intel's matrix unit, where one of Intel's has the vector ones only; "" where it lacks none, or tells
+    none."""
+    try:
+        said = told.read_text()
+    except OSError:  # no Linux
+        return ""
+    if "bf16" not in said:  # avx512_bf16, amx_bf16, and bf16 of ARM's
+        return "bf16"
+    return "amx_bf16" if "GenuineIntel" in said and "amx_bf16" not in said else ""
 
 
 def _counted(number: int, what: str) -> str:

@@ -1,4 +1,4 @@
-"""What the processor offers to this process. Without torch, so that a command of a second can ask too."""
+"""Processor cores that this process may use. Without torch, so that a command of a second can ask too."""
 
 from __future__ import annotations
 
@@ -11,19 +11,6 @@ def allotted_cores() -> int:
     """Cores that this process may use, 1 or more: those it is bound to, and no more than its control groups' quotas pay for."""
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, math.ceil(min(bound, _quota(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")))))
-
-
-def bfloat16_lacks(told: Path = Path("/proc/cpuinfo")) -> str:
-    """Which instructions for bfloat16 the processor lacks, so that float32 is faster: "bf16", all of them, as one with AVX2
-    alone; "amx_bf16", Intel's matrix unit, where one of Intel's has the vector ones only; "" where it lacks none, or tells
-    none."""
-    try:
-        said = told.read_text()
-    except OSError:  # no Linux
-        return ""
-    if "bf16" not in said:  # avx512_bf16, amx_bf16, and bf16 of ARM's
-        return "bf16"
-    return "amx_bf16" if "GenuineIntel" in said and "amx_bf16" not in said else ""
 
 
 def _quota(groups: Path, tree: Path) -> float:

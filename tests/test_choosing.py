@@ -19,7 +19,7 @@ import pytest
 from dashboard import frames
 from stages import choose
 from stages.composing import choices, composed, differences, parsed
-from stages.plan import plan
+from stages.plan import bfloat16_lacks, plan
 from stages.relative import written_out
 from stages.settings import StudySettings, load, read_params, resolve
 from study import storage
@@ -280,6 +280,22 @@ def test_what_is_there_with_other_settings_is_not_said_to_be_there(project: Path
             made["learning"]["epochs"] = 6
         storage.write_json(project / f"results/sketch/provenance/train-{run}.json", {"run": made})
     assert "there already, and not run again where nothing has changed: base" in plan(settings)
+
+
+@pytest.mark.parametrize(
+    ("maker", "flags", "lacking"),
+    [
+        ("AuthenticAMD", "fma avx2", "bf16"),
+        ("AuthenticAMD", "avx512f avx512_bf16", ""),
+        ("GenuineIntel", "avx512f avx512_bf16", "amx_bf16"),
+        ("GenuineIntel", "avx512f avx512_bf16 amx_bf16", ""),
+        ("", "asimd bf16 i8mm", ""),
+    ],
+)
+def test_which_instructions_for_bfloat16_a_processor_lacks(tmp_path: Path, maker: str, flags: str, lacking: str) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nvendor_id\t: {maker}\nflags\t\t: fpu {flags}\n")
+    assert bfloat16_lacks(tmp_path / "cpuinfo") == lacking
+    assert bfloat16_lacks(tmp_path / "nowhere") == ""
 
 
 @pytest.mark.parametrize(

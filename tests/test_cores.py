@@ -21,22 +21,6 @@ def _tree(root: Path, files: dict[str, str]) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("maker", "flags", "lacking"),
-    [
-        ("AuthenticAMD", "fma avx2", "bf16"),
-        ("AuthenticAMD", "avx512f avx512_bf16", ""),
-        ("GenuineIntel", "avx512f avx512_bf16", "amx_bf16"),
-        ("GenuineIntel", "avx512f avx512_bf16 amx_bf16", ""),
-        ("", "asimd bf16 i8mm", ""),
-    ],
-)
-def test_which_instructions_for_bfloat16_a_processor_lacks(tmp_path: Path, maker: str, flags: str, lacking: str) -> None:
-    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nvendor_id\t: {maker}\nflags\t\t: fpu {flags}\n")
-    assert allotted.bfloat16_lacks(tmp_path / "cpuinfo") == lacking
-    assert allotted.bfloat16_lacks(tmp_path / "nowhere") == ""
-
-
-@pytest.mark.parametrize(
     ("groups", "files", "cores"),
     [
         (V2, {"job/task/cpu.max": "max 100000\n", "job/cpu.max": "max 100000\n"}, float("inf")),
