@@ -234,7 +234,7 @@ def renew(name: str) -> list[str]:
     record.add(made_by=judge.made_by(settings, params, lock))
     record.outputs(whole, whole / "judge")
     record.write(files.provenance(whole, "judge"), peak_memory())
-    lock["stages"]["judge"] = _judged_in_lock(read_params(folder / DVC_LOCK)["stages"]["judge"], settings, whole)
+    lock["stages"]["judge"] = _judged_in_lock(read_params(folder / DVC_LOCK)["stages"]["judge"], lock, settings, whole)
     remarks = _differences(folder, params, of_the_pin) + keep(whole, unfinished, params, written, as_yaml(lock))
     shutil.copyfile(folder / pinning.MEAN, unfinished / pinning.MEAN)
     _complete(whole, params, made, unfinished)
@@ -283,13 +283,15 @@ def _merged_lock(settings: StudySettings, folder: Path, of_the_pin: Collection[s
     return {"schema": "2.0", "stages": {_name(stage): of[stage in of_the_pin][_name(stage)] for stage in _expected(settings)}}
 
 
-def _judged_in_lock(before: Mapping[str, Any], settings: StudySettings, whole: Path) -> dict[str, Any]:
+def _judged_in_lock(before: Mapping[str, Any], lock: Mapping[str, Any], settings: StudySettings, whole: Path) -> dict[str, Any]:
     """What dvc.lock says of judge, with today's code and what was written now, so that DVC has nothing to run in a clone.
 
-    Results as a whole are nowhere, so what it says of them stays; whoever has them all judges them once more.
+    What a stage of `lock` wrote is what judge read. Results as a whole are nowhere, so what it says of them, as of all
+    trainings, stays; whoever has them all judges them once more.
     """
     block = versions.read_yaml(PIPELINE.read_text(encoding="utf-8"), str(PIPELINE))["stages"]["judge"]
     known = {dep["path"]: dep for dep in before["deps"]}
+    known |= {out["path"]: out for stage in lock["stages"].values() for out in stage.get("outs", ())}
     deps = []
     for path in (str(dep).replace("${study}", settings.study) for dep in block["deps"]):
         today = {"path": path, "hash": "md5", "md5": staleness.md5(Path(), path)}
