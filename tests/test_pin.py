@@ -657,17 +657,27 @@ def test_elsewhere_a_loss_must_lie_where_one_more_seed_would() -> None:
         retraining.of_the_seeds(2.0, [2.0])
 
 
+@pytest.mark.parametrize("name", [folder.name for folder in pinning.own(ROOT / "pinned")])
+def test_what_a_stage_of_a_pin_read_is_what_another_wrote(name: str) -> None:
+    """Also where a stage was run again and the pin renewed; else DVC would run in a clone what nothing has changed of."""
+    stages = read_params(ROOT / "pinned" / name / "dvc.lock")["stages"]
+    written = {out["path"]: out["md5"] for block in stages.values() for out in block.get("outs", ())}
+    read = [(stage, dep) for stage, block in stages.items() for dep in block.get("deps", ()) if dep["path"] in written]
+    assert len(read) > len(stages) and not [(stage, dep) for stage, dep in read if dep["md5"] != written[dep["path"]]]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [folder.name for folder in pinning.own(ROOT / "pinned")])
 def test_in_a_fresh_clone_no_pinned_study_is_trained_again(name: str, tmp_path: Path) -> None:
-    """What a training rests on is as it was when each was pinned: DVC would run no train and no converge anew."""
+    """What a training rests on, from the download on, is as it was when each was pinned: DVC would run none of it anew."""
     copy_project(tmp_path)
     run("git", "init", "-q", cwd=tmp_path)
     for file in ("params.yaml", "dvc.lock"):
         shutil.copyfile(ROOT / "pinned" / name / file, tmp_path / file)
     settings = load(tmp_path / "params.yaml")
-    trainings = [*(f"train@{run}" for run in settings.runs), *(f"converge@{curve}" for curve in settings.curves)]
-    said = dvc("repro", "--dry", "--allow-missing", "-s", *trainings, cwd=tmp_path).stdout  # of the same packed pictures
+    made = [*(f"train@{run}" for run in settings.runs), *(f"converge@{curve}" for curve in settings.curves)]
+    trainings = ["download", "prepare", *made]
+    said = dvc("repro", "--dry", "--allow-missing", "-s", *trainings, cwd=tmp_path).stdout
     assert "Running stage" not in said and all(f"Stage '{stage}' didn't change" in said for stage in trainings)
     trained = [json.loads(path.read_text()) for path in (ROOT / "pinned" / name / "provenance").glob("train-*.json")]
     assert {record["training_code"] for record in trained} == {training_code()}
