@@ -690,10 +690,11 @@ def test_answers_tell_what_was_measured_beside_what_follows(root: Path) -> None:
         storage.write_json(study.folder / "train" / run / "metrics.json", trained)
     shutil.copytree(study.folder / "evaluate/base", study.folder / "evaluate/without_conv2")
     study = here(root)
-    told = (
-        "40.0% of the whole network, 50.0% with half of the kernels and neurons of every layer. Depth: without conv2 5.00 points"
+    assert "errs on 40.0% of them, one with half of the kernels and neurons of every layer on 50.0%. Depth: with" in answer(
+        "depth"
     )
-    assert f"{told} more are left. So every layer is seen to add capacity. But a layer less is at most 4%" in answer("depth")
+    told = "without conv2 5.00 points more are left. So every layer is seen to add capacity, as far as 6 epochs"
+    assert told in answer("depth") and "a layer less is at most 4% of the parameters less" in answer("depth")
     curves = frames.activations(study)
     reached = curves[curves["curve"] == "relu"].dropna()
     seconds = (reached["processor seconds"] / reached["epochs"]).mean()

@@ -842,21 +842,22 @@ def _capacity(study: Study, where: str) -> tuple[str, str]:
     rest = [change for layer, change in more.items() if layer not in adds]
     told = [f"without {layer} {amount(more[layer], 'error difference')} more are left" for layer in adds]
     if rest:
-        ends = " to ".join(dict.fromkeys(amount(end, "error difference") for end in (min(rest), max(rest))))
+        ends = [f"{amount(abs(end), 'error difference')} {'lower' if end < 0 else 'higher'}" for end in (min(rest), max(rest))]
         varies = f" (seeds of one network: standard deviation {amount(spread, 'error difference')})" if spread else ""
-        told.append(f"without {'another' if adds else 'one of them'} it changes by {ends}{varies}")
+        told.append(f"without {'another' if adds else 'one of them'} the error is {' to '.join(dict.fromkeys(ends))}{varies}")
     seen = f"{showing.listed(adds)} alone {'is' if len(adds) == 1 else 'are'}" if rest else "every layer is"
     epochs = frames.made_of(study, "train/base/metrics.json", lambda made: max(of["epochs"] for of in made["seeds"].values()), 0)
     most = 1 - min(size for _, size in removed.values()) / parameters
     return (
         "Capacity, how much a network can learn to fit, shows in the error that is left on its training pictures. Breadth: "
-        f"{where} {whole:.1%} of the whole network, {half:.1%} with half of the kernels and neurons of every layer. Depth: "
-        f"{'; '.join(told)}. So {f'{seen} seen' if adds else 'no layer is seen'} to add capacity. But a layer less is at most "
-        f"{most:.0%} of the parameters less, half of the width {1 - fewer / parameters:.0%}: at equal parameters the two were "
-        "not compared, and only one layer at a time was removed.",
+        f"{where} the whole network still errs on {whole:.1%} of them, one with half of the kernels and neurons of every layer "
+        f"on {half:.1%}. Depth: {'; '.join(told)}. So {f'{seen} seen' if adds else 'no layer is seen'} to add capacity, as far "
+        f"as {epochs} epochs with dropout at work tell. But a layer less is at most {most:.0%} of the parameters less, half of the "
+        f"width {1 - fewer / parameters:.0%}: at equal parameters the two were not compared, and only one layer at a time was "
+        "removed.",
         f"Training errors without a layer: {showing.listed(f'{error:.1%} without {layer}' for layer, error in without.items())}. "
-        f"They are counted with dropout at work, after {epochs} epochs: so they may lie above test errors, and tell how fast a "
-        "network learns too. The paper's only deeper network, with a sixth convolutional layer, was first trained on more "
+        "Counted with dropout at work they may lie above test errors; after so few epochs they tell also how fast a "
+        "network learns. The paper's only deeper network, with a sixth convolutional layer, was first trained on more "
         "pictures, so that its gain cannot be put down to depth. ",
     )
 
@@ -866,10 +867,10 @@ def _sharing(study: Study | None) -> Answer:
     return Answer(
         f"In the paper's conv1 connections are saved first: a neuron sees {layer.size} x {layer.size} pixels in three "
         "colours and not the whole picture, all neurons together "
-        f"{unshared:,} in place of {connected:,}, {connected / unshared:,.0f} times fewer. Sharing then saves parameters: one "
-        f"kernel serves all {layer.side} x {layer.side} places, so that {layer.parameters:,} weights and biases make these "
-        "connections, "
-        f"{layer.side**2:,} times fewer.",
+        f"{unshared:,} in place of {connected:,}, {connected / unshared:,.0f} times fewer. Sharing then saves parameters: "
+        f"each of {layer.outputs} kernels, {layer.size} x {layer.size} x {layer.inputs} weights and a bias, serves all "
+        f"{layer.side} x {layer.side} places, so that {layer.parameters:,} numbers make these connections, {layer.side**2:,} "
+        "times fewer.",
         "Both are counted for conv1, a bias as one connection. Without sharing each connection would have a weight of its own, "
         "and each place could look for something else.",
     )
