@@ -852,9 +852,9 @@ def _capacity(study: Study, where: str) -> tuple[str, str]:
         "Capacity, how much a network can learn to fit, shows in the error that is left on its training pictures. Breadth: "
         f"{where} the whole network still errs on {whole:.1%} of them, one with half of the kernels and neurons of every layer "
         f"on {half:.1%}. Depth: {'; '.join(told)}. So {f'{seen} seen' if adds else 'no layer is seen'} to add capacity, as far "
-        f"as {epochs} epochs with dropout at work tell. But a layer less is at most {most:.0%} of the parameters less, half of the "
-        f"width {1 - fewer / parameters:.0%}: at equal parameters the two were not compared, and only one layer at a time was "
-        "removed.",
+        f"as {epochs} epochs with dropout at work tell. But a layer less is at most {most:.0%} of the parameters less, half of "
+        f"the width {1 - fewer / parameters:.0%}: at equal parameters the two were not compared, and only one layer at a time "
+        "was removed.",
         f"Training errors without a layer: {showing.listed(f'{error:.1%} without {layer}' for layer, error in without.items())}. "
         "Counted with dropout at work they may lie above test errors; after so few epochs they tell also how fast a "
         "network learns. The paper's only deeper network, with a sixth convolutional layer, was first trained on more "
