@@ -566,7 +566,7 @@ def _two_gpus(study: Study | None) -> Answer:
         )
         + f" Against one large GPU: {judged(study, 'one-large-gpu', others=True)}\n"
         + _memory_of_two(study)
-        + "- **Time.** One such GPU takes about twice as long. One twice as fast saves the exchange alone, "
+        + "- **Time.** By count one such GPU takes about twice as long, and one twice as fast saves the exchange alone, "
         f"{least:.1%} to {most:.1%} of a step if their bus ran "
         "at full speed (calculated). The paper compares its time with the third network only, which took slightly longer than "
         "two GPUs; that is of the hardware of 2012 and was not tested.\n"
