@@ -205,7 +205,7 @@ def test_features_that_never_vary_get_no_weight() -> None:
 
 
 def test_the_size_of_a_batch_changes_nothing() -> None:
-    """But the last bit of a feature on some processors, which decays as small as 0.001 would multiply by a thousand."""
+    """But the last bit of a feature on some processors, which a decay of 0.001 multiplies to more than 1e-6."""
     how = dataclasses.replace(SMALL, decays=(0.1, 1.0))
     task, new = _random_task(), _random_task(20, seed=1)
     whole, pieces = (fit(partial(_batched, task, b), partial(_batched, new, b), 3, how) for b in (90, 7))

@@ -669,7 +669,6 @@ def _free(study: Study | None) -> Answer:
             f"Reading alone takes {amount(read, 'share')} in the same rounds, so that augmenting itself adds "
             f"{amount(both - read, 'share difference')}, without an interval of its own. "
         )
-    rounds = 0 if study is None else frames.step_times(study)["round"].nunique()
     return Answer(
         "In effect free in the paper, where a CPU prepares the next batch while the GPUs train: that costs no time as long as it "
         "is done before they are, which was not tested, since it takes a GPU. "
@@ -682,7 +681,7 @@ def _free(study: Study | None) -> Answer:
             "would matter.",
             small="Where one processor does both, reading and augmenting take {0} of a training step.",
             unsettled="Where one processor does both, reading and augmenting take {0} of a training step: "
-            f"{rounds} timed rounds are too few to tell that from none, or from the {{1}} that would matter.",
+            "too few rounds were timed to tell that from the {1} that would matter.",
         )
         + _free_elsewhere(study),
         f"{reading_alone}Shares are means over the rounds of what each round says; where an interval reaches below 0, the clock "
