@@ -23,7 +23,7 @@ PARAMETERS = {
     "fc8": 4_097_000,
 }
 COUNTS = {
-    "fewer-connections": (43_713_621_600 / 34_944, True),
+    "fewer-connections": (43_713_621_600 / 105_705_600, True),
     "pictures-a-class": (1200, True),
     "parameters": (60_965_224, True),
     "neurons": (659_272, True),

@@ -67,14 +67,15 @@ def _stated(name: str) -> float:
 
 
 def _fewer_connections() -> Count:
-    first = numbers.LAYERS[0]
-    computed = numbers.fully_connected_parameters() / first.parameters
+    first, connected = numbers.LAYERS[0], numbers.fully_connected_parameters()
+    fewer_connections, fewer_parameters = connected / numbers.connections(), connected / first.parameters
     working = (
-        f"conv1 has {first.parameters:,} parameters and {numbers.connections():,} connections, biases counted; "
-        f"fully connected, its {first.neurons:,} neurons would have {numbers.fully_connected_parameters():,} of either"
+        f"conv1 has {numbers.connections():,} connections and {first.parameters:,} parameters, biases counted; fully connected, "
+        f"its {first.neurons:,} neurons would have {connected:,} of either, {fewer_connections:,.0f} and "
+        f"{fewer_parameters:,.0f} times as many"
     )
-    fewer = min(computed, numbers.fully_connected_parameters() / numbers.connections())
-    return Count(computed=computed, agrees=fewer >= MUCH, working=working)
+    computed = min(fewer_connections, fewer_parameters)
+    return Count(computed=computed, agrees=computed >= MUCH, working=working)
 
 
 def _pictures_a_class() -> Count:

@@ -12,7 +12,7 @@ CLAIMS = (
         kind="arithmetic",
         section="1",
         quote="CNNs have much fewer connections and parameters",
-        metric="parameters of a fully connected layer with conv1's input and neurons, over those of conv1",
+        metric="connections of a fully connected layer with conv1's input and neurons, over those of conv1; fewer parameters yet",
         unit="times",
         problems=("'much fewer' is not a number: fewer by any factor of ten or more counts",),
     ),
