@@ -12,7 +12,7 @@ CLAIMS = (
         kind="arithmetic",
         section="1",
         quote="CNNs have much fewer connections and parameters",
-        metric="connections of a fully connected layer with conv1's input and neurons, over those of conv1; fewer parameters yet",
+        metric="the smaller factor, of connections or parameters: a fully connected layer with conv1's neurons, over conv1",
         unit="times",
         problems=("'much fewer' is not a number: fewer by any factor of ten or more counts",),
     ),
