@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import zipfile
 from functools import partial
+from statistics import fmean
 
 import pandas as pd
 import streamlit as st
 
 from dashboard import address, frames, judged, reading, showing, tables
 from dashboard.reading import Study
-from study import files
+from dashboard.tables import listed
+from study import amounts, files
 from study.paper.released import DIFFERENCES
 
 
@@ -122,8 +124,25 @@ def differences(study: Study) -> None:
         (one.section, f"{one.what} ({one.assumption})" if one.assumption else one.what, one.paper, one.code)
         for one in DIFFERENCES
     ]
-    st.caption("The recipe `code145` does what the released code does; assumptions are numbered as in ASSUMPTIONS.md.")
+    st.caption(
+        "The recipe `code145` does what the released code does; assumptions are numbered as in ASSUMPTIONS.md."
+        + _by_recipe(study)
+    )
     st.table(pd.DataFrame(rows, columns=["§", "what", "paper", "released code"]), hide_index=True)
+
+
+def _by_recipe(study: Study) -> str:
+    """What a study's networks err by that were trained as the text says and as the released code does; empty without both."""
+    errors: dict[str, list[str]] = {}
+    for run, settings in frames.settings_of_runs(study).items():
+        recipe, of_seeds = str(settings.get("recipe", "paper")), list(frames.seed_errors(study, run).values())
+        if of_seeds and (run == frames.control(study) or recipe != "paper"):
+            seeds = "one seed" if len(of_seeds) == 1 else f"{len(of_seeds)} seeds"
+            errors.setdefault(recipe, []).append(f"{run} {amounts.amount(fmean(of_seeds), 'error')} ({seeds})")
+    if len(errors) < 2:
+        return ""
+    told = [f"as the {'text says' if recipe == 'paper' else 'released code does'}, {listed(of)}" for recipe, of in errors.items()]
+    return f" Trained in this study, top-1 error from ten patches: {'; '.join(told)}."
 
 
 def downloads(study: Study) -> None:

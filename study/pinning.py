@@ -192,11 +192,11 @@ def model_card(name: str, results: Path, network: str) -> str:
 
 
 def result(folder: Path) -> str:
-    """What came out of a study in one line, with its spread over seeds: of `base`, or of all runs where a study has no `base`.
-    For the file of settings that the study is chosen by."""
+    """What came out of a study in one line, with its spread over seeds: of `base` alone where it has several others, else of all
+    runs. For the file of settings that the study is chosen by."""
     found = []
-    base = folder / "evaluate/base/metrics.json"
-    for path in [base] if base.is_file() else sorted((folder / "evaluate").glob("*/metrics.json")):
+    base, runs = folder / "evaluate/base/metrics.json", sorted((folder / "evaluate").glob("*/metrics.json"))
+    for path in [base] if base in runs and len(runs) > 2 else runs:
         evaluated = storage.mapping(path)
         wrong = [
             100 * one["ten_patches"]["top1_wrong"] / evaluated["pictures"]

@@ -796,6 +796,16 @@ def test_changed_code_is_said_aloud(root: Path) -> None:
     assert table.loc["train-base", ["commit", "code"]].tolist() == ["0123456789", "changed"]
 
 
+def test_the_recipes_of_text_and_code_are_told_side_by_side(root: Path) -> None:
+    assert "as the released code does" not in told(opened("start", foot="paper against code"))
+    path = root / "results/invented/provenance/train-one_column.json"
+    record = storage.read_json(path)
+    storage.write_json(path, record | {"run": record["run"] | {"recipe": "code145"}})
+    errors = {run: frames.seed_errors(here(root), run).values() for run in ("base", "one_column")}
+    base, other = (f"{run} {100 * sum(of) / len(of):.1f}% ({len(of)} seeds)" for run, of in errors.items())
+    assert f"as the text says, {base}; as the released code does, {other}." in told(opened("start", foot="paper against code"))
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"), [(None, ""), (0.04, "0.0 s"), (7.4, "7 s"), (185, "3 min 5 s"), (7800, "2 h 10 min")]
 )

@@ -95,6 +95,15 @@ def test_real_pictures_stand_before_drawn_ones_and_much_before_little(tmp_path: 
     assert [path.name for path in sorted(tmp_path.iterdir(), key=pinning.place)] == ["b", "a", "damaged", "asked", "c"]
 
 
+def test_a_study_of_two_runs_tells_of_both_and_one_of_more_of_base(tmp_path: Path) -> None:
+    for name, wrong in (("base", 331), ("code145", 350), ("no_dropout", 400)):
+        models = {"seed-0": {"ten_patches": {"top1_wrong": wrong}}}
+        storage.write_json(tmp_path / f"evaluate/{name}/metrics.json", {"pictures": 1000, "models": models})
+        said = [f"base errs by 33.1% from ten patches{(one := ' (one seed)')}", f"code145 errs by 35.0% from ten patches{one}"]
+        expected = {"base": said[:1], "code145": said, "no_dropout": said[:1]}[name]
+        assert pinning.result(tmp_path) == "; ".join(expected)
+
+
 @pytest.mark.slow
 def test_a_pin_is_small_whole_and_says_what_it_is(kept: Path) -> None:
     pinned = kept / "pinned/kept"
