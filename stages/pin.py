@@ -235,7 +235,7 @@ def renew(name: str) -> list[str]:
     record.outputs(whole, whole / "judge")
     record.write(files.provenance(whole, "judge"), peak_memory())
     lock["stages"]["judge"] = _judged_in_lock(read_params(folder / DVC_LOCK)["stages"]["judge"], lock, settings, whole)
-    remarks = _differences(folder, params, of_the_pin) + keep(whole, unfinished, params, written, as_yaml(lock))
+    remarks = _differences(settings, folder, params, of_the_pin) + keep(whole, unfinished, params, written, as_yaml(lock))
     shutil.copyfile(folder / pinning.MEAN, unfinished / pinning.MEAN)
     _complete(whole, params, made, unfinished)
     shutil.rmtree(folder)  # Git has it
@@ -261,14 +261,19 @@ def _put_together(settings: StudySettings, network: str, folder: Path, whole: Pa
     return of_the_pin
 
 
-def _differences(folder: Path, params: Mapping[str, Any], of_the_pin: Collection[str]) -> list[str]:
-    """A remark for each stage of the pin whose code has changed since. Raises ValueError where its settings have."""
+def _differences(settings: StudySettings, folder: Path, params: Mapping[str, Any], of_the_pin: Collection[str]) -> list[str]:
+    """A remark for each stage of the pin whose code has changed since. Raises ValueError where its settings have, and where it
+    would be compared with a stage of its kind that ran by today's code."""
     lock = read_params(folder / DVC_LOCK)
     settings_alone = {name: block | {"deps": []} for name, block in lock["stages"].items()}
     for stage, why in outdated({"stages": settings_alone}, params, Path(), params["study"], of_the_pin).items():
         if stage in of_the_pin and str(PARAMS) in why:
             raise ValueError(f"{why}, so that what {folder} has of it does not count; run: uv run dvc repro {_name(stage)}")
     today = outdated(lock, params, Path(), params["study"], of_the_pin)
+    anew = {stage.split("-", 1)[0]: stage for stage in _expected(settings) if stage not in of_the_pin and "-" in stage}
+    for stage, why in today.items():
+        if stage in of_the_pin and (other := anew.get(stage.split("-", 1)[0])):
+            raise ValueError(f"{why}, so that it is not to be compared with {other}; run: uv run dvc repro {_name(stage)}")
     return [f"{stage} is the pinned one, although {why}" for stage, why in today.items() if stage in of_the_pin]
 
 
@@ -376,9 +381,10 @@ def _found_first(by_id: Mapping[Path, Mapping[str, Mapping[str, Any]]], studies:
             small = f" ({amounts.amount(row['matters'], row['unit'])})" if row["group"] == SMALL else ""
             here, sample = f"{row['here']}{_by_run(row)}", f"`{study.name}`, {row['sample']}"
             lines.append(f"| {row['title']}{_of_what(row)} | **{word}{small}** | {here} | {row['in_paper']} | {sample} |")
-    told = f"These are {shown} of {there} claims: of each study the first {FIRST} that held, that did not, that are small."
-    told += (
-        " Of studies of real pictures that measured the same claim one at the paper's scale speaks, else the one with most seeds."
+    told = (
+        f"Measurements on real pictures decided {there} claims, and {shown} of them are shown: of each study at most {FIRST} "
+        f"that did not hold, {FIRST} that held and {FIRST} whose effect is smaller than what matters. Where several studies "
+        "measured a claim, the table has the one at the paper's scale, or else the one with most seeds."
     )
     return [*lines, "", told]
 

@@ -152,8 +152,9 @@ def card(name: str, results: Path, summary: str, to_go_on: str, weights: bool) -
     }
     end = (
         "To look at it: `uv run --only-group dashboard python -m streamlit run dashboard/app.py`, study "
-        f"`pinned/{name}`. To check it: `uv run python -m stages.verify {name}`. To go on with it (its other weights come along "
-        "only where a DVC remote that holds them is set up, `docs/sharing.md`):"
+        f"`pinned/{name}`. To check it: `uv run python -m stages.verify {name}`. To go on with it, with its "
+        f"{'other ' * weights}weights from a DVC remote that is set up and holds them (`docs/sharing.md`); without one leave out "
+        "`uv run dvc pull`, and `uv run dvc repro` trains again what is missing:"
     )
     return _written(name, opening, points, end, to_go_on)
 
@@ -258,8 +259,22 @@ def pictures_of(study: Path) -> str:
     kind = ", drawn by a program" if source.get("synthetic") else ""
     several = ", ".join(f"{count:,} for {split.replace('train', 'training')}" for split, count in counts.items())
     classes = len(packed.get("classes") or [])
-    more = " (Figure 1 learns those for validation too)" if (study / "converge").is_dir() and "validation" in counts else ""
-    return f"{source.get('title', 'pictures')}{kind}: {classes} classes, {packed.get('size')} pixels; {several}{more}"
+    return (
+        f"{source.get('title', 'pictures')}{kind}: {classes} classes, {packed.get('size')} pixels; {several}"
+        f"{_of_figure_1(study, counts)}"
+    )
+
+
+def _of_figure_1(study: Path, counts: Mapping[str, int]) -> str:
+    """Which pictures the curves of Figure 1 learn, in brackets: the first ones for training, then the first for validation."""
+    records = [storage.mapping(path).get("curve") or {} for path in sorted(study.glob("provenance/converge-*.json"))]
+    if not records or "validation" not in counts:
+        return ""
+    train, pictures = counts.get("train", 0), records[0].get("pictures")
+    if pictures is None or pictures >= train + counts["validation"]:
+        return " (Figure 1 learns those for validation too)"
+    which = f"{pictures:,} of those for training" if pictures <= train else f"{pictures - train:,} of those for validation too"
+    return f" (Figure 1 learns {which})"
 
 
 def _limits(source: Mapping[str, Any], packed: Mapping[str, Any], seeds: int, weights: bool) -> str:

@@ -47,7 +47,8 @@ RUNS: dict[str, dict[str, Any]] = {
     "one_large_gpu": {"network": {"columns": 1}},
 }
 CURVES: dict[str, dict[str, Any]] = {"relu": {"network": {"activation": "relu"}}, "tanh": {"network": {"activation": "tanh"}}}
-CURVE = {"network": {"architecture": "alexnet"}, "epochs": 60, "seeds": [0, 1, 2, 3, 4]}
+FOUR_LAYER = {"architecture": "four_layer", "kernels": [64, 64, 32, 32]}  # of footnote 3
+CURVE = {"network": FOUR_LAYER, "epochs": 60, "seeds": [0, 1, 2, 3, 4]}
 MACHINE = {"devices": ["cpu"], "threads": 1, "precision": "float32", "deterministic": True, "compiled": False, "replicas": 1}
 SEEDS = (0, 1, 2, 3, 4)
 CLASSES = 24
@@ -124,14 +125,18 @@ def _invent(
     many for every run, in place of ten of base and five of the others.
     """
     random = np.random.default_rng(0)
-    storage.write_json(folder / "download/source.json", {"title": "built-in synthetic pictures", "synthetic": True})
+    source, shared = {"title": "built-in synthetic pictures", "synthetic": True}, SHARED
+    if study == "cifar10":
+        source |= {"source": study}
+        shared = merged(SHARED, {"network": FOUR_LAYER, "learning": {"batch": 128, "rate": {"initial": 0.001}}})
+    storage.write_json(folder / "download/source.json", source)
     about = {"size": 64, "classes": [f"class {c}" for c in range(CLASSES)], "pictures": {"train": training, "test": pictures}}
     storage.write_json(folder / "prepare/packed.json", about | {"sha256": PICTURES_SHA})
     runs = {run: merged(lines, {"seeds": list(range(seeds))}) if seeds else lines for run, lines in RUNS.items()}
     for stage in ("download", "prepare"):
         seal(folder, stage, seconds=1)
     for run, lines in runs.items():
-        whole = merged(SHARED, lines)
+        whole = merged(shared, lines)
         _trained(folder / "train" / run, random, run, whole["seeds"], planted, untrained)
         worse = 1.0 if planted and run not in ("base", "one_large_gpu") else 0.0
         _evaluated(folder / "evaluate" / run, random, whole["seeds"], pictures, worse, planted, untrained)

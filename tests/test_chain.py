@@ -378,7 +378,8 @@ class TestRegistered:
         number_of_the_paper(root, False)
         path = root / "protocol.yaml"
         deviations = [
-            f"{{claim: {name}, date: '2026-12-01', reason: a slip of the pen}}" for name in ("colour-pca", "two-columns")
+            f"{{claim: {name}, date: '2026-12-01', parts: [numbers], reason: a slip of the pen}}"
+            for name in ("colour-pca", "two-columns")
         ]
         said = "".join(f"\n  - {one}" for one in deviations)
         path.write_text(re.sub(r"^deviations:.*$", lambda found: f"{found[0]}{said}", path.read_text(), flags=re.MULTILINE))

@@ -209,6 +209,91 @@ class TestAtThePapersScale:
         assert row.verdict.word == verdicts.NOT_RUN and phrase in row.verdict.why
 
 
+NOTHING_TO_COMPARE = "so that there is nothing to compare"
+
+
+@pytest.mark.parametrize(
+    ("run", "change", "name", "why"),
+    [
+        ("no_dropout", {"network": {"dropout": 0.5}}, "dropout-error", "have the same settings, " + NOTHING_TO_COMPARE),
+        ("base", {"network": {"dropout": 0.0}}, "dropout-error", "have the same settings, " + NOTHING_TO_COMPARE),
+        ("no_dropout", {"network": {"dropout": 0.3}}, "dropout-error", "has network.dropout 0.3, and the claims on it suppose 0"),
+        ("no_dropout", {"network": {"columns": 1}}, "dropout-error", "no_dropout and base differ in network.columns as well"),
+        ("no_dropout", {"learning": {"epochs": 3}}, "dropout-overfitting", "differ in learning.epochs as well"),
+        ("one_column", {"network": {"kernels": [24, 64, 96, 96, 64]}}, "two-columns", "have the same network.kernels, "),
+        ("base", {"network": {"columns": 1}}, "two-columns", "base has network.columns 1, and the claims on it suppose 2"),
+        ("base", {"recipe": "code145"}, "response-normalisation", "differ in recipe as well"),
+    ],
+)  # fmt: skip
+def test_a_run_that_is_not_what_its_name_says_is_not_compared(tmp_path, run, change, name, why):
+    """Though its block in params.yaml says in what it differs."""
+    made = invent(tmp_path, pictures=100)
+    assert judged(made)[name].verdict.word != verdicts.NOT_RUN
+    edit(tmp_path / f"provenance/train-{run}.json", lambda record: record.update(run=merged(record["run"], change)))
+    lines = {"train": made.runs | {run: merged(made.runs[run], change)}, "converge": made.curves}
+    row = judged(replace(made, conditions=replace(made.conditions, lines=lines)))[name]
+    assert row.verdict.word == verdicts.NOT_RUN and why in row.verdict.why, row.verdict.why
+    assert "conf/table/components.yaml" in row.decide
+
+
+def test_a_network_that_is_a_copy_of_another_is_no_seed(tmp_path):
+    made, name = invent(tmp_path, pictures=100), "seed-0/weights.safetensors"
+    shutil.copy(tmp_path / f"train/base/{name}", tmp_path / f"train/one_column/{name}")
+    seal(tmp_path, "train-one_column")
+    copied = storage.sha256(tmp_path / f"train/one_column/{name}")
+    edit(
+        tmp_path / "provenance/evaluate-one_column.json",
+        lambda record: record["inputs"].update({f"results/sketch/train/one_column/{name}": copied}),
+    )
+    rows = judged(made)
+    assert (rows["two-columns"].verdict.word, rows["dropout-error"].verdict.word) == (verdicts.WITHHELD, verdicts.DIRECTION)
+    assert rows["two-columns"].verdict.why == f"train/base/{name} has the weights of train/one_column/{name}"
+
+
+def test_seconds_of_different_machines_are_not_compared(tmp_path):
+    made = invent(tmp_path, pictures=100)
+    edit(tmp_path / "provenance/train-no_dropout.json", lambda record: record.update(processor="another"))
+    before, rows = judged(invent(tmp_path / "before", pictures=100)), judged(made)
+    assert before["dropout-time"].verdict.word == rows["dropout-iterations"].verdict.word == verdicts.DIRECTION
+    assert (
+        rows["dropout-time"].verdict.word == verdicts.NOT_RUN
+        and "their seconds cannot be compared" in rows["dropout-time"].verdict.why
+    )
+    assert [remark for remark in rows["dropout-iterations"].numbers.remarks if "trained on different machines" in remark]
+
+
+def test_what_augmenting_costs_is_not_told_of_a_run_without_it(tmp_path):
+    made = invent(tmp_path, pictures=100)
+    edit(
+        tmp_path / "provenance/train-base.json", lambda record: record["run"].update(augmentation={"crops": False, "flips": True})
+    )
+    row = judged(made)["augmentation-free"]
+    assert (row.verdict.word, row.verdict.why) == (
+        verdicts.NOT_RUN,
+        "base, whose steps were timed, has augmentation.crops false",
+    )
+
+
+def test_of_several_effects_each_is_told(tmp_path):
+    made = invent(tmp_path, pictures=100)
+    protocol = protocol_of("sketch")
+    block = replace(protocol.claims["any-layer"], run="no_dropout no_normalisation")
+    told = judged(made, protocol=replace(protocol, claims={**protocol.claims, "any-layer": block}))
+    of_each = told["any-layer"].numbers.remarks[-1]
+    assert of_each.startswith("the least effect decides; each: ")
+    for run, name in (("no_dropout", "dropout-error"), ("no_normalisation", "response-normalisation")):
+        assert f"{run} {told[name].here()}" in of_each
+
+
+def test_evaluations_in_different_precision_are_not_compared(tmp_path):
+    made = invent(tmp_path, pictures=100)
+    edit(tmp_path / "provenance/evaluate-one_column.json", lambda one: one["settings"].update(machine={"precision": "bfloat16"}))
+    row = judged(made)["two-columns"]
+    assert row.verdict.word == verdicts.WITHHELD and row.verdict.why.startswith(
+        "evaluate-one_column and evaluate-base ran with another"
+    )
+
+
 def test_a_time_that_was_not_reached_gives_a_bound(tmp_path):
     made = invent(tmp_path, pictures=50)
     edit(tmp_path / "converge/tanh/metrics.json", lambda m: [one.update(epochs_to_threshold=None) for one in m["seeds"].values()])
@@ -516,7 +601,7 @@ class TestProtocol:
             ),
             (lambda p: p["claims"]["ensemble"]["paper_scale"].update(study=3), "paper_scale.study is 3"),
             (lambda p: p["claims"]["ensemble"].update(studies={"mine": {"alpha": 1}}), "studies.mine.alpha is no setting"),
-            (lambda p: p.update(deviations=[{"claim": "x", "date": "", "reason": ""}]), "deviations names 'x'"),
+            (lambda p: p.update(deviations=[{"claim": "x", "date": "", "reason": "", "parts": []}]), "deviations names 'x'"),
         ],
     )
     def test_mistakes_are_one_sentence(self, change, sentence):

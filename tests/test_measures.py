@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import pkgutil
 import re
 from contextlib import suppress
@@ -15,7 +16,10 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
+from stages.composing import composed
+from stages.settings import merged, resolve
 from study import storage
+from study.checking import plain
 from study.judging import about, families, measures, verdicts
 from study.judging.evidence import DivergedTraining, Evidence, MissingResult
 from study.judging.measurement import Contrasts, Measurement, Paired, Reported
@@ -249,25 +253,51 @@ def test_a_larger_variant_does_not_keep_the_control_from_the_papers_scale(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("curve", "keeps_from"),
+    ("source", "curve", "keeps_from"),
     [
-        ({"pictures": None, "threshold": 0.25}, ()),
-        ({"pictures": 5_000, "threshold": 0.25}, ("5,000 of 40,000 training pictures",)),
-        ({"pictures": None, "threshold": 0.5}, ("to a training error of 0.5, not of 0.25",)),
+        ("cifar10", {}, ()),
+        ("cifar10", {"pictures": 5_000}, ("5,000 of 40,000 training pictures",)),
+        ("cifar10", {"threshold": 0.5}, ("to a training error of 0.5, not of 0.25",)),
+        ("cifar10", {"network": {"kernels": [8, 8, 8, 8]}}, ("network.kernels [8, 8, 8, 8] in place of [64, 64, 32, 32]",)),
+        ("cifar100", {}, ("pictures of cifar100, not of cifar10",)),
+        (None, {}, ("pictures of an unknown source, not of cifar10",)),
     ],
 )
 def test_figure_1_is_at_the_papers_scale_with_all_pictures_to_its_own_error(
-    tmp_path: Path, curve: dict[str, Any], keeps_from: tuple[str, ...]
+    tmp_path: Path, source: str | None, curve: dict[str, Any], keeps_from: tuple[str, ...]
 ) -> None:
+    storage.write_json(tmp_path / "download/source.json", {"source": source})
     storage.write_json(tmp_path / "prepare/packed.json", {"pictures": {"train": 45_000, "validation": 5_000, "test": 10_000}})
     machine = {"machine": {"precision": "float32"}}
-    whole = {"pictures": None, "threshold": 0.25}
-    for name, its in (("relu", whole), ("tanh", curve)):  # one of the two is enough to be kept from it
+    whole = {"network": {"architecture": "four_layer", "kernels": [64, 64, 32, 32]}, "pictures": None, "threshold": 0.25}
+    for name, its in (("relu", whole), ("tanh", whole | curve)):  # one of the two is enough to be kept from it
         storage.write_json(tmp_path / f"provenance/converge-{name}.json", {"curve": its, "settings": machine})
     study = about.study_of(tmp_path, "cifar10", PROTOCOL)
     assert study.reduced["relu-six-times"] == keeps_from
     assert "50,000 for training" in study.scales["relu-six-times"]
     assert "45,000 for training" in study.pictures
+
+
+@pytest.mark.parametrize(
+    ("change", "keeps_from"),
+    [
+        ({}, ()),
+        ({"network": {"dropout": 0.0}}, ("network.dropout 0.0 in place of 0.5",)),
+        ({"learning": {"batch": 1024}}, ("learning.batch 1024 in place of 128",)),
+        ({"learning": {"epochs": 300}}, ("300 epochs in place of 90",)),
+        ({"learning": {"epochs": 93}}, ()),  # of the released code
+        ({"augmentation": {"crops": False}}, ("augmentation.crops False in place of True",)),
+    ],
+)
+def test_the_papers_scale_is_of_its_settings_too(tmp_path: Path, change: dict[str, Any], keeps_from: tuple[str, ...]) -> None:
+    """The settings as `stages.choose ilsvrc2012` composes them."""
+    settings = json.loads(json.dumps(plain(resolve(composed("ilsvrc2012")).runs["base"])))
+    storage.write_json(tmp_path / "download/source.json", {"source": "ilsvrc2012"})
+    storage.write_json(tmp_path / "prepare/packed.json", {"pictures": {"train": 1_281_167}})
+    storage.write_json(tmp_path / "train/base/metrics.json", {"parameters": 60_965_224})
+    record = {"run": merged(settings, change), "settings": {"machine": {"precision": "float32"}}}
+    storage.write_json(tmp_path / "provenance/train-base.json", record)
+    assert about.study_of(tmp_path, "ilsvrc2012", PROTOCOL).reduced["table2-one-cnn"] == keeps_from
 
 
 def test_a_run_of_half_of_the_pictures_is_not_at_the_papers_scale(tmp_path: Path) -> None:

@@ -90,12 +90,24 @@ def test_what_did_not_exist_is_exploratory_and_an_unknown_commit_is_not_checked(
 
 def test_deviations_are_counted_by_their_place_and_old_ones_do_not_count() -> None:
     then = changed(MEASURES, "((name, 1), (block.against, -1))", "((name, -1), (block.against, 1))")
-    first, second = ({"claim": name, "date": "2026-12-01", "reason": "a slip"} for name in ("two-columns", "all"))
+    told = {"date": "2026-12-01", "reason": "a slip", "parts": ["measure"]}
+    first, second = ({"claim": name, **told} for name in ("two-columns", "all"))
     both = replace(NOW, protocol={**NOW.protocol, "deviations": [first, second]}, _parts={}, _known={})
     assert registration("two-columns", "sketch", both, then) == "pre-registered, deviations 1 and 2"
     assert registration("overlapping-pooling", "sketch", both, then) == "pre-registered, deviation 2"
     before = Version(protocol={**then.protocol, "deviations": [first, second]}, modules=then.modules)
     assert registration("two-columns", "sketch", both, before).startswith("exploratory")
+
+
+def test_a_deviation_covers_the_parts_that_it_names_alone() -> None:
+    then = changed(MEASURES, "((name, 1), (block.against, -1))", "((name, -1), (block.against, 1))")
+    for parts, word in (
+        (["measure"], "pre-registered, deviation 1"),
+        (["block"], "exploratory: changed after its runs: its measure"),
+    ):
+        named = [{"claim": "two-columns", "date": "2026-12-01", "reason": "a slip", "parts": parts}]
+        today = replace(NOW, protocol={**NOW.protocol, "deviations": named}, _parts={}, _known={})
+        assert registration("two-columns", "sketch", today, then) == word
 
 
 def test_of_several_commits_the_weakest_counts() -> None:

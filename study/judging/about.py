@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from study import storage
+from study.judging.chain import NAMED, value_at
 from study.judging.protocol import Block, PaperScale, Protocol
 from study.paper.numbers import KERNELS
 from study.provenance import seconds_a_seed
@@ -20,6 +21,43 @@ COMPARED = {
     "recipes": "recipe",
     "precisions": "precision",
 }
+MORE = 1.1  # so many times as many epochs are no longer as many: the recipes have 90 and 93
+# Settings that stand for the paper's own where a claim is judged at its scale, by architecture: sections 3 to 5, and the released
+# layers-conv-local-13pct.cfg. What a curve of Figure 1 learned from beyond network and pictures, the paper does not say.
+SETTINGS = {
+    "alexnet": {
+        "network.crop": 224,
+        "network.stride": 4,
+        "network.columns": 2,
+        "network.communication": True,
+        "network.without": "nothing",
+        "network.activation": "relu",
+        "network.normalisation": "response",
+        "network.pooling": "overlapping",
+        "network.dropout": 0.5,
+        "network.input_scale": 1.0,
+        "network.bias": 1.0,
+        "learning.batch": 128,
+        "learning.momentum": 0.9,
+        "learning.weight_decay": 0.0005,
+        "learning.rate.initial": 0.01,
+        "augmentation.crops": True,
+        "augmentation.flips": True,
+    },
+    "four_layer": {
+        "network.crop": 24,
+        "network.kernels": [64, 64, 32, 32],
+        "network.activation": "relu",
+        "learning.batch": 128,
+        "learning.momentum": 0.9,
+        "learning.weight_decay": 0.004,
+        "learning.rate.initial": 0.001,
+        "augmentation.crops": True,
+        "augmentation.flips": True,
+        "augmentation.colour": "none",
+    },
+}
+FIGURE_1 = {"network.architecture": "four_layer", "network.kernels": [64, 64, 32, 32]}
 OF_CURVES = ("times.epochs_ratio", "times.ratios_apart")  # measures of Figure 1's curves; a run may have the name of a curve
 NO_SCALE = "the protocol names no scale at which it would stand beside the paper's"
 
@@ -62,7 +100,8 @@ def study_of(folder: Path, name: str, protocol: Protocol) -> Study:
         below: dict[str, None] = {}
         for one in _curves(block, trained) if curves and record else [record]:
             facts = _facts(name, _learned(one, counts), parameters, one)
-            below |= dict.fromkeys((*_below(block.paper_scale, facts), *_to_another_error(one)))
+            less = _below(block.paper_scale, source.get("source"), facts) or _other_settings(block, run, one)
+            below |= dict.fromkeys((*less, *_to_another_error(one)))
         reduced[claim] = (*below, *_of_another_number(block, record))
     return Study(
         folder=folder,
@@ -129,11 +168,29 @@ def _facts(name: str, training: int, parameters: Any, record: Mapping[str, Any])
     }
 
 
-def _below(scale: PaperScale | None, ours: Mapping[str, Any]) -> tuple[str, ...]:
-    """What keeps ours from standing beside the paper's, a phrase each; empty where nothing does."""
+def _other_settings(block: Block, run: str, record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Settings of a training that are neither the paper's nor what its name says of it, a phrase each. What a record lacks is
+    passed over, and so are curves that are meant to be of another network."""
+    settings: Any = record.get("run")
+    theirs: Mapping[str, Any]
+    if block.measure in OF_CURVES:
+        settings, theirs = record.get("curve"), FIGURE_1 if block.measure == OF_CURVES[0] else {}
+    else:
+        theirs = SETTINGS.get(str(value_at(settings, "network.architecture")), {})
+    ours = {line: value_at(settings, line) for line in theirs if line not in NAMED.get(run, ())}
+    return tuple(
+        f"{line} {value} in place of {theirs[line]}" for line, value in ours.items() if value not in (None, theirs[line])
+    )
+
+
+def _below(scale: PaperScale | None, source: Any, ours: Mapping[str, Any]) -> tuple[str, ...]:
+    """What keeps ours from standing beside the paper's, a phrase each; empty where nothing does. `source` is where the pictures
+    are from, which has the name of the study that trains on them at the paper's scale."""
     if scale is None:
         return (NO_SCALE,)
     found = [] if ours["study"] == scale.study else [f"data of {ours['study']}, not of {scale.study}"]
+    if not found and source != scale.study:
+        found.append(f"pictures of {source or 'an unknown source'}, not of {scale.study}")
     unknown = []
     for name, what in COMPARED.items():
         mine, theirs = ours[name], getattr(scale, name)
@@ -145,6 +202,8 @@ def _below(scale: PaperScale | None, ours: Mapping[str, Any]) -> tuple[str, ...]
             found.append(f"{mine:,} parameters in place of {theirs:,}")
         elif name in ("training_pictures", "epochs") and mine < theirs:
             found.append(f"{mine:,} of {theirs:,} {what}")
+        elif name == "epochs" and mine > MORE * theirs:
+            found.append(f"{mine:,} {what} in place of {theirs:,}")
         elif name in ("recipes", "precisions") and mine not in theirs:
             found.append(f"{what} {mine} in place of {' or '.join(theirs)}")
     return (*found, f"{', '.join(unknown)} not known") if unknown else tuple(found)

@@ -3,12 +3,16 @@
 A record for each stage; the files that it wrote and no others; for trainings that are compared equal pictures, equal code and
 settings that differ only in the lines of their blocks; for a working study today's settings, and what DVC knows. Who can write
 results and records together can lie all the same: only what Git holds, a pin's manifest for example, is signed off.
+
+Then whether runs are what their names say in protocol.yaml: `no_dropout` is without dropout, has it where the other has it, and
+differs in nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,57 @@ ALWAYS = ("download", "prepare")  # the pictures, on which every measurement res
 COMPARED = {"train": "run", "converge": "curve"}  # stages that train, and where their records keep the settings
 MEASURED = ("evaluate", "retrieve", "halve")  # stages that read trained weights, and whose records say which
 WEIGHTS = "weights.safetensors"
+
+ANOTHER = object()  # any value but that of the run that it is compared with
+WITHOUT_CROPS = {"augmentation.crops": False, "augmentation.flips": False}
+NARROW = {"network.kernels": ANOTHER, "network.neurons": ANOTHER}
+# What makes a run or curve the one that protocol.yaml's claims name. The other has AS_PRINTED's value, or where none stands there
+# another than this.
+NAMED: Mapping[str, Mapping[str, Any]] = {
+    "no_normalisation": {"network.normalisation": "none"},
+    "without_normalisation": {"network.normalisation": "none"},
+    "with_normalisation": {"network.normalisation": "response"},
+    "batch_normalisation": {"network.normalisation": "batch"},
+    "local_pooling": {"network.pooling": "local"},
+    "one_column": {"network.columns": 1, "network.kernels": ANOTHER},
+    "one_large_gpu": {"network.columns": 1},
+    "no_communication": {"network.communication": False},
+    "no_crops": WITHOUT_CROPS,
+    "half_width_no_crops": {**WITHOUT_CROPS, **NARROW},
+    "half_width": NARROW,
+    "no_colour": {"augmentation.colour": "none"},
+    "no_dropout": {"network.dropout": 0},
+    "no_weight_decay": {"learning.weight_decay": 0},
+    "zero_biases": {"network.bias": 0},
+    "half_data": {"share": ANOTHER},
+    **{f"without_conv{layer}": {"network.without": f"conv{layer}"} for layer in range(1, 6)},
+    "small_input": {"network.input_scale": ANOTHER},
+    "tanh_small_input": {"network.activation": "tanh", "network.input_scale": ANOTHER},
+    **{name: {"network.activation": name.split("_")[0]} for name in ("relu", "tanh", "relu_shallow", "tanh_shallow")},
+    "base": {},
+}
+AS_PRINTED = {
+    "network.normalisation": "response",
+    "network.pooling": "overlapping",
+    "network.columns": 2,
+    "network.communication": True,
+    "network.without": "nothing",
+    "network.activation": "relu",
+    "augmentation.crops": True,
+    "augmentation.flips": True,
+    "share": 1,
+}
+BESIDES: Mapping[str, tuple[str, ...]] = {  # what may differ with it
+    "no_normalisation": ("network.spatial_normalisation",),
+    "local_pooling": ("network.paddings",),  # that keep the maps' sizes
+    "no_communication": ("network.kernels", "network.neurons"),  # that keep the number of connections, as the author's run 150
+    "half_data": (
+        *("learning.epochs", "learning.rate.at", "learning.rate.patience"),  # for as many updates
+        *("learning.conv1_slowed", "learning.conv1_frozen", "augmentation.colour_until"),
+    ),
+    **dict.fromkeys(("relu", "tanh"), ("rates", "epochs")),
+    **dict.fromkeys(("relu_shallow", "tanh_shallow"), ("rates", "epochs", "network")),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +124,36 @@ class Chain:
                 self._seen[stage] = self._of_stage(stage)
             if broken := self._seen[stage]:
                 return broken
-        return self._of_inputs(named) or self._of_trainings([stage for stage in named if _kind(stage) in COMPARED])
+        evaluated = [stage for stage in named if _kind(stage) == "evaluate"]
+        trained = [stage for stage in named if _kind(stage) in COMPARED]
+        return self._of_inputs(named) or self._of_machines(evaluated) or self._of_trainings(trained)
+
+    def unlike(self, stages: Iterable[str]) -> str:
+        """Why trainings among these stages are not those that claims compare under their names; empty where they are.
+
+        Of names that protocol.yaml does not use only that they differ in more than their seeds is asked.
+        """
+        trained = [stage for stage in dict.fromkeys(stages) if _kind(stage) in COMPARED and stage in self.records]
+        pairs = (pair for pair in combinations(trained, 2) if _kind(pair[0]) == _kind(pair[1]))
+        return next((why for first, second in pairs if (why := self._unlike(first, second))), "")
+
+    def unaugmented(self) -> str:
+        """Why the run whose steps were timed cannot say what augmentation costs; empty where it can."""
+        run = storage.mapping(self.folder / "cost/metrics.json").get("run")
+        if not (record := self.records.get(f"train-{run}")):
+            return f"{run}, whose steps were timed, is no run of the study"
+        off = [line for line in WITHOUT_CROPS if value_at(record.get("run"), line) is False]
+        return f"{run}, whose steps were timed, has {off[0]} false" if off else ""
+
+    def processors(self, stages: Iterable[str]) -> list[str]:
+        """On what the trainings among these stages ran, each kind of machine and version of torch once."""
+        records = (self.records.get(stage, {}) for stage in stages if _kind(stage) in COMPARED)
+        kinds = (
+            f"{record.get('processor')} ({', '.join(record.get('capability') or ())}), {record.get('cores')} cores, "
+            f"torch {_mapping(record.get('versions')).get('torch')}"
+            for record in records
+        )
+        return list(dict.fromkeys(kinds))
 
     def _of_stage(self, stage: str) -> Withheld | None:
         record = self.records.get(stage)
@@ -140,9 +224,22 @@ class Chain:
         wrote = _mapping(self.records.get(f"train-{run}", {}).get("outputs")) if kind == "evaluate" else {}
         return {name for name in wrote if name.endswith(WEIGHTS)}
 
+    def _of_machines(self, stages: list[str]) -> Withheld | None:
+        """Evaluations that are compared: on equal devices, with equal precision."""
+        for first, second in zip(stages, stages[1:], strict=False):
+            one, other = (_mapping(self.records[stage].get("settings")).get("machine") for stage in (first, second))
+            if differing := _differing(one, other):
+                return Withheld(why=f"{first} and {second} ran with another {min(differing)}")
+        return None
+
     def _of_trainings(self, stages: list[str]) -> Withheld | None:
-        """Trainings that are compared: equal pictures, code and machine, and no difference but the lines of their blocks."""
+        """Trainings that are compared: equal pictures, code and machine, no difference but the lines of their blocks, and each
+        network a training of its own."""
         records = {stage: self.records[stage] for stage in stages}
+        known: dict[str, str] = {}
+        for name, sha in ((name, sha) for record in records.values() for name, sha in _mapping(record.get("outputs")).items()):
+            if name.endswith(WEIGHTS) and known.setdefault(str(sha), name) != name:
+                return Withheld(why=f"{name} has the weights of {known[str(sha)]}", altered=True)
         for first, second in zip(stages, stages[1:], strict=False):
             one, other = records[first], records[second]
             for what, words in (("data_sha256", "pictures"), ("training_code", "training code")):
@@ -165,6 +262,39 @@ class Chain:
         if "network.architecture" in said:
             said.add("network")
         return next((line for line in sorted(differing) if not any(line == s or line.startswith(f"{s}.") for s in said)), "")
+
+    def _unlike(self, first: str, second: str) -> str:
+        key = COMPARED[_kind(first)]
+        settings = {name: self.records[stage].get(key) for stage in (first, second) for name in [stage.split("-", 1)[1]]}
+        (one, mine), (other, theirs) = settings.items()
+        if not isinstance(mine, Mapping) or not isinstance(theirs, Mapping):
+            return ""
+        differing = {line for line in _differing(mine, theirs) if line != "seeds"}
+        if not differing:
+            return f"{one} and {other} have the same settings, so that there is nothing to compare"
+        if one not in NAMED or other not in NAMED:
+            return ""
+        lines = {*NAMED[one], *NAMED[other]}
+        for line in sorted(lines):
+            for name, of in settings.items():
+                wanted, value = NAMED[name].get(line, AS_PRINTED.get(line, ANOTHER)), value_at(of, line)
+                if wanted is not ANOTHER and value != wanted and (value is not None or line in NAMED[name]):
+                    return f"{name} has {line} {value}, and the claims on it suppose {wanted}"
+            both, alike = line in NAMED[one] and line in NAMED[other], value_at(mine, line) == value_at(theirs, line)
+            if alike and not both:
+                return f"{one} and {other} have the same {line}, {value_at(mine, line)}, so that there is nothing to compare"
+            if both and not alike and ANOTHER in (NAMED[one][line], NAMED[other][line]):
+                return f"{one} and {other} differ in {line}, {value_at(mine, line)} and {value_at(theirs, line)}"
+        may = (*lines, *BESIDES.get(one, ()), *BESIDES.get(other, ()))
+        more = (line for line in sorted(differing) if not any(line == part or line.startswith(f"{part}.") for part in may))
+        return next((f"{one} and {other} differ in {line} as well" for line in more), "")
+
+
+def value_at(settings: Any, line: str) -> Any:
+    """The value of a setting named with dots between: `network.columns`; None where it is not there."""
+    for part in line.split("."):
+        settings = _mapping(settings).get(part)
+    return settings
 
 
 def _kind(stage: str) -> str:

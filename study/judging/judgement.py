@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from study import storage
+from study import amounts, storage
 from study.judging import advice, families, verdicts
 from study.judging.about import Study
 from study.judging.chain import Chain, Conditions, Withheld
 from study.judging.evidence import DivergedTraining, Evidence, MissingResult
 from study.judging.families import Tested
-from study.judging.measurement import Measurement, Reported
+from study.judging.measurement import Contrasts, Measurement, Reported
 from study.judging.protocol import Block, Protocol
 from study.judging.row import LEAST_P, Numbers, Row
 from study.judging.verdicts import Verdict
@@ -26,6 +26,11 @@ from study.statistics.estimates import Estimate
 
 Registered = Callable[[str, Sequence[str]], str]  # from a claim and the commits of its runs: what is registered of it
 FRACTIONS = ("error difference", "error", "share", "share difference")  # units of fractions and of their differences
+SECONDS = "times.seconds_to_convergence"  # a measure that compares seconds of trainings
+AUGMENTATION = "steps.augmentation_share"
+AS_NAMED = (
+    "give the runs the settings that they have in conf/table/components.yaml, or names of their own; then `uv run dvc repro`"
+)
 UNREADABLE = (KeyError, TypeError, AttributeError, ValueError, IndexError, ZeroDivisionError)  # of a file's content
 
 
@@ -45,13 +50,16 @@ def judge(
     found = {claim.id: _measured(evidence, protocol, study, claim) for claim in claims}
     measured = {name: one for name, one in found.items() if isinstance(one, Measurement)}
     broken = {name: why for name, one in measured.items() if (why := chain.withheld(one.stages))}
+    found |= {name: _compared(one, protocol.claims[name], chain) for name, one in measured.items() if name not in broken}
+    measured = {name: one for name, one in found.items() if isinstance(one, Measurement)}
     whole = {name: one for name, one in measured.items() if name not in broken}
-    tested = (families.tested(measured, protocol) if broken else {}) | families.tested(whole, protocol)
+    tested = (families.tested(measured, protocol) if broken else {}) | families.tested(*_with_parts(whole, protocol))
     rows = []
     for claim in claims:
         one = found[claim.id]
         if isinstance(one, Measurement):
             withheld, test = broken.get(claim.id), tested.get(claim.id)
+            one = replace(one, remarks=(*one.remarks, *_of_each(one, claim, tested)))
             rows.append(_row(claim, one, test, (withheld, chain.conditions.remedy), protocol, study, registered))
         else:
             rows.append(_without_measurement(claim, one, protocol, chain.conditions))
@@ -78,6 +86,42 @@ def _measured(evidence: Evidence, protocol: Protocol, study: Study, claim: Claim
         why = f"{block.measure} cannot read a result that it rests on ({problem!r})"
         return MissingResult(why, "`uv run dvc repro`; where results are whole, it is the measure that is wrong")
     return found if _finite(found) else MissingResult("a result it rests on is no number", "`uv run dvc repro`")
+
+
+def _compared(one: Measurement, block: Block, chain: Chain) -> Measurement | MissingResult:
+    """A measurement whose runs are those that the claim names, with a remark where they ran on several kinds of machine."""
+    if why := chain.unlike(one.stages):
+        return MissingResult(why, AS_NAMED)
+    if block.measure == AUGMENTATION and (why := chain.unaugmented()):
+        return MissingResult(why, "name a run with crops and flips under `cost.run`; then `uv run dvc repro`")
+    if len(on := chain.processors(one.stages)) < 2:
+        return one
+    told = f"trained on different machines: {'; '.join(on)}"
+    if block.measure == SECONDS:
+        return MissingResult(f"{told}: their seconds cannot be compared", "train all of its runs on one machine")
+    return replace(one, remarks=(*one.remarks, told))
+
+
+def _with_parts(measured: Mapping[str, Measurement], protocol: Protocol) -> tuple[dict[str, Measurement], Protocol]:
+    """The measurements, and beside one of several effects (such as of five layers) each of them, with a block of its own."""
+    parts, blocks = dict[str, Measurement](), dict[str, Block]()
+    for name, one in measured.items():
+        if isinstance(one.sample, Contrasts) and len(one.sample.parts) > 1:
+            for part in one.sample.parts:
+                key = f"{name} {part.terms[0].run}"
+                parts[key] = replace(one, sample=replace(one.sample, parts=(part,)), top5=None)
+                blocks[key] = replace(protocol.claims[name], run=part.terms[0].run)
+    return {**measured, **parts}, replace(protocol, claims={**protocol.claims, **blocks})
+
+
+def _of_each(one: Measurement, claim: Claim, tested: Mapping[str, Tested]) -> Iterator[str]:
+    """Of a measurement of several effects, whose least one decides, each with its interval."""
+    if isinstance(one.sample, Contrasts) and len(one.sample.parts) > 1:
+        runs = [part.terms[0].run for part in one.sample.parts]
+        found = {run: tested[f"{claim.id} {run}"].estimate for run in runs if f"{claim.id} {run}" in tested}
+        if found:
+            told = (f"{run} {amounts.interval(of.value, of.low, of.high, claim.unit)}" for run, of in found.items())
+            yield f"the least effect decides; each: {', '.join(told)}"
 
 
 def _finite(one: Measurement) -> bool:

@@ -114,11 +114,15 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deviation:
-    """A change of a claim's test after its runs; `claim` is `all` for a change of what all share. `date`: 2026-11-30."""
+    """A change of a claim's test after its runs; `claim` is `all` for a change of what all share. `date`: 2026-11-30.
+
+    `parts`: which of registration.PARTS were changed; where another one differs too the claim is exploratory all the same.
+    """
 
     claim: str
     date: str
     reason: str
+    parts: tuple[Literal["block", "numbers", "measure", "rules"], ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -121,7 +121,8 @@ def registration(claim: str, study: str, today: Version, then: Version | None) -
     known = list(then.protocol.get("deviations") or ())
     deviations = list(today.protocol.get("deviations") or ())
     named = [n for n, one in enumerate(deviations, 1) if _mapping(one).get("claim") in (claim, "all") and one not in known]
-    if named:
+    covered = {part for n in named for part in _mapping(deviations[n - 1]).get("parts") or ()}
+    if named and covered >= set(changed):
         return f"{PRE_REGISTERED}, deviation{'s' if len(named) > 1 else ''} {' and '.join(map(str, named))}"
     return f"{CHANGED}: {', '.join(PARTS[part] for part in changed)}"
 

@@ -244,7 +244,9 @@ def _trainings(study: Study) -> str:
     for stage, record in study.records.items():
         kind, _, name = stage.partition("-")
         if kind == "converge":
-            alike.setdefault("Figure 1, validation pictures too", []).append(name)
+            learned = (record.get("curve") or {}).get("pictures")
+            of_which = f"{learned:,} pictures" if learned else "validation pictures too"
+            alike.setdefault(f"Figure 1, {of_which}", []).append(name)
         elif kind == "train":
             alike.setdefault(_learned(study.folder / "train" / name, record), []).append(name)
     named = {words: ", ".join(f"`{name}`" for name in sorted(names)) for words, names in alike.items()}

@@ -101,6 +101,8 @@ class Row:
         claim = self.claim
         if claim.value is None and claim.source == "readers":
             return "not in the paper"
+        if claim.value is None and claim.source == "author's notes":
+            return "not in the paper; in its author's notes"
         if claim.value is None:
             return {"positive": DIRECTION, "zero": "no difference"}.get(claim.direction, NO_NUMBER)
         said = f"{f'{claim.bound} ' if claim.bound else ''}{amounts.amount(claim.value, claim.unit)}"
