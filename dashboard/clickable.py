@@ -67,7 +67,6 @@ a { color: inherit; text-decoration: none; cursor: pointer; }
 a:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 2px; }
 svg { display: block; width: 100%; height: auto; overflow: visible; }
 svg text { font-family: var(--st-font); fill: var(--st-text-color); }
-svg .quiet { opacity: 0.8; }
 svg .block { fill: var(--st-secondary-background-color); stroke: var(--st-text-color); stroke-width: 1; }
 svg a:hover .block, svg a:focus .block { fill: var(--st-primary-color); fill-opacity: 0.25; }
 svg a:hover text.name { text-decoration: underline; }

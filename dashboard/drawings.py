@@ -43,6 +43,7 @@ def interval(ours: float, low: float, high: float, word: str, width: int = 92, h
 def lines(series: Mapping[str, Sequence[tuple[float, float]]], level: float | None, label: str) -> str:
     """Curves from the origin, the first solid, the second dashed, each with its name at its end; `level` is a dotted line."""
     width, height, right, low = 230, 104, 46, 92
+    series = {name: one for name, one in series.items() if one}
     points = [point for one in series.values() for point in one]
     if not points:
         return ""

@@ -24,12 +24,13 @@ from study import in_numpy
 from study.data.rescaling import FILTERS, FilterSettings, rescale
 from study.measuring.blocks import Rows
 from study.measuring.index import Index, files_of, nearest_in
-from study.sources.decoding import rgb
+from study.sources.decoding import HEAD, format_of, rgb
 
 MEGABYTES = 10
 PIXELS = 25_000_000
 SHORTEST, LONGEST, ASPECT = 16, 10_000, 20
 STORED = "retrieve/features-train.npy"
+TAKEN = ("JPEG", "PNG", "WEBP")
 SUFFIXES = ("jpg", "jpeg", "png", "webp")
 LIMITS = f"JPEG, PNG or WebP, at most {MEGABYTES} MB and {PIXELS // 1_000_000} million pixels; the first frame counts"
 
@@ -40,8 +41,8 @@ def decode_query(content: bytes) -> np.ndarray | str:
         return "The file is empty; choose a picture."
     if len(content) > MEGABYTES * 1_000_000:
         return f"The file has {len(content) / 1e6:.0f} MB; at most {MEGABYTES} MB are taken."
-    kind = _kind(content)
-    if kind is None:
+    kind = format_of(content[:HEAD])  # its name and what the browser calls it say nothing
+    if kind not in TAKEN:
         return "The file is neither JPEG, PNG nor WebP; save the picture as one of these."
     try:
         with Image.open(io.BytesIO(content), formats=(kind,)) as image:
@@ -50,17 +51,6 @@ def decode_query(content: bytes) -> np.ndarray | str:
         return f"The picture has more than {PIXELS // 1_000_000} million pixels; make it smaller."
     except Exception:  # noqa: BLE001  decoders meet broken bytes with many kinds of exception; for the visitor they are one
         return f"The {kind} file is damaged or cut short; save it again."
-
-
-def _kind(content: bytes) -> str | None:
-    """The format by the file's first bytes; its name and what the browser calls it say nothing."""
-    if content.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if content.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
-    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        return "WEBP"
-    return None
 
 
 def _refusal(width: int, height: int) -> str | None:

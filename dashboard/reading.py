@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from study import files, pinning, storage
+from study import files, pinning, predictions, storage
 
 Made = TypeVar("Made")
 WORDS = ("name", "when", "kind", "way", "by", "layer")  # columns of tables that hold no numbers
@@ -176,9 +176,8 @@ def arrays_of(study: Study, name: str) -> dict[str, np.ndarray]:
     if not path.is_file():
         return {}
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {key: arrays[key] for key in arrays.files}
-    except Exception:  # noqa: BLE001  damaged archives raise anything from EOFError to zlib's own
+        return predictions.read_arrays(path)
+    except (OSError, ValueError):
         study.notes.append(f"{name} cannot be read; it is damaged or still being written.")
         return {}
 

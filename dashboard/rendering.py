@@ -47,7 +47,7 @@ def map_tile(values: np.ndarray, most: float) -> np.ndarray:
 
 
 def network_settings(study: Study, run: str) -> dict[str, Any]:
-    """The settings of a run's network, as its training recorded them; the paper's where it did not."""
+    """The settings of a run's network, as its training recorded them; empty where it did not."""
     return frames.made_of(study, f"provenance/train-{run}.json", lambda made: dict(made["run"]["network"]), {})
 
 

@@ -15,7 +15,7 @@ from dashboard import address, clickable, drawings, frames, judged, reading, tab
 from dashboard.reading import Study
 from dashboard.tables import listed as listed
 from study.judging import verdicts
-from study.judging.row import DIRECTION, NO_NUMBER
+from study.judging.row import DIRECTION, IN_NOTES, NO_NUMBER, NOT_IN_PAPER
 from study.judging.verdicts import HELD, NOT_HELD, NOT_JUDGED, NOT_SEEN, SMALL
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 NOTHING = "There are no results yet. Make them with `uv run dvc repro`."
 REFRESH_EVERY = 5  # seconds
-UNSAID = (NO_NUMBER, DIRECTION, "not in the paper")  # what the paper says of a claim that needs no sentence beside its title
+UNSAID = (NO_NUMBER, DIRECTION, NOT_IN_PAPER, IN_NOTES)  # what the paper says of a claim that needs no sentence beside its title
 FRESH_FOR = 5  # seconds during which code and settings are not looked at again
 MOST_LETTERS = 100  # of both sides of a difference, where several studies are listed
 ICONS = {
@@ -61,8 +61,6 @@ def choose() -> Study | None:
         return None
     with st.container(horizontal=True, vertical_alignment="center", key="study-line"):
         name = address.select("Study", list(found), "study", next(iter(found)), label_visibility="collapsed", width=230)
-        if (before := st.session_state.get("shown-study")) and before.address != name:  # as a link to another study's claim does
-            st.toast(f"All pages show {plain(name)} now.", icon=":material/swap_horiz:")
         study = st.session_state["shown-study"] = found[name]
         st.markdown(plain(frames.description(study) or "the pictures of this study are not prepared yet"), width="stretch")
         words, colour, icon = freshness(study)

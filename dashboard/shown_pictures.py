@@ -14,12 +14,17 @@ from study.data import packed
 from study.data.packed import PackedSplit
 from study.sources import pictures
 
+NOT_WHOLE = "The packed pictures of this study are damaged or not whole; `uv run dvc repro -f prepare` packs them again."
+
 
 def picture_of(study: Study, split: str, row: int) -> np.ndarray | None:
     """Picture `row` of a split as uint8 (size, size, RGB); None where neither the packed set nor its maker is here."""
-    if (folder := packed_folder(study)) is not None:
-        here = _split(folder, split, str(_packed(study)["sha256"]))
-        return here.take(np.array([row]))[0] if 0 <= row < len(here) else None
+    if (here := _split_here(study, split)) is not None:
+        try:
+            return here.take(np.array([row]))[0] if 0 <= row < len(here) else None
+        except (OSError, ValueError, IndexError):
+            study.notes.append(NOT_WHOLE)
+            return None
     if (settings := _maker_settings(study)) is not None:
         return _drawn(settings, pictures.index_of(settings, split, row))
     return None
@@ -35,12 +40,22 @@ def _drawn(settings: pictures.PictureSettings, index: int) -> np.ndarray:
 
 def label_of(study: Study, split: str, row: int) -> int | None:
     """The class of picture `row` of a split; None where neither the packed set nor its maker is here."""
-    if (folder := packed_folder(study)) is not None:
-        here = _split(folder, split, str(_packed(study)["sha256"]))
+    if (here := _split_here(study, split)) is not None:
         return int(here.labels[row]) if 0 <= row < len(here) else None
     if (settings := _maker_settings(study)) is not None:
         return pictures.index_of(settings, split, row) % len(pictures.CLASSES)  # each class in turn
     return None
+
+
+def _split_here(study: Study, split: str) -> PackedSplit | None:
+    """A split of the packed set that the study was made from; None where that is not here, or not whole, which is noted."""
+    if (folder := packed_folder(study)) is None:
+        return None
+    try:
+        return _split(folder, split, str(_packed(study)["sha256"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        study.notes.append(NOT_WHOLE)
+        return None
 
 
 def packed_folder(study: Study) -> Path | None:

@@ -101,7 +101,7 @@ def _current_params(after: dict[str, Any], study: str, discard: bool) -> dict[st
     try:
         before = read_params() if PARAMS.exists() else {}
         found = edits(before) if before else []
-    except (SettingsError, AttributeError) as problem:
+    except (SettingsError, AttributeError, TypeError) as problem:
         if discard:
             return {}
         raise SettingsError(
@@ -125,7 +125,7 @@ def _value_at(params: Any, key: str) -> Any:
 
 
 def _brief(value: Any) -> str:
-    text = "nothing" if value is MISSING else json.dumps(value)
+    text = "nothing" if value is MISSING else json.dumps(value, default=str)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

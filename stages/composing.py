@@ -83,7 +83,7 @@ def _check_network(wanted: str | None, found: str, table: str, scale: str, **_: 
 def _selected(runs: Mapping[str, Any], only: Any) -> dict[str, Any]:
     names = only if isinstance(only, list) else [only]
     for name in names:
-        if name not in runs:
+        if not isinstance(name, str) or name not in runs:
             raise SettingsError(f"{ONLY} names {name!r}, which is no run of the table; use some of: {', '.join(runs)}")
     return {name: runs[name] for name in names}
 

@@ -72,8 +72,10 @@ def main() -> None:
         sys.exit("foreign: give a file of weights, as in: uv run python -m stages.foreign alexnet-owt-7be5be79.pth")
     try:
         lines = evaluate(load(), Path(sys.argv[1]))
-    except (ValueError, OSError) as problem:
-        sys.exit(f"foreign: {refusal(problem)}")
+    except (ValueError, OSError, MemoryError, RuntimeError) as problem:
+        if (sentence := refusal(problem)) is None:
+            raise
+        sys.exit(f"foreign: {sentence}")
     except KeyboardInterrupt:
         sys.exit("foreign: interrupted; nothing was written")
     print("\n".join(lines), flush=True)

@@ -44,7 +44,9 @@ def cache(repo: Any) -> Place:
     folder = Path(repo.cache.local_cache_dir)
 
     def write(file: Path, md5: str) -> None:
-        storage.write_bytes(path := dvc_objects.in_cache(folder, md5), file.read_bytes())
+        if (path := dvc_objects.in_cache(folder, md5)).exists():
+            path.chmod(0o644)  # Windows replaces no file that may not be written
+        storage.write_bytes(path, file.read_bytes())
         path.chmod(0o444)  # as DVC has it
 
     return Place("DVC's cache", lambda md5: open(dvc_objects.in_cache(folder, md5), "rb"), write, False)

@@ -1,4 +1,4 @@
-"""params.yaml, whole and validated, as the settings that study/ understands. The one place that reads YAML.
+"""params.yaml, whole and validated, as the settings that study/ understands. How YAML is read.
 
 Unknown keys, wrong types and impossible values are refused, naming the key, the value and the remedy.
 """

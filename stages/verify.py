@@ -78,7 +78,7 @@ def verify_hashes(found: Verification, remote: str | None, mend: bool) -> None:
     if {PARAMS.name, judgements.DVC_LOCK.name} & set(verify_pin(found)):
         found.say("params.yaml or dvc.lock is damaged, so nothing else can be checked")
         return
-    records = dvc_objects.recorded(found.folder, storage.mapping)
+    records = dvc_objects.recorded(found.folder)
     verify_results(found, records)
     if not (found.folder / judgements.DVC_LOCK).exists():
         if remote is not None:
@@ -176,10 +176,9 @@ def mend_objects(
             for one in wrong:
                 if (content := _right_copy(one, [other for other in places if other is not place])) is None:
                     continue
-                with tempfile.NamedTemporaryFile() as copy:
-                    copy.write(content)
-                    copy.flush()
-                    place.write(Path(copy.name), one.md5)
+                with tempfile.TemporaryDirectory() as folder:
+                    (copy := Path(folder) / one.md5).write_bytes(content)
+                    place.write(copy, one.md5)
                 found.say(f"mended in {place.name}: {one}")
 
 
@@ -252,7 +251,7 @@ def pictures_of(found: Verification) -> Path:
 def weights_of(found: Verification, run: str, seed: int) -> Path | None:
     """A file that has the recorded weights of a network: in the pin, in results/ or in DVC's cache; None where there is none."""
     name = f"train/{run}/{outputs.seed_folder(seed)}/{pinning.WEIGHTS}"
-    wanted = dvc_objects.recorded(found.folder, storage.mapping).get(name)
+    wanted = dvc_objects.recorded(found.folder).get(name)
     places = [found.folder / name, files.RESULTS / found.study / name]
     if (found.folder / judgements.DVC_LOCK).exists():
         outs = dvc_objects.outs_of(read_params(found.folder / judgements.DVC_LOCK), found.study)
@@ -265,7 +264,7 @@ def weights_of(found: Verification, run: str, seed: int) -> Path | None:
     there = [place for place in places if place.is_file()]
     right = next((place for place in there if storage.sha256(place) == wanted), None)
     working = files.RESULTS / found.study
-    if there == [working / name] and dvc_objects.recorded(working, storage.mapping).get(name) != wanted:
+    if there == [working / name] and dvc_objects.recorded(working).get(name) != wanted:
         found.say(f"{working / name} is of another training than the pinned one; not evaluated")
     elif there and right is None:
         found.broken.append(f"{there[0]} is not the weights that train-{run} wrote")
@@ -350,6 +349,10 @@ def verify_losses(found: Verification, name: str, seed: int | None, epochs: int 
         why = "the code that trains has changed since; that of its own commit is in a checkout of it"
     rate = storage.mapping(found.folder / f"converge/{name}/metrics.json").get("chosen_rate")
     pinned = _curves(found.folder, kind, name, rate, one.seeds)
+    if not pinned[seed]:
+        longer = [of for of in one.seeds if pinned[of]]
+        instead = f"try another, with --seed {longer[0]}" if longer else "so did all of its seeds"
+        raise ValueError(f"{name} seed {seed} diverged in its first epoch, so that there is nothing to compare; {instead}")
     heed_requests_to_end()
     total = min(epochs or len(pinned[seed]), len(pinned[seed]))
     try:
@@ -378,6 +381,9 @@ def verify_losses(found: Verification, name: str, seed: int | None, epochs: int 
         others_are = next(what for what, same in compared.items() if not same)
         first = next((f", from epoch {a['epoch']} on" for a, b in zip(now, then, strict=False) if a != b), "")
         found.broken.append(f"{name} seed {seed} has other {others_are.split(' ')[0]} on the same machine and versions{first}")
+        return
+    if len(rows) < total:
+        found.broken.append(f"{name} seed {seed} diverges here after {len(rows)} of the {total} epochs that are pinned ({why})")
         return
     others = [float(of[total - 1]["training_loss"]) for of in pinned.values() if len(of) >= total]
     if len(others) < 2:
@@ -440,10 +446,12 @@ def main() -> None:
             verify_losses(found, given.train, given.seed, given.epochs)
         else:
             verify_hashes(found, given.remote, given.mend)
-    except (ValueError, OSError) as problem:
+    except (ValueError, OSError, MemoryError, RuntimeError) as problem:
         from stages.running import refusal  # loads torch, which takes three seconds
 
-        sys.exit(f"verify: {refusal(problem)}")
+        if (sentence := refusal(problem)) is None:
+            raise
+        sys.exit(f"verify: {sentence}")
     except KeyboardInterrupt:
         done = "what was mended so far stays mended" if given.mend else "nothing was changed"
         sys.exit(f"verify: interrupted; {done}, and the same command begins again or goes on where it can")

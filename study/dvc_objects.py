@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from study import storage
+
 CHUNK = 1 << 20
 FOLDER = ".dir"
 WORKERS = 8  # remotes answer slowly, and hashing leaves Python to the others
@@ -53,10 +55,10 @@ def outs_of(lock: Mapping[str, Any], study: str) -> list[Stored]:
     return [Stored(str(out["path"]), str(out["md5"])) for out in outs if str(out["path"]).startswith(mine) and out.get("md5")]
 
 
-def recorded(folder: Path, read: Callable[[Path], Mapping[str, Any]]) -> dict[str, str]:
+def recorded(folder: Path) -> dict[str, str]:
     """By path below the study's folder, the SHA-256 of every file that its provenance records name; `folder` is the study's."""
     paths = (*sorted((folder / "provenance").glob("*.json")), folder / "judge/provenance.json")
-    return {name: str(sha) for path in paths for name, sha in (read(path).get("outputs") or {}).items()}
+    return {name: str(sha) for path in paths for name, sha in (storage.mapping(path).get("outputs") or {}).items()}
 
 
 def files_in(folder: Stored, listing: bytes, records: Mapping[str, str], study: str) -> list[Stored]:

@@ -359,6 +359,7 @@ def test_a_file_that_is_not_from_conf_is_not_overwritten() -> None:
         ("sketch", ("only=base,best",), "only names 'best', which is no run of the table; use some of: base"),
         ("sketch", ("prepare=3",), "prepare is 3; it is a block: change one of its settings, prepare.<name>=<value>"),
         ("sketch", ("runs=3", "only=base"), "runs is 3; it is a block"),
+        ("sketch", ("only={a: 1}",), "only names {'a': 1}, which is no run of the table"),
         ("pets", ("scale=quarter",), "there is no study 'pets'"),
         ("pets", ("data=folder",), "download.place is missing"),
         ("pets", ("download=7",), "there is no study 'pets'"),

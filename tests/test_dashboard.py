@@ -15,7 +15,7 @@ import pytest
 from scipy.stats import binomtest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import charts, findings, frames, judged, query, reading, showing, shown_pictures, tables
+from dashboard import charts, drawings, findings, frames, judged, query, reading, showing, shown_pictures, tables
 from dashboard.how import PARTS, answers
 from dashboard.how.answers import QUESTIONS
 from dashboard.reading import Study
@@ -736,6 +736,17 @@ def test_a_picture_is_the_packed_one_and_is_drawn_again_where_the_packed_set_is_
     assert shown_pictures.remark(here(root)) == ""
 
 
+@pytest.mark.parametrize("gone", ["test-00000.npy", "test-labels.npy"])
+def test_a_packed_set_that_is_not_whole_is_said_to_be(root: Path, gone: str) -> None:
+    (root / "data/packed/sketch" / gone).unlink()
+    shown_pictures._split.cache_clear()
+    receipt = frames.source(here(root)) | {"source": "folder"}  # which nobody can draw again
+    storage.write_json(root / "results/invented/download/source.json", receipt)
+    study = here(root)
+    assert shown_pictures.picture_of(study, "test", 5) is None and study.notes == [shown_pictures.NOT_WHOLE]
+    assert "packs them again" in told(opened("sees"))
+
+
 def test_pictures_of_another_set_are_never_shown(root: Path) -> None:
     index = root / "data/packed/sketch/index.json"
     index.write_text(index.read_text().replace(frames.packed(here(root))["sha256"], "0" * 64))
@@ -794,6 +805,11 @@ def test_changed_code_is_said_aloud(root: Path) -> None:
     assert "differs from their commit" in told(app)
     table = app.dataframe[0].value.set_index("stage")
     assert table.loc["train-base", ["commit", "code"]].tolist() == ["0123456789", "changed"]
+
+
+def test_a_curve_without_a_point_is_not_drawn() -> None:
+    drawn = drawings.lines({"ReLU": [], "tanh": [(0, 1.0), (1, 0.5)]}, 0.25, "curves")
+    assert drawn.count("<polyline") == 1 and "ReLU" not in drawn
 
 
 def test_the_recipes_of_text_and_code_are_told_side_by_side(root: Path) -> None:

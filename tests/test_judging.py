@@ -262,6 +262,11 @@ def test_seconds_of_different_machines_are_not_compared(tmp_path):
     assert [remark for remark in rows["dropout-iterations"].numbers.remarks if "trained on different machines" in remark]
 
 
+def test_what_only_the_authors_notes_have_is_not_said_to_be_in_the_paper(found):
+    assert found["no-communication"].in_paper() == "not in the paper; in its author's notes"
+    assert found["one-large-gpu"].in_paper() == "not in the paper"
+
+
 def test_what_augmenting_costs_is_not_told_of_a_run_without_it(tmp_path):
     made = invent(tmp_path, pictures=100)
     edit(
@@ -439,6 +444,9 @@ class TestMissing:
             ("hand_made/predictions.csv", "picture,label,first\n0,1,2\n"),
             ("provenance/hand_made.json", '{"inputs": [1], "commit": [2], "outputs": 3}'),
             ("converge/relu/metrics.json", '{"seeds": [1]}'),
+            ("converge/relu/metrics.json", '{"seeds": null}'),
+            ("halve/metrics.json", '{"masks": null, "top1_error": {"halved": 1, "geometric_1": 1, "many": 1}}'),
+            ("retrieve/metrics.json", '{"precision": null, "seeds": [1]}'),
             ("retrieve/matches.csv", "seed,query,label\n0,1,2\n"),
         ],
     )
@@ -449,6 +457,15 @@ class TestMissing:
         assert rows["dropout-overfitting"].verdict.word == verdicts.DIRECTION
         study = study_of(tmp_path, "sketch", PROTOCOL)
         storage.write_json(tmp_path / "claims.json", report.as_json(study, list(rows.values())))
+        assert "## Authors" in report.one_page(study, PROTOCOL.head, list(rows.values()))
+
+    @pytest.mark.parametrize(
+        ("name", "content"), [("network.json", '{"layers": "x"}'), ("metrics.json", '{"models": null}'), ("kernels.csv", "\x80")]
+    )
+    def test_a_figure_that_cannot_be_read_is_left_out_of_the_report(self, tmp_path, name, content):
+        invent(tmp_path, pictures=48)
+        (tmp_path / "evaluate/base" / name).write_text(content, encoding="latin-1")
+        assert "- Figure 1, relu: " in report._figures(tmp_path)
 
 
 def test_a_run_and_a_curve_of_one_name_are_told_apart(tmp_path):

@@ -666,6 +666,14 @@ def test_elsewhere_a_loss_must_lie_where_one_more_seed_would() -> None:
         retraining.of_the_seeds(2.0, [2.0])
 
 
+def test_a_seed_that_diverged_at_once_is_not_trained_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = verify.verification("readers")
+    monkeypatch.setattr(verify, "pictures_of", lambda _: Path("data/packed/readers"))
+    sentence = "seed 0 diverged in its first epoch, so that there is nothing to compare; try another, with --seed 1"
+    with pytest.raises(ValueError, match=sentence):
+        verify.verify_losses(found, "no_normalisation_tenfold_rate", None, None)
+
+
 @pytest.mark.parametrize("name", [folder.name for folder in pinning.own(ROOT / "pinned")])
 def test_what_a_stage_of_a_pin_read_is_what_another_wrote(name: str) -> None:
     """Also where a stage was run again and the pin renewed; else DVC would run in a clone what nothing has changed of."""

@@ -1,12 +1,13 @@
 """What is registered of a claim: its block, its numbers, the code of its measure and of the rules, and nothing else."""
 
+import ast
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from stages import versions
-from study.judging.registration import PARTS, Version, registration, weakest
+from study.judging.registration import PARTS, Version, _dumped, registration, weakest
 from study.paper.claims import CLAIMS
 
 NOW = versions.as_it_stands(Path())
@@ -108,6 +109,15 @@ def test_a_deviation_covers_the_parts_that_it_names_alone() -> None:
         named = [{"claim": "two-columns", "date": "2026-12-01", "reason": "a slip", "parts": parts}]
         today = replace(NOW, protocol={**NOW.protocol, "deviations": named}, _parts={}, _known={})
         assert registration("two-columns", "sketch", today, then) == word
+
+
+def test_code_is_the_same_text_with_every_version_of_python() -> None:
+    """3.12 knows parameters of types, 3.13 leaves out empty lists: as 3.11 has it."""
+    tree = _dumped(ast.parse("def f(x):\n    return g()").body[0])
+    assert tree == (
+        "FunctionDef(name='f', args=arguments(posonlyargs=[], args=[arg(arg='x')], kwonlyargs=[], kw_defaults=[], defaults=[]), "
+        "body=[Return(value=Call(func=Name(id='g', ctx=Load()), args=[], keywords=[]))], decorator_list=[])"
+    )
 
 
 def test_of_several_commits_the_weakest_counts() -> None:

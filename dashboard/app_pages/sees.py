@@ -327,12 +327,12 @@ def show_tables(study: Study) -> None:
     about = frames.description(study).split(" · ")[0] or study.address
     seen = f"{about}, {int(table['pictures'].max()):,} test pictures" if len(table) else about
     made = frames.hand_made(study)
-    for title, rows, view in (
-        ("Table 1: ILSVRC-2010 in the paper, ours beneath", results.TABLE_1, "ten_patches"),
-        ("Table 2: ILSVRC-2012 in the paper, ours beneath", results.TABLE_2, "ten_patches"),
+    for title, rows in (
+        ("Table 1: ILSVRC-2010 in the paper, ours beneath", results.TABLE_1),
+        ("Table 2: ILSVRC-2012 in the paper, ours beneath", results.TABLE_2),
     ):
         st.header(title)
-        ours = tables.ours_beneath(table, diverged, seen, view)
+        ours = tables.ours_beneath(table, diverged, seen, "ten_patches")
         if title.startswith("Table 1"):
             control = frames.control(study)
             one_patch = tables.ours_beneath(table[table["run"] == control], {}, seen, "centre_patch").head(1)

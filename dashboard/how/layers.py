@@ -148,7 +148,7 @@ def normalisation(subject: Subject) -> None:
             source=f"Divisor: ({k:g} + {10**power:.2g} x the sum of squares over {n} neighbouring maps) ^ {beta:g}. Before it "
             f"{strong[0]} maps answer with more than a tenth of the loudest one, after it {strong[1]}.",
         )  # fmt: skip
-    against_batch(subject, before, y, x)
+    against_batch(subject, before)
     showing.link("Divisors over the epochs", "inside", view="layers", quantity="divisor")
     showing.link("How many answers are 0 over the epochs", "inside", view="layers", quantity="saturated")
     swept = first_that(subject.study, lambda one: "batch normalisation" in set(frames.sweeps(one)["line"])) or subject.study
@@ -158,7 +158,7 @@ def normalisation(subject: Subject) -> None:
     )
 
 
-def against_batch(subject: Subject, before: np.ndarray, y: int, x: int) -> None:
+def against_batch(subject: Subject, before: np.ndarray) -> None:
     """What batch normalisation would make of the answers (maps,) at a place: each by the mean and spread of its own map over a
     batch of test pictures. Nothing where the pictures are not here."""
     key = f"batch-{subject.study.address}-{hash(subject.kernels.tobytes())}"  # other kernels, other answers

@@ -106,7 +106,8 @@ def _with_parts(measured: Mapping[str, Measurement], protocol: Protocol) -> tupl
     """The measurements, and beside one of several effects (such as of five layers) each of them, with a block of its own."""
     parts, blocks = dict[str, Measurement](), dict[str, Block]()
     for name, one in measured.items():
-        if isinstance(one.sample, Contrasts) and len(one.sample.parts) > 1:
+        family = protocol.head.families.get(protocol.claims[name].family)
+        if family and family.control and isinstance(one.sample, Contrasts) and len(one.sample.parts) > 1:
             for part in one.sample.parts:
                 key = f"{name} {part.terms[0].run}"
                 parts[key] = replace(one, sample=replace(one.sample, parts=(part,)), top5=None)

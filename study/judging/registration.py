@@ -9,6 +9,7 @@ are read, and how tables are laid out, is not registered.
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -179,7 +180,13 @@ def _definitions(path: str, source: str) -> dict[str, Definition]:
     tree = _parsed(source)
     own, imported = dict(_top_level(tree)), dict(_imports(tree))
     bare = {name: _bare(node) for name, node in own.items()}
-    return {name: Definition(tree=ast.dump(node), uses=_uses(node, path, set(own), imported)) for name, node in bare.items()}
+    return {name: Definition(tree=_dumped(node), uses=_uses(node, path, set(own), imported)) for name, node in bare.items()}
+
+
+def _dumped(node: ast.AST) -> str:
+    """A syntax tree as text, the same with every version of Python: 3.12 added type parameters, 3.13 leaves out empty lists."""
+    shown: Mapping[str, bool] = {"show_empty": True} if sys.version_info >= (3, 13) else {}
+    return ast.dump(node, **shown).replace(", type_params=[]", "")
 
 
 def _uses(node: ast.AST, path: str, own: set[str], imported: Mapping[str, tuple[str, str]]) -> tuple[tuple[str, str], ...]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from statistics import fmean, quantiles
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 from study import files, storage
 from study.amounts import amount, interval
 from study.judging.about import Study
+from study.judging.judgement import UNREADABLE
 from study.judging.protocol import Head
 from study.judging.registration import PRE_REGISTERED
 from study.judging.row import COLUMNS, NO_NUMBER, Row, qualified, says_of_what
@@ -293,9 +295,17 @@ def _sentence(row: Row, above: bool) -> str:
 def _figures(folder: Path) -> str:
     """What the paper's figures show, counted in this study; a figure for which nothing was measured is left out."""
     run = _looked_into(folder)
-    said = (*_figure_1(folder), *_figure_2(folder, run), *_figure_3(folder, run), *_figure_4(folder, run), *_halving(folder))
-    points = "\n".join(f"- {one}" for one in said)
-    return "\n\n".join(part for part in (points, _precision(folder)) if part)
+    figures = (partial(_figure_1, folder), *(partial(of, folder, run) for of in (_figure_2, _figure_3, _figure_4)))
+    points = "\n".join(f"- {one}" for of in (*figures, partial(_halving, folder)) for one in _readable(of))
+    return "\n\n".join((points, *_readable(lambda: [_precision(folder)]))).strip()
+
+
+def _readable(found: Callable[[], Iterable[str]]) -> list[str]:
+    """Sentences on files of results; none where one of them has another form than it should have, which its claim says."""
+    try:
+        return list(found())
+    except UNREADABLE:
+        return []
 
 
 def _looked_into(folder: Path) -> str:

@@ -15,6 +15,7 @@ from study.paper.claim import Claim
 NO_NUMBER = "–"
 LEAST_P = 1e-10  # smaller ones are given as this: they have no digits that could be trusted
 DIRECTION = "a direction, no number"  # what the paper says of an effect for which it prints none
+NOT_IN_PAPER, IN_NOTES = "not in the paper", "not in the paper; in its author's notes"
 
 
 def qualified(word: str, registered: str) -> str:
@@ -100,9 +101,9 @@ class Row:
         """What the paper says, with its top-5 number and its data set."""
         claim = self.claim
         if claim.value is None and claim.source == "readers":
-            return "not in the paper"
+            return NOT_IN_PAPER
         if claim.value is None and claim.source == "author's notes":
-            return "not in the paper; in its author's notes"
+            return IN_NOTES
         if claim.value is None:
             return {"positive": DIRECTION, "zero": "no difference"}.get(claim.direction, NO_NUMBER)
         said = f"{f'{claim.bound} ' if claim.bound else ''}{amounts.amount(claim.value, claim.unit)}"
