@@ -29,7 +29,7 @@ from study.checking import plain
 from study.data.packed import read_index
 from study.judging import report, staleness
 from study.judging.chain import Chain, Conditions
-from study.judging.measurement import AT_BEST
+from study.judging.measurement import AT_BEST, OF_EACH
 from study.judging.row import NO_NUMBER, qualified, says_of_what
 from study.judging.staleness import outdated
 from study.judging.verdicts import DIVERGED, HELD, NOT_HELD, NOT_SEEN, SMALL, WITHHELD
@@ -395,9 +395,9 @@ def _of_what(row: Mapping[str, Any]) -> str:
 
 
 def _by_run(row: Mapping[str, Any]) -> str:
-    """The numbers of each run, which say what a difference does not, unless they are many; and those at each run's best rate."""
+    """The numbers of each run, which say what a difference does not, unless they are many; and those at each run's best rate, or of each effect."""
     said = [row["said"]] if row["unit"] != "times" and 0 < len(row["said"]) < LONG else []
-    return "".join(f"; {words}" for words in (*said, *(told for told in row["remarks"] if told.startswith(AT_BEST))))
+    return "".join(f"; {words}" for words in (*said, *(told for told in row["remarks"] if told.startswith((AT_BEST, OF_EACH)))))
 
 
 def _found(row: Mapping[str, Any] | None) -> str:

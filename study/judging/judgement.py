@@ -15,7 +15,7 @@ from study.judging.about import Study
 from study.judging.chain import Chain, Conditions, Withheld
 from study.judging.evidence import DivergedTraining, Evidence, MissingResult
 from study.judging.families import Tested
-from study.judging.measurement import Contrasts, Measurement, Reported
+from study.judging.measurement import OF_EACH, Contrasts, Measurement, Reported
 from study.judging.protocol import Block, Protocol
 from study.judging.row import LEAST_P, Numbers, Row
 from study.judging.verdicts import Verdict
@@ -122,7 +122,7 @@ def _of_each(one: Measurement, claim: Claim, tested: Mapping[str, Tested]) -> It
         found = {run: tested[f"{claim.id} {run}"].estimate for run in runs if f"{claim.id} {run}" in tested}
         if found:
             told = (f"{run} {amounts.interval(of.value, of.low, of.high, claim.unit)}" for run, of in found.items())
-            yield f"the least effect decides; each: {', '.join(told)}"
+            yield f"{OF_EACH}: {', '.join(told)}"
 
 
 def _finite(one: Measurement) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+OF_EACH = "the least effect decides; each"  # so begins a remark on a claim of several effects
 AT_BEST = "each at the best of three rates, from one seed and by validation error"  # so begins a remark on runs that are compared
 
 
