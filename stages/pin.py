@@ -395,7 +395,8 @@ def _of_what(row: Mapping[str, Any]) -> str:
 
 
 def _by_run(row: Mapping[str, Any]) -> str:
-    """The numbers of each run, which say what a difference does not, unless they are many; and those at each run's best rate, or of each effect."""
+    """The numbers of each run, which say what a difference does not, unless they are many; those at each run's best rate, or of
+    each effect of several."""
     said = [row["said"]] if row["unit"] != "times" and 0 < len(row["said"]) < LONG else []
     return "".join(f"; {words}" for words in (*said, *(told for told in row["remarks"] if told.startswith((AT_BEST, OF_EACH)))))
 
