@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from stages import versions
 from stages.pin import TABLES, with_result, with_tables
 from study import pinning, storage
-from study.judging.measurement import AT_BEST
+from study.judging.measurement import AT_BEST, OF_EACH
 
 ROOT = Path(__file__).parent.parent
 PIPELINE = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
@@ -205,7 +205,7 @@ def test_readme_and_results_show_the_pinned_claims() -> None:
         assert measured
         for row in measured:
             ends = f", {row['sample']}: {row['verdict'].split(' (')[0]}"
-            at_best = "".join(f"; {remark}" for remark in row["remarks"] if remark.startswith(AT_BEST))
+            at_best = "".join(f"; {remark}" for remark in row["remarks"] if remark.startswith((AT_BEST, OF_EACH)))
             found = f" {re.escape(row['here'])}(; {re.escape(row['said'])})?{re.escape(at_best + ends)}"
             assert f"| {row['title']} " in block and re.search(found, block)
 

@@ -17,7 +17,7 @@ from study.judging.evidence import DivergedTraining, Evidence, MissingResult
 from study.judging.families import Tested
 from study.judging.measurement import OF_EACH, Contrasts, Measurement, Reported
 from study.judging.protocol import Block, Protocol
-from study.judging.row import LEAST_P, Numbers, Row
+from study.judging.row import LEAST_P, UNREADABLE, Numbers, Row
 from study.judging.verdicts import Verdict
 from study.paper.claim import Claim
 from study.paper.claims import CLAIMS
@@ -31,7 +31,6 @@ AUGMENTATION = "steps.augmentation_share"
 AS_NAMED = (
     "give the runs the settings that they have in conf/table/components.yaml, or names of their own; then `uv run dvc repro`"
 )
-UNREADABLE = (KeyError, TypeError, AttributeError, ValueError, IndexError, ZeroDivisionError)  # of a file's content
 
 
 def judge(

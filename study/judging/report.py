@@ -18,10 +18,9 @@ from typing import Any
 from study import files, storage
 from study.amounts import amount, interval
 from study.judging.about import Study
-from study.judging.judgement import UNREADABLE
 from study.judging.protocol import Head
 from study.judging.registration import PRE_REGISTERED
-from study.judging.row import COLUMNS, NO_NUMBER, Row, qualified, says_of_what
+from study.judging.row import COLUMNS, NO_NUMBER, UNREADABLE, Row, qualified, says_of_what
 from study.judging.verdicts import GROUPS, HELD, NOT_HELD, NOT_JUDGED, NOT_LONG_ENOUGH, NOT_SEEN, SMALL, WORDS
 from study.paper.misread import misreadings
 from study.paper.released import DIFFERENCES

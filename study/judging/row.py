@@ -15,6 +15,7 @@ from study.paper.claim import Claim
 NO_NUMBER = "–"
 LEAST_P = 1e-10  # smaller ones are given as this: they have no digits that could be trusted
 DIRECTION = "a direction, no number"  # what the paper says of an effect for which it prints none
+UNREADABLE = (KeyError, TypeError, AttributeError, ValueError, IndexError, ZeroDivisionError)  # of a file's content
 NOT_IN_PAPER, IN_NOTES = "not in the paper", "not in the paper; in its author's notes"
 
 
