@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
@@ -24,6 +25,9 @@ from stages.relative import written_out
 from stages.settings import StudySettings, load, read_params, resolve
 from study import storage
 from study.checking import SettingsError, plain
+from study.judging.about import OF_CURVES
+from study.judging.chain import Chain, Conditions
+from study.judging.protocol import read_protocol
 from study.network.activations import ActivationName
 
 ROOT = Path(__file__).parent.parent
@@ -57,6 +61,29 @@ def test_every_combination_of_data_scale_and_table_is_a_study(scale: str, table:
         else:
             settings = _study(data, scale, table)
             assert settings.retrieve.run in settings.runs and len(settings.runs) > 1
+
+
+@pytest.mark.parametrize(
+    ("scale", "table"), [(scale, table) for scale, table in product(SCALES, TABLES) if scale != "four_layer"]
+)
+def test_runs_of_every_table_are_what_their_names_say(scale: str, table: str) -> None:
+    assert not list(_not_comparable(_study("sketch", scale, table)))
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_runs_of_every_study_are_what_their_names_say(name: str) -> None:
+    assert not list(_not_comparable(resolve(composed(name))))
+
+
+def _not_comparable(settings: StudySettings) -> Iterator[str]:
+    """Why claims would not compare the runs and curves that they name, of those that a study has."""
+    kinds = (("train", "run", settings.runs), ("converge", "curve", settings.curves))
+    of = {f"{kind}-{name}": {key: json.loads(json.dumps(plain(one)))} for kind, key, all_ in kinds for name, one in all_.items()}
+    chain = Chain(folder=Path(), study=settings.study, pictures="", records=of, conditions=Conditions())
+    for block in read_protocol(read_params(ROOT / "protocol.yaml")).claims.values():
+        kind = "converge" if block.measure in OF_CURVES else "train"
+        if why := chain.unlike(f"{kind}-{name}" for name in (*block.run.split(), *block.against.split())):
+            yield why
 
 
 def test_runs_that_fit_another_network_are_taken_by_name() -> None:
