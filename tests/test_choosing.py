@@ -63,9 +63,7 @@ def test_every_combination_of_data_scale_and_table_is_a_study(scale: str, table:
             assert settings.retrieve.run in settings.runs and len(settings.runs) > 1
 
 
-@pytest.mark.parametrize(
-    ("scale", "table"), [(scale, table) for scale, table in product(SCALES, TABLES) if scale != "four_layer"]
-)
+@pytest.mark.parametrize(("scale", "table"), list(product([scale for scale in SCALES if scale != "four_layer"], TABLES)))
 def test_runs_of_every_table_are_what_their_names_say(scale: str, table: str) -> None:
     assert not list(_not_comparable(_study("sketch", scale, table)))
 
@@ -73,6 +71,11 @@ def test_runs_of_every_table_are_what_their_names_say(scale: str, table: str) ->
 @pytest.mark.parametrize("name", STUDIES)
 def test_runs_of_every_study_are_what_their_names_say(name: str) -> None:
     assert not list(_not_comparable(resolve(composed(name))))
+
+
+def test_a_change_of_all_runs_that_makes_two_of_them_alike_is_noticed() -> None:
+    changed = resolve(composed("photographs", ["train.augmentation.colour=none"]))
+    assert list(_not_comparable(changed)) == ["no_colour and base have the same settings, so that there is nothing to compare"]
 
 
 def _not_comparable(settings: StudySettings) -> Iterator[str]:
