@@ -30,6 +30,7 @@ from study.data.packed import read_index
 from study.judging import report, staleness
 from study.judging.chain import Chain, Conditions
 from study.judging.measurement import AT_BEST, OF_EACH
+from study.judging.protocol import Protocol
 from study.judging.row import NO_NUMBER, qualified, says_of_what
 from study.judging.staleness import outdated
 from study.judging.verdicts import DIVERGED, HELD, NOT_HELD, NOT_SEEN, SMALL, WITHHELD
@@ -235,7 +236,7 @@ def renew(name: str) -> list[str]:
     record.outputs(whole, whole / "judge")
     record.write(files.provenance(whole, "judge"), peak_memory())
     lock["stages"]["judge"] = _judged_in_lock(read_params(folder / DVC_LOCK)["stages"]["judge"], lock, settings, whole)
-    remarks = _differences(settings, folder, params, of_the_pin) + keep(whole, unfinished, params, written, as_yaml(lock))
+    remarks = _differences(folder, params, of_the_pin, made.protocol) + keep(whole, unfinished, params, written, as_yaml(lock))
     shutil.copyfile(folder / pinning.MEAN, unfinished / pinning.MEAN)
     _complete(whole, params, made, unfinished)
     shutil.rmtree(folder)  # Git has it
@@ -261,19 +262,23 @@ def _put_together(settings: StudySettings, network: str, folder: Path, whole: Pa
     return of_the_pin
 
 
-def _differences(settings: StudySettings, folder: Path, params: Mapping[str, Any], of_the_pin: Collection[str]) -> list[str]:
-    """A remark for each stage of the pin whose code has changed since. Raises ValueError where its settings have, and where it
-    would be compared with a stage of its kind that ran by today's code."""
+def _differences(folder: Path, params: Mapping[str, Any], of_the_pin: Collection[str], protocol: Protocol) -> list[str]:
+    """A remark for each stage of the pin whose code has changed since. Raises ValueError where its settings have, and where a
+    claim would compare its errors with those that today's code measured. (Trainings have their code on record.)"""
     lock = read_params(folder / DVC_LOCK)
     settings_alone = {name: block | {"deps": []} for name, block in lock["stages"].items()}
     for stage, why in outdated({"stages": settings_alone}, params, Path(), params["study"], of_the_pin).items():
         if stage in of_the_pin and str(PARAMS) in why:
             raise ValueError(f"{why}, so that what {folder} has of it does not count; run: uv run dvc repro {_name(stage)}")
     today = outdated(lock, params, Path(), params["study"], of_the_pin)
-    anew = {stage.split("-", 1)[0]: stage for stage in _expected(settings) if stage not in of_the_pin and "-" in stage}
-    for stage, why in today.items():
-        if stage in of_the_pin and (other := anew.get(stage.split("-", 1)[0])):
-            raise ValueError(f"{why}, so that it is not to be compared with {other}; run: uv run dvc repro {_name(stage)}")
+    for block in protocol.claims.values():
+        compared = [f"evaluate-{run}" for run in (*block.run.split(), *block.against.split()) if run in params["runs"]]
+        anew = [stage for stage in compared if stage not in of_the_pin]
+        if anew and (old := next((stage for stage in compared if stage in of_the_pin and stage in today), None)):
+            raise ValueError(
+                f"{today[old]}, so that its errors are not to be compared with those of {anew[0]}, which today's code measured; "
+                f"run: uv run dvc repro {_name(old)}"
+            )
     return [f"{stage} is the pinned one, although {why}" for stage, why in today.items() if stage in of_the_pin]
 
 

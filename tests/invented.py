@@ -130,7 +130,11 @@ def _invent(
         source |= {"source": study}
         shared = merged(SHARED, {"network": FOUR_LAYER, "learning": {"batch": 128, "rate": {"initial": 0.001}}})
     storage.write_json(folder / "download/source.json", source)
-    about = {"size": 64, "classes": [f"class {c}" for c in range(CLASSES)], "pictures": {"train": training, "test": pictures}}
+    about = {
+        "size": 32 if study == "cifar10" else 64,
+        "classes": [f"class {c}" for c in range(CLASSES)],
+        "pictures": {"train": training, "test": pictures},
+    }
     storage.write_json(folder / "prepare/packed.json", about | {"sha256": PICTURES_SHA})
     runs = {run: merged(lines, {"seeds": list(range(seeds))}) if seeds else lines for run, lines in RUNS.items()}
     for stage in ("download", "prepare"):

@@ -22,11 +22,11 @@ from stages import choose
 from stages.composing import choices, composed, differences, parsed
 from stages.plan import bfloat16_lacks, plan
 from stages.relative import written_out
-from stages.settings import StudySettings, load, read_params, resolve
+from stages.settings import StudySettings, load, merged, read_params, resolve
 from study import storage
 from study.checking import SettingsError, plain
 from study.judging.about import OF_CURVES
-from study.judging.chain import Chain, Conditions
+from study.judging.chain import NAMED, Chain, Conditions
 from study.judging.protocol import read_protocol
 from study.network.activations import ActivationName
 
@@ -76,6 +76,45 @@ def test_runs_of_every_study_are_what_their_names_say(name: str) -> None:
 def test_a_change_of_all_runs_that_makes_two_of_them_alike_is_noticed() -> None:
     changed = resolve(composed("photographs", ["train.augmentation.colour=none"]))
     assert list(_not_comparable(changed)) == ["no_colour and base have the same settings, so that there is nothing to compare"]
+
+
+@pytest.mark.parametrize(
+    ("study", "change", "why"),
+    [
+        ("photographs", "train.network.columns=1", "base has network.columns 1, and the claims on it suppose 2"),
+        ("photographs", "train.network.columns=1", "no_communication has network.columns 1, and the claims on it suppose 2"),
+        ("photographs", "runs.half_width.times={kernels: [2, 2, 2, 2, 2], neurons: [2, 2]}", "no less than [24, 64, 96, 9"),
+        ("photographs", "runs.small_input.network.input_scale=2", "small_input has network.input_scale 2.0, no less than 1.0"),
+        ("photographs", "runs.tanh_small_input.network.input_scale=0.5", "differ in network.input_scale, 0.5 and 0.017"),
+        ("photographs", "runs.half_data.share=0.25", ""),
+        ("cifar10", "runs.without_normalisation.network.normalisation=batch", "has network.normalisation batch"),
+        ("cifar10", "curves.tanh.batch=64", "tanh and relu differ in batch as well"),
+        ("cifar10", "curves.tanh.rates=[0.01, 0.02, 0.04]", ""),
+    ],
+)  # fmt: skip
+def test_runs_that_are_turned_round_or_changed_in_more_are_noticed(study: str, change: str, why: str) -> None:
+    found = list(_not_comparable(resolve(composed(study, [change]))))
+    assert any(why in told for told in found) if why else not found
+
+
+def test_curves_of_another_network_are_of_another_one_and_alike() -> None:
+    curve = {"network": {"activation": "relu", "kernels": [8]}, "rates": [0.1], "batch": 32}
+    shallow = {"converge-relu": curve, "converge-tanh": merged(curve, {"network": {"activation": "tanh"}})}
+    for name, kernels, why in (
+        ("tanh_shallow", [8], "relu_shallow and tanh_shallow differ in network.kernels as well"),
+        ("relu", [8], "relu_shallow and relu have the same network, so that there is nothing to compare"),
+        ("relu", [4], ""),
+    ):
+        other = merged(shallow[f"converge-{name.split('_')[0]}"], {"network": {"kernels": kernels}, "rates": [0.2]})
+        first = merged(curve, {"network": {"kernels": [4] if name.startswith("tanh") else [8]}})
+        records = {"converge-relu_shallow": {"curve": first}, f"converge-{name}": {"curve": other}}
+        chain = Chain(folder=Path(), study="x", pictures="", records=records, conditions=Conditions())
+        assert chain.unlike(records) == why
+
+
+def test_every_run_that_a_claim_names_is_said_to_be_something() -> None:
+    for block in read_protocol(read_params(ROOT / "protocol.yaml")).claims.values():
+        assert {*block.run.split(), *block.against.split()} <= set(NAMED)
 
 
 def _not_comparable(settings: StudySettings) -> Iterator[str]:

@@ -57,7 +57,7 @@ def test_the_examples_do_what_they_say(tmp_path: Path) -> None:
     run("git", "commit", "-qm", "before", cwd=tmp_path)
     _write(tmp_path, "tests/test_paper.py, one more in .comparisons == N", ".comparisons == N + 1")  # said in words there
     examples = EXAMPLE.findall((ROOT / "CONTRIBUTING.md").read_text())
-    assert [place for place, _ in examples].count("commands") == 2 and len(examples) == 7
+    assert [place for place, _ in examples].count("commands") == 2 and len(examples) == 8
     for place, text in examples:
         if place == "commands":
             _execute(tmp_path, text)

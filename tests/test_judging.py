@@ -215,12 +215,12 @@ NOTHING_TO_COMPARE = "so that there is nothing to compare"
 @pytest.mark.parametrize(
     ("run", "change", "name", "why"),
     [
-        ("no_dropout", {"network": {"dropout": 0.5}}, "dropout-error", "have the same settings, " + NOTHING_TO_COMPARE),
+        ("no_dropout", {"network": {"dropout": 0.5}}, "dropout-error", "has network.dropout 0.5, and the claims on it suppose 0"),
         ("base", {"network": {"dropout": 0.0}}, "dropout-error", "have the same settings, " + NOTHING_TO_COMPARE),
         ("no_dropout", {"network": {"dropout": 0.3}}, "dropout-error", "has network.dropout 0.3, and the claims on it suppose 0"),
         ("no_dropout", {"network": {"columns": 1}}, "dropout-error", "no_dropout and base differ in network.columns as well"),
         ("no_dropout", {"learning": {"epochs": 3}}, "dropout-overfitting", "differ in learning.epochs as well"),
-        ("one_column", {"network": {"kernels": [24, 64, 96, 96, 64]}}, "two-columns", "have the same network.kernels, "),
+        ("one_column", {"network": {"kernels": [24, 64, 96, 96, 64]}}, "two-columns", "no less than [24, 64, 96, 96, 64]"),
         ("base", {"network": {"columns": 1}}, "two-columns", "base has network.columns 1, and the claims on it suppose 2"),
         ("base", {"recipe": "code145"}, "response-normalisation", "differ in recipe as well"),
     ],
@@ -233,7 +233,28 @@ def test_a_run_that_is_not_what_its_name_says_is_not_compared(tmp_path, run, cha
     lines = {"train": made.runs | {run: merged(made.runs[run], change)}, "converge": made.curves}
     row = judged(replace(made, conditions=replace(made.conditions, lines=lines)))[name]
     assert row.verdict.word == verdicts.NOT_RUN and why in row.verdict.why, row.verdict.why
-    assert "conf/table/components.yaml" in row.decide
+    assert row.decide.startswith("undo in params.yaml")
+
+
+def test_runs_with_the_same_settings_and_so_the_same_weights_are_told_to_be_alike(tmp_path):
+    """A run takes up what another one with its settings has trained."""
+    made = invent(tmp_path, pictures=100)
+    same = {"network": {"dropout": 0.0}}
+    for seed in SEEDS:
+        weights = f"seed-{seed}/weights.safetensors"
+        shutil.copy(tmp_path / f"train/base/{weights}", tmp_path / f"train/no_dropout/{weights}")
+    edit(tmp_path / "provenance/train-base.json", lambda record: record.update(run=merged(record["run"], same)))
+    seal(tmp_path, "train-no_dropout")
+    read = {f"results/sketch/train/no_dropout/seed-{seed}/weights.safetensors" for seed in SEEDS}
+    edit(
+        tmp_path / "provenance/evaluate-no_dropout.json",
+        lambda record: record.update(inputs={name: storage.sha256(tmp_path / name.split("sketch/")[1]) for name in read}),
+    )
+    row = judged(
+        replace(made, conditions=replace(made.conditions, lines={"train": made.runs | {"base": merged(made.runs["base"], same)}}))
+    )
+    verdict = row["dropout-error"].verdict
+    assert verdict.word == verdicts.NOT_RUN and "the same settings" in verdict.why, verdict.why
 
 
 def test_a_network_that_is_a_copy_of_another_is_no_seed(tmp_path):

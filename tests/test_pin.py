@@ -27,6 +27,7 @@ from study.judging.evidence import Evidence
 from study.judging.protocol import measure_named, read_protocol
 from study.judging.verdicts import WITHHELD
 from study.measuring import retraining
+from study.training import outputs
 from study.training.code import training_code
 from tests.project import ROOT, copy_project, dvc, run
 from tests.test_chain import in_folder
@@ -664,6 +665,42 @@ def test_elsewhere_a_loss_must_lie_where_one_more_seed_would() -> None:
     assert abs(share - retraining.CONFIDENCE) < 0.01
     with pytest.raises(ValueError, match="one seed alone"):
         retraining.of_the_seeds(2.0, [2.0])
+
+
+def test_errors_by_older_code_are_not_pinned_beside_those_of_todays(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path("pinned/photographs")
+    params, settings = read_params(folder / "params.yaml"), load(folder / "params.yaml")
+    protocol = read_protocol(versions.as_it_stands().protocol)
+    changed = "study/measuring/evaluation.py has changed since evaluate-base ran"
+    monkeypatch.setattr(
+        pin, "outdated", lambda lock, *_: {"evaluate-base": changed} if lock["stages"]["train@base"]["deps"] else {}
+    )
+    stages = list(pin._expected(settings))
+    assert pin._differences(folder, params, stages, protocol) == [f"evaluate-base is the pinned one, although {changed}"]
+    anew = [stage for stage in stages if stage != "evaluate-base_half_rate"]  # which no claim compares
+    assert len(pin._differences(folder, params, anew, protocol)) == 1
+    with pytest.raises(ValueError, match="those of evaluate-no_dropout, .*; run: uv run dvc repro evaluate@base"):
+        pin._differences(folder, params, [stage for stage in stages if stage != "evaluate-no_dropout"], protocol)
+
+
+@pytest.mark.parametrize(
+    ("run", "ends", "said"), [("relu", 10, ""), ("base", 10, "base seed 0 diverges here after 10 of the 42 epochs")]
+)
+def test_a_curve_that_ends_sooner_crossed_sooner_and_a_run_diverged(monkeypatch, capsys, run: str, ends: int, said: str) -> None:
+    found = verify.verification("sketch")
+    kind = "converge" if run == "relu" else "train"
+    rate = storage.read_json(found.folder / f"converge/{run}/metrics.json")["chosen_rate"] if kind == "converge" else None
+    rows = verify._curves(found.folder, kind, run, rate, (0,))[0][:10]
+    monkeypatch.setattr(verify, "pictures_of", lambda _: Path())
+    monkeypatch.setattr(verify, "read_index", lambda _: {"pictures": {}})
+    monkeypatch.setattr(verify, "machine_here", lambda found, settings, stage: (settings, "another machine"))
+    monkeypatch.setattr(retraining, "pictures_an_epoch", lambda *_: 1)
+    monkeypatch.setattr(retraining, "as_written", lambda curve: curve)
+    curve = [[row.get(column, "0") for column in outputs.CURVE] for row in rows]
+    made = SimpleNamespace(curve=curve, kernels={}, weights=None)
+    monkeypatch.setattr(retraining, "train_again", lambda *_: made)
+    verify.verify_losses(found, run, 0, None)
+    assert [one.startswith(said) for one in found.broken] == [True] * bool(said)
 
 
 def test_a_seed_that_diverged_at_once_is_not_trained_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,20 +24,20 @@ COMPARED = {"train": "run", "converge": "curve"}  # stages that train, and where
 MEASURED = ("evaluate", "retrieve", "halve")  # stages that read trained weights, and whose records say which
 WEIGHTS = "weights.safetensors"
 
-ANOTHER = object()  # any value but that of the run that it is compared with
+LESS = "less"  # than that of the run that it is compared with; of lists no entry more, and one less
 WITHOUT_CROPS = {"augmentation.crops": False, "augmentation.flips": False}
-NARROW = {"network.kernels": ANOTHER, "network.neurons": ANOTHER}
-# What makes a run or curve the one that protocol.yaml's claims name. The other has AS_PRINTED's value, or where none stands there
-# another than this.
+NARROW = {"network.kernels": LESS, "network.neurons": LESS}
+# What makes a run or curve the one that protocol.yaml's claims name; CONTRIBUTING.md says how another is added. The other one has
+# AS_PRINTED's value of the same setting, or where none stands there another one.
 NAMED: Mapping[str, Mapping[str, Any]] = {
     "no_normalisation": {"network.normalisation": "none"},
     "without_normalisation": {"network.normalisation": "none"},
     "with_normalisation": {"network.normalisation": "response"},
     "batch_normalisation": {"network.normalisation": "batch"},
     "local_pooling": {"network.pooling": "local"},
-    "one_column": {"network.columns": 1, "network.kernels": ANOTHER},
+    "one_column": {"network.columns": 1, "network.kernels": LESS},
     "one_large_gpu": {"network.columns": 1},
-    "no_communication": {"network.communication": False},
+    "no_communication": {"network.communication": False, "network.columns": 2},
     "no_crops": WITHOUT_CROPS,
     "half_width_no_crops": {**WITHOUT_CROPS, **NARROW},
     "half_width": NARROW,
@@ -45,10 +45,10 @@ NAMED: Mapping[str, Mapping[str, Any]] = {
     "no_dropout": {"network.dropout": 0},
     "no_weight_decay": {"learning.weight_decay": 0},
     "zero_biases": {"network.bias": 0},
-    "half_data": {"share": ANOTHER},
+    "half_data": {"share": LESS},
     **{f"without_conv{layer}": {"network.without": f"conv{layer}"} for layer in range(1, 6)},
-    "small_input": {"network.input_scale": ANOTHER},
-    "tanh_small_input": {"network.activation": "tanh", "network.input_scale": ANOTHER},
+    "small_input": {"network.input_scale": LESS},
+    "tanh_small_input": {"network.activation": "tanh", "network.input_scale": LESS},
     **{name: {"network.activation": name.split("_")[0]} for name in ("relu", "tanh", "relu_shallow", "tanh_shallow")},
     "base": {},
 }
@@ -63,6 +63,7 @@ AS_PRINTED = {
     "augmentation.flips": True,
     "share": 1,
 }
+OTHER_NETWORK = "_shallow"  # so end the names of curves of another network than `relu` and `tanh` have
 BESIDES: Mapping[str, tuple[str, ...]] = {  # what may differ with it
     "no_normalisation": ("network.spatial_normalisation",),
     "local_pooling": ("network.paddings",),  # that keep the maps' sizes
@@ -71,8 +72,7 @@ BESIDES: Mapping[str, tuple[str, ...]] = {  # what may differ with it
         *("learning.epochs", "learning.rate.at", "learning.rate.patience"),  # for as many updates
         *("learning.conv1_slowed", "learning.conv1_frozen", "augmentation.colour_until"),
     ),
-    **dict.fromkeys(("relu", "tanh"), ("rates", "epochs")),
-    **dict.fromkeys(("relu_shallow", "tanh_shallow"), ("rates", "epochs", "network")),
+    **dict.fromkeys(("relu", "tanh", "relu_shallow", "tanh_shallow"), ("rates", "epochs")),
 }
 
 
@@ -129,27 +129,41 @@ class Chain:
         return self._of_inputs(named) or self._of_machines(evaluated) or self._of_trainings(trained)
 
     def unlike(self, stages: Iterable[str]) -> str:
-        """Why trainings among these stages are not those that claims compare under their names; empty where they are.
+        """Why trainings among these stages are not those that claims name (NAMED); empty where they are.
 
-        Of names that protocol.yaml does not use only that they differ in more than their seeds is asked.
+        Of two of which one has a name that stands in no table only that they differ in more than their seeds is asked.
         """
         trained = [stage for stage in dict.fromkeys(stages) if _kind(stage) in COMPARED and stage in self.records]
+        of_each = (why for stage in trained if (why := self._misnamed(stage)))
         pairs = (pair for pair in combinations(trained, 2) if _kind(pair[0]) == _kind(pair[1]))
-        return next((why for first, second in pairs if (why := self._unlike(first, second))), "")
+        return next(of_each, "") or next((why for first, second in pairs if (why := self._unlike(first, second))), "")
+
+    def without(self, stages: Iterable[str], line: str, value: Any) -> str:
+        """Which training among these stages has another value of a setting than a claim on it supposes; empty where none has."""
+        found = ((stage, value_at(self.records.get(stage, {}).get("run"), line)) for stage in stages if _kind(stage) == "train")
+        return next(
+            (
+                f"{_name(stage)} has {line} {own}, and the claim supposes {value}"
+                for stage, own in found
+                if own not in (None, value)
+            ),
+            "",
+        )
 
     def unaugmented(self) -> str:
         """Why the run whose steps were timed cannot say what augmentation costs; empty where it can."""
         run = storage.mapping(self.folder / "cost/metrics.json").get("run")
-        if not (record := self.records.get(f"train-{run}")):
+        settings = self.records.get(f"train-{run}", {}).get("run") or (self.conditions.settings or {}).get(f"train-{run}")
+        if not settings:
             return f"{run}, whose steps were timed, is no run of the study"
-        off = [line for line in WITHOUT_CROPS if value_at(record.get("run"), line) is False]
+        off = [line for line in WITHOUT_CROPS if value_at(settings, line) is False]
         return f"{run}, whose steps were timed, has {off[0]} false" if off else ""
 
     def processors(self, stages: Iterable[str]) -> list[str]:
-        """On what the trainings among these stages ran, each kind of machine and version of torch once."""
+        """On what the trainings among these stages ran, each processor and version of torch once."""
         records = (self.records.get(stage, {}) for stage in stages if _kind(stage) in COMPARED)
         kinds = (
-            f"{record.get('processor')} ({', '.join(record.get('capability') or ())}), {record.get('cores')} cores, "
+            f"{record.get('processor')} ({', '.join(record.get('capability') or ())}), "
             f"torch {_mapping(record.get('versions')).get('torch')}"
             for record in records
         )
@@ -236,10 +250,8 @@ class Chain:
         """Trainings that are compared: equal pictures, code and machine, no difference but the lines of their blocks, and each
         network a training of its own."""
         records = {stage: self.records[stage] for stage in stages}
-        known: dict[str, str] = {}
-        for name, sha in ((name, sha) for record in records.values() for name, sha in _mapping(record.get("outputs")).items()):
-            if name.endswith(WEIGHTS) and known.setdefault(str(sha), name) != name:
-                return Withheld(why=f"{name} has the weights of {known[str(sha)]}", altered=True)
+        if copied := self._copied(records):
+            return copied
         for first, second in zip(stages, stages[1:], strict=False):
             one, other = records[first], records[second]
             for what, words in (("data_sha256", "pictures"), ("training_code", "training code")):
@@ -252,6 +264,21 @@ class Chain:
                 return Withheld(why=f"{first} and {second} differ in {strange}, which is no line of their blocks")
         return None
 
+    def _copied(self, records: Mapping[str, Mapping[str, Any]]) -> Withheld | None:
+        """Networks that are one another's copies, but those of two runs with the same settings, which `unlike` tells of."""
+        known: dict[str, tuple[str, str]] = {}
+        for stage, record in records.items():
+            for name, sha in _mapping(record.get("outputs")).items():
+                first, other = known.setdefault(str(sha), (stage, name)) if name.endswith(WEIGHTS) else (stage, name)
+                if name != other and (stage == first or self._differing(stage, first)):
+                    return Withheld(why=f"{name} has the weights of {other}", altered=True)
+        return None
+
+    def _differing(self, first: str, second: str) -> set[str]:
+        """The settings, but for the seeds, in which two trainings of a kind differ."""
+        one, other = (self.records[stage].get(COMPARED[_kind(stage)]) for stage in (first, second))
+        return _differing(one, other) - {"seeds"}
+
     def _strange(self, first: str, one: Mapping[str, Any], second: str, other: Mapping[str, Any]) -> str:
         """A setting in which two trainings differ although neither's block in params.yaml says so; empty where none is."""
         differing = _differing(one.get(COMPARED[_kind(first)]), other.get(COMPARED[_kind(second)]))
@@ -263,31 +290,64 @@ class Chain:
             said.add("network")
         return next((line for line in sorted(differing) if not any(line == s or line.startswith(f"{s}.") for s in said)), "")
 
+    def _misnamed(self, stage: str) -> str:
+        """In what a training is not what its name says."""
+        settings, name = self.records[stage].get(COMPARED[_kind(stage)]), _name(stage)
+        for line, wanted in NAMED.get(name, {}).items():
+            if wanted != LESS and (value := value_at(settings, line)) != wanted:
+                return f"{name} has {line} {value}, and the claims on it suppose {wanted}"
+        return ""
+
     def _unlike(self, first: str, second: str) -> str:
-        key = COMPARED[_kind(first)]
-        settings = {name: self.records[stage].get(key) for stage in (first, second) for name in [stage.split("-", 1)[1]]}
-        (one, mine), (other, theirs) = settings.items()
+        """In what two trainings are not those whose comparison says what their names say."""
+        key, one, other = COMPARED[_kind(first)], _name(first), _name(second)
+        mine, theirs = self.records[first].get(key), self.records[second].get(key)
         if not isinstance(mine, Mapping) or not isinstance(theirs, Mapping):
             return ""
-        differing = {line for line in _differing(mine, theirs) if line != "seeds"}
-        if not differing:
+        if not (differing := self._differing(first, second)):
             return f"{one} and {other} have the same settings, so that there is nothing to compare"
         if one not in NAMED or other not in NAMED:
             return ""
-        lines = {*NAMED[one], *NAMED[other]}
-        for line in sorted(lines):
-            for name, of in settings.items():
-                wanted, value = NAMED[name].get(line, AS_PRINTED.get(line, ANOTHER)), value_at(of, line)
-                if wanted is not ANOTHER and value != wanted and (value is not None or line in NAMED[name]):
-                    return f"{name} has {line} {value}, and the claims on it suppose {wanted}"
-            both, alike = line in NAMED[one] and line in NAMED[other], value_at(mine, line) == value_at(theirs, line)
-            if alike and not both:
-                return f"{one} and {other} have the same {line}, {value_at(mine, line)}, so that there is nothing to compare"
-            if both and not alike and ANOTHER in (NAMED[one][line], NAMED[other][line]):
-                return f"{one} and {other} differ in {line}, {value_at(mine, line)} and {value_at(theirs, line)}"
-        may = (*lines, *BESIDES.get(one, ()), *BESIDES.get(other, ()))
+        for line in sorted({*NAMED[one], *NAMED[other]}):
+            if why := _unlike_in(line, (one, value_at(mine, line)), (other, value_at(theirs, line))):
+                return why
+        may = [*NAMED[one], *NAMED[other], *BESIDES.get(one, ()), *BESIDES.get(other, ())]
+        if one.endswith(OTHER_NETWORK) != other.endswith(OTHER_NETWORK):
+            if not any(line.startswith("network.") and line != "network.activation" for line in differing):
+                return f"{one} and {other} have the same network, so that there is nothing to compare"
+            may.append("network")
         more = (line for line in sorted(differing) if not any(line == part or line.startswith(f"{part}.") for part in may))
         return next((f"{one} and {other} differ in {line} as well" for line in more), "")
+
+
+def _unlike_in(line: str, first: tuple[str, Any], second: tuple[str, Any]) -> str:
+    """Why one setting of two runs, each a name and a value, is not as their names say; empty where it is."""
+    for name, value in (first, second):
+        if line not in NAMED[name] and line in AS_PRINTED and value not in (None, AS_PRINTED[line]):
+            return f"{name} has {line} {value}, and the claims on it suppose {AS_PRINTED[line]}"
+    for (name, value), (other, theirs) in ((first, second), (second, first)):
+        if (wanted := NAMED[name].get(line)) is None:
+            continue
+        if wanted == LESS and line in NAMED[other] and value != theirs:
+            return f"{name} and {other} differ in {line}, {value} and {theirs}"
+        if wanted == LESS and line not in NAMED[other] and not _less(value, theirs):
+            return f"{name} has {line} {value}, no less than {theirs} of {other}"
+        if line not in NAMED[other] and value == theirs and wanted != AS_PRINTED.get(line):
+            return f"{name} and {other} have the same {line}, {value}, so that there is nothing to compare"
+    return ""
+
+
+def _less(one: Any, other: Any) -> bool:
+    """Whether a number, or a list of them, is less than another: no entry more, and one less."""
+    pairs = list(zip(one, other, strict=False)) if isinstance(one, list) and isinstance(other, list) else [(one, other)]
+    try:
+        return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
+    except TypeError:  # one of them is not there
+        return other is None
+
+
+def _name(stage: str) -> str:
+    return stage.split("-", 1)[1]
 
 
 def value_at(settings: Any, line: str) -> Any:

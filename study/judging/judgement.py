@@ -27,9 +27,12 @@ from study.statistics.estimates import Estimate
 Registered = Callable[[str, Sequence[str]], str]  # from a claim and the commits of its runs: what is registered of it
 FRACTIONS = ("error difference", "error", "share", "share difference")  # units of fractions and of their differences
 SECONDS = "times.seconds_to_convergence"  # a measure that compares seconds of trainings
+SPECIALISED = "inside.runs_that_specialise"  # into two columns
+IN_SECONDS = "in processor seconds"  # so begins a remark of Figure 1's measure
 AUGMENTATION = "steps.augmentation_share"
 AS_NAMED = (
-    "give the runs the settings that they have in conf/table/components.yaml, or names of their own; then `uv run dvc repro`"
+    "undo in params.yaml what makes them so, a line of theirs or one of `train` or `converge`, which all share (conf/ has them "
+    "as claims suppose), then `uv run dvc repro`; or leave this claim"
 )
 
 
@@ -91,14 +94,16 @@ def _compared(one: Measurement, block: Block, chain: Chain) -> Measurement | Mis
     """A measurement whose runs are those that the claim names, with a remark where they ran on several kinds of machine."""
     if why := chain.unlike(one.stages):
         return MissingResult(why, AS_NAMED)
+    if block.measure == SPECIALISED and (why := chain.without(one.stages, "network.columns", 2)):
+        return MissingResult(why, AS_NAMED)
     if block.measure == AUGMENTATION and (why := chain.unaugmented()):
         return MissingResult(why, "name a run with crops and flips under `cost.run`; then `uv run dvc repro`")
     if len(on := chain.processors(one.stages)) < 2:
         return one
-    told = f"trained on different machines: {'; '.join(on)}"
+    told = f"trained on different machines or by different versions: {'; '.join(on)}"
     if block.measure == SECONDS:
         return MissingResult(f"{told}: their seconds cannot be compared", "train all of its runs on one machine")
-    return replace(one, remarks=(*one.remarks, told))
+    return replace(one, remarks=(*(remark for remark in one.remarks if not remark.startswith(IN_SECONDS)), told))
 
 
 def _with_parts(measured: Mapping[str, Measurement], protocol: Protocol) -> tuple[dict[str, Measurement], Protocol]:
