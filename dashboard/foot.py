@@ -12,7 +12,6 @@ import streamlit as st
 
 from dashboard import address, frames, judged, reading, showing, tables
 from dashboard.reading import Study
-from dashboard.tables import listed
 from study import amounts, files
 from study.paper.released import DIFFERENCES
 
@@ -141,7 +140,10 @@ def _by_recipe(study: Study) -> str:
             errors.setdefault(recipe, []).append(f"{run} {amounts.amount(fmean(of_seeds), 'error')} ({seeds})")
     if len(errors) < 2:
         return ""
-    told = [f"as the {'text says' if recipe == 'paper' else 'released code does'}, {listed(of)}" for recipe, of in errors.items()]
+    told = [
+        f"as the {'text says' if recipe == 'paper' else 'released code does'}, {tables.listed(of)}"
+        for recipe, of in errors.items()
+    ]
     return f" Trained in this study, top-1 error from ten patches: {'; '.join(told)}."
 
 

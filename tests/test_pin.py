@@ -683,10 +683,8 @@ def test_errors_by_older_code_are_not_pinned_beside_those_of_todays(monkeypatch:
         pin._differences(folder, params, [stage for stage in stages if stage != "evaluate-no_dropout"], protocol)
 
 
-@pytest.mark.parametrize(
-    ("run", "ends", "said"), [("relu", 10, ""), ("base", 10, "base seed 0 diverges here after 10 of the 42 epochs")]
-)
-def test_a_curve_that_ends_sooner_crossed_sooner_and_a_run_diverged(monkeypatch, capsys, run: str, ends: int, said: str) -> None:
+@pytest.mark.parametrize(("run", "said"), [("relu", ""), ("base", "base seed 0 diverges here after 10 of the 42 epochs")])
+def test_a_curve_that_ends_sooner_crossed_sooner_and_a_run_diverged(monkeypatch, run: str, said: str) -> None:
     found = verify.verification("sketch")
     kind = "converge" if run == "relu" else "train"
     rate = storage.read_json(found.folder / f"converge/{run}/metrics.json")["chosen_rate"] if kind == "converge" else None
