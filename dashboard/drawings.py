@@ -87,7 +87,7 @@ def dots(rows: Mapping[str, Sequence[float]], unit: str, label: str, width: int 
     parts = []
     for number, (name, values) in enumerate(rows.items()):
         y = step * number + 30
-        colour = (ACCENT, SECOND)[number % 2]
+        colour = {"relu": ACCENT, "tanh": SECOND}.get(name, (ACCENT, SECOND)[number % 2])  # as in Figure 1
         parts.append(f'<text x="{left}" y="{y - 14}" font-size="13">{escape(name)}</text>')
         parts.append(f'<line x1="{left}" x2="{width - left}" y1="{y}" y2="{y}" stroke="{INK}" stroke-opacity="0.25"/>')
         for value in values:

@@ -230,12 +230,12 @@ def epochs_to_threshold(study: Study) -> pd.DataFrame:
 
 def rates_tried(study: Study) -> pd.DataFrame:
     """A row a curve and learning rate: epochs until the threshold with the race's seed, and how the race ended for it."""
-    ended = {"stopped": "another rate was faster", "diverged": "diverged", "crossed": "crossed, later than another"}
+    ended = {"stopped": "another was faster", "diverged": "diverged", "crossed": "crossed later"}
 
     def rows(metrics: dict[str, Any]) -> list[tuple[Any, ...]]:
         return [
             (made["rate"], made["epochs_to_threshold"], "chosen" if made["rate"] == metrics["chosen_rate"] else
-             ended.get(str(made.get("status")), f"not crossed in {made['epochs']} epochs"))
+             ended.get(str(made.get("status")), f"not in {made['epochs']} epochs"))
             for made in metrics["tried"]
         ]  # fmt: skip
 

@@ -293,9 +293,10 @@ def told_of_others(claim: Any) -> str:
 
 
 def _named(studies: list[Study]) -> dict[str, str]:
-    """By address, what studies are called by their pictures; those that have the same ones with their addresses too."""
+    """By address, what studies are called by their pictures; with its address where another, or the one shown, has the same."""
     called = {study.address: frames.called(study) for study in studies}
-    every = list(called.values())
+    shown = chosen()
+    every = [*called.values(), *([frames.called(shown)] if shown else [])]
     return {address: f"{name}, {address}" if every.count(name) > 1 else name for address, name in called.items()}
 
 

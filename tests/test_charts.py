@@ -159,6 +159,14 @@ def test_seeds_that_lie_close_are_told_apart_and_the_axis_says_where_it_begins()
     assert ">0<" in drawings.dots({"a": [5.0]}, "%", "")
 
 
+def test_tanh_has_the_colour_of_figure_1_in_whichever_order_the_curves_stand() -> None:
+    def fills(*names: str) -> dict[str, str]:
+        drawn = drawings.dots({name: [1.0] for name in names}, " epochs", "")
+        return dict(zip(names, re.findall(r'<circle [^>]*fill="([^"]+)"', drawn), strict=True))
+
+    assert fills("tanh", "relu") == fills("relu", "tanh") and fills("tanh", "relu")["tanh"] == charts.FIGURE1["tanh"][1]
+
+
 def test_a_kernel_s_zero_is_mid_grey_and_its_scale_full_colour() -> None:
     kernel = np.zeros((11, 11, 3), dtype=np.float32)
     kernel[0, 0] = (2.0, -2.0, 1.0)

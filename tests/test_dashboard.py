@@ -292,7 +292,7 @@ def test_what_was_not_run_here_is_told_of_from_the_kept_study_that_measured_it(r
             row.update(not_run)
     storage.write_json(written, content)
     found = showing.with_code(f"{tables.both_sides(measured)}; {tables.judged(measured)}.")
-    said = f"**On {showing.plain('built-in synthetic pictures (24 classes, 64 pixels)')}**: {found}"
+    said = f"**On {showing.plain('built-in synthetic pictures (24 classes, 64 pixels), pinned/kept')}**: {found}"
     assert said in told(opened("claims", claim=measured.id))
     assert said not in told(opened("claims", claim=measured.id, study="pinned/kept"))
     shutil.rmtree(root / "pinned/kept")

@@ -137,6 +137,8 @@ def test_what_other_pins_measured_stands_beside_what_this_one_did(pin: Study) ->
     name, found = next((name, found) for name, found in measured.items() if found)
     text = told(opened("claims", study=pin.address, claim=name)).replace("\\", "")
     assert "Elsewhere" in text and all(f"{tables.here(row)} on {frames.called(study)}" in text for study, row in found)
+    alike = told(opened("claims", study="pinned/cifar10", claim="relu-faster")).replace("\\", "")
+    assert "on CIFAR-10 (10 classes, 32 pixels), pinned/activations," in alike  # which has the same pictures
     for study in (pin, *others):
         for claim in judged.by_id(study).values():
             if claim.unit == "error difference":  # none of these studies has the paper's scale

@@ -53,8 +53,11 @@ def show_figure1(study: Study) -> None:
             placeholder="later",
             alt="Learning rates tried, epochs to the threshold, and which was chosen",
             column_config={
-                "rate": st.column_config.Column("learning rate"),
-                "epochs_to_threshold": st.column_config.NumberColumn(f"epochs to {frames.threshold(study):.0%}", format="%.1f"),
+                "curve": st.column_config.Column(width=60),  # so that a phone shows all four columns
+                "rate": st.column_config.Column(width=60),
+                "epochs_to_threshold": st.column_config.NumberColumn(
+                    f"epochs to {frames.threshold(study):.0%}", format="%.1f", width=100
+                ),
             },
         )
     showing.leads_to(study, "relu-faster", "relu-six-times", "relu-varies")
