@@ -33,7 +33,8 @@ def report(study: Study) -> None:
 
 
 WORDS = (
-    ("base", "the paper's network and recipe at this study's scale; other runs differ from it by a line or two of settings"),
+    ("base", "the paper's network and recipe, from which other runs differ by a line or two of settings; in smaller studies it has "
+     "fewer kernels, and what A2, A3 and A7 of ASSUMPTIONS.md change with that"),
     ("seed", "a whole training from a random beginning of its own; several show how much chance moves a number"),
     ("kept, pinned", "a finished study in Git, in `pinned/`, with hashes of its files; its words are those of its own commit"),
     ("kernel, map, answer", "a kernel is a small filter that a layer learns; slid over what the layer reads it gives an answer "
@@ -124,8 +125,8 @@ def differences(study: Study) -> None:
         for one in DIFFERENCES
     ]
     st.caption(
-        "The recipe `code145` does what the released code does; assumptions are numbered as in ASSUMPTIONS.md."
-        + _by_recipe(study)
+        "The recipe `code145` does what the released code does, where a row does not say otherwise; assumptions are numbered as "
+        "in ASSUMPTIONS.md." + _by_recipe(study)
     )
     st.table(pd.DataFrame(rows, columns=["§", "what", "paper", "released code"]), hide_index=True)
 

@@ -31,7 +31,7 @@ def alexnet(w: Weights, pictures: Tensor, kept: tuple[Tensor, Tensor] | None = N
     for column in COLUMNS:
         x = conv(w, column + "conv1", overhanging(pictures, stride), stride=stride)  # 3.5: 11x11x3, stride 4   B 48 55 55
         x = relu(x)  # 3.1: max(0, x)
-        x = response_normalisation(x, PAPER)  # 3.3: over neighbouring kernel maps
+        x = response_normalisation(x, PAPER)  # 3.3: over neighbouring kernel maps, of the same GPU (assumption A23)
         x = max_pool2d(x, 3, stride=2)  # 3.4: overlapping, z = 3 and s = 2   B 48 27 27
         x = conv(w, column + "conv2", x, padding=2)  # 3.5: 5x5x48, of the maps on the same GPU   B 128 27 27
         x = relu(x)

@@ -105,8 +105,7 @@ def says(study: Study | None, name: str, *, held: str, against: str, small: str,
     row = claim_of(study, name)
     if row is None:
         return ""
-    elsewhere = [(other, one) for other, one in showing.measured_elsewhere(row) if not frames.is_synthetic(other)]
-    elsewhere.sort(key=lambda both: both[1].verdict not in AT_PAPER_SCALE)
+    elsewhere = _elsewhere(row)
     where = ""
     if not tables.here(row):
         if not elsewhere:
@@ -122,6 +121,12 @@ def says(study: Study | None, name: str, *, held: str, against: str, small: str,
         if one.verdict in AT_PAPER_SCALE:
             told += f" At the paper's own scale, on {frames.called(other)}: {showing.plain(tables.here(one))}."
     return told
+
+
+def _elsewhere(row: Any) -> list[tuple[Study, Any]]:
+    """The kept studies of real pictures that measured a claim, and their rows, those at the paper's scale first."""
+    found = [(other, one) for other, one in showing.measured_elsewhere(row) if not frames.is_synthetic(other)]
+    return sorted(found, key=lambda both: both[1].verdict not in AT_PAPER_SCALE)
 
 
 MEANS = {  # words of a verdict that do not explain themselves
@@ -248,12 +253,13 @@ def _input_scale(study: Study | None) -> Answer:
     found = None if study is None else first_that(study, lambda one: all(frames.seed_errors(one, run) for run in runs))
     means = (
         "Not to prevent them from saturating, which is what the paper says: a ReLU is as steep for a large input as for a small "
-        "one, and which are on does not depend on the scale."
+        "one, and in conv1, whose biases begin at 0, which are on does not depend on the scale."
     )
     why = (
-        "If a picture is made c times as large, all answers are, but for biases, and as many pass a ReLU as before; tanh's go "
-        "to where it is flat. But how fast the first layer learns depends on the scale, and so do the weights that are good to "
-        "begin with: who changes one must change the others."
+        "If a picture is made c times as large, so are conv1's answers, but for biases, and as many pass its ReLU as before; "
+        "tanh's go to where it is flat. Later layers add biases of 1, and normalisation divides by constants of its own: "
+        "beside small answers these decide. So how fast a layer learns depends on the scale, and so do the weights and biases "
+        "that are good to begin with: who changes one must change the others."
     )
     if found is None:
         return Answer(f"{means} Whether scaled pictures are learned better was not measured in any study that is here.", why)
@@ -293,7 +299,7 @@ def _response(study: Study | None) -> Answer:
         "Maps compete: each answer is divided by a number that is large where the neighbouring maps at the same place, and its "
         "own, answer loudly. So an excited neuron becomes no more sensitive, and quietens its neighbours about as much as "
         "itself; a map without a loud neighbour gains on them.",
-        "The paper hopes that competition helps a network on pictures that it has not seen, as real neurons inhibit their "
+        "The paper finds that competition helps a network on pictures that it has not seen, as real neurons inhibit their "
         "neighbours. With its constants every answer becomes smaller, and a loud neuron gains nothing on its neighbours: "
         "they are divided by about as much as it is, since their sums hold its square too.",
     )
@@ -301,6 +307,8 @@ def _response(study: Study | None) -> Answer:
 
 def _response_matters(study: Study | None) -> Answer:
     row = claim_of(study, "response-normalisation")
+    if row is not None and not tables.here(row):  # then `says` tells another study's number
+        row = next((one for _, one in _elsewhere(row)), row)
     apart = None if row is None else re.search(r"a difference of (-?[\d.]+) points$", tables.at_best(row))
     small = apart is not None and row.matters == row.matters and abs(float(apart[1])) < 100 * row.matters
     best = f" With each at its best of three rates the difference is {apart[1]} points (one seed)." if apart is not None else ""
@@ -531,9 +539,9 @@ def _pooling_parameters(study: Study | None) -> Answer:
     return Answer(
         f"It has none itself, but makes the maps smaller that fc6 reads: in the paper fc6 has {counted[3][1]:,} parameters; "
         f"without the last pooling it would have {counted[0][1]:,}.",
-        f"fc6 reads maps of {counted[3][0]} x {counted[3][0]}. With windows of 2 in place of 3 the maps would be "
-        f"{counted[2][0]} x {counted[2][0]}, and fc6 would have "
-        f"{counted[2][1]:,}.",
+        f"fc6 reads maps of {counted[3][0]} x {counted[3][0]}. With windows of 2 in place of 3 and the same paddings the "
+        f"maps would be {counted[2][0]} x {counted[2][0]}, and fc6 would have {counted[2][1]:,}; the paper compares maps of "
+        "equal size, for which its author changed two paddings.",
     )
 
 
@@ -541,7 +549,7 @@ def _two_gpus(study: Study | None) -> Answer:
     smaller = amount(claim("two-columns").value or 0, "error difference")
     least, most = _exchange()[2]
     return Answer(
-        "Each GPU holds half of the kernels and neurons of every layer (a column) and computes it at the same time; they "
+        "Each GPU holds half of the kernels and neurons of a layer (a column) and computes it at the same time; they "
         "exchange what their layers answer at four places. One large GPU that holds both columns computes the same function. "
         + says(
             study,
@@ -570,7 +578,8 @@ def _two_gpus(study: Study | None) -> Answer:
         f"{least:.1%} to {most:.1%} of a step if their bus ran "
         "at full speed (calculated). The paper compares its time with the third network only, which took slightly longer than "
         "two GPUs; that is of the hardware of 2012 and was not tested.\n"
-        "- **Who reads what.** conv2, conv4 and conv5 read the maps of their own GPU; conv3 and the fully connected layers both.",
+        "- **Who reads what.** conv2, conv4 and conv5 read the maps of their own GPU; conv3 and the fully connected layers both. "
+        "In the released code fc8 is not divided: all of it is on the first GPU.",
     )
 
 
@@ -640,8 +649,9 @@ def _communication(study: Study | None) -> Answer:
         f"{least:.1%} to {most:.1%} of a step if their bus ran at full speed, which is calculated: acceptable, if that was all. "
         "How long they really waited, the paper does not say.",
         f"{bytes_a_step / 1e6:.0f} MB cross in a step of {numbers.BATCH} pictures, gradients too, half of them each way "
-        f"({numbers.exchanged():,} numbers a picture, forward, from one to the other). If both could use all of PCI Express "
-        f"2.0, {BUS / 1e9:g} GB/s each way at once, that takes {1000 * one_way:.0f} ms; five to six days for {numbers.CYCLES} "
+        f"({numbers.exchanged():,} numbers a picture, forward, from one to the other; {numbers.LAYERS[-1].inputs // 2:,} less to "
+        "the second if all of fc8 is on the first, as in the released code). If both could use all of PCI Express 2.0, "
+        f"{BUS / 1e9:g} GB/s each way at once, that takes {1000 * one_way:.0f} ms; five to six days for {numbers.CYCLES} "
         f"epochs are {seconds[0]:.2f} to {seconds[1]:.2f} s a step. {measured}",
     )
 
@@ -738,7 +748,8 @@ def _rate(study: Study | None) -> Answer:
         f"By hand and not automatically: it was divided by ten {numbers.RATE_DIVISIONS} times, when the validation error "
         "stopped improving. Equal for all layers in the paper's text, not in the released code.",
         f"Its author's notes, which call his runs by numbers, give the epochs of each division ({notes}). In the released code "
-        f"biases learn at twice the rate, and conv1 is slowed and frozen at the end. {_rate_here(study)}",
+        "biases learn at twice the weights' rate at first, which is then lowered at most once, and conv1 is slowed and frozen at "
+        f"the end. {_rate_here(study)}",
     )
 
 
@@ -756,6 +767,8 @@ def _rate_here(study: Study | None) -> str:
     how = "by rule, when the validation error stopped improving" if by_rule else "at epochs that were set before"
     of_biases = settings.get("bias_rate", 1)
     equal = "the same for all layers" if of_biases == 1 else f"{of_biases:g} times as high for biases"
+    if settings.get("bias_divisions") is not None:
+        equal += " at first, which were divided less often"
     if len(changes) == 1:
         told, how = f"{changes.index[0]:g} in all of its {base['epoch'].max()} epochs", "never"
     return f"Here the rate of {showing.plain(run)} was {told}: divided {how}, {equal}."
@@ -856,8 +869,8 @@ def _capacity(study: Study, where: str) -> tuple[str, str]:
         "was removed.",
         f"Training errors without a layer: {showing.listed(f'{error:.1%} without {layer}' for layer, error in without.items())}. "
         "Counted with dropout at work they may lie above test errors; after so few epochs they tell also how fast a "
-        "network learns. The paper's only deeper network, with a sixth convolutional layer, was first trained on more "
-        "pictures, so that its gain cannot be put down to depth. ",
+        "network learns. The paper's deeper networks, with a sixth convolutional layer, were trained on other and more "
+        "pictures, so that what they gain or lose cannot be put down to depth. ",
     )
 
 

@@ -33,7 +33,12 @@ EQUATIONS = (
             ("b", "the normalised answer, which goes on to pooling", "`b[i]`", ""),
             ("a, i, x, y", "a kernel map's answer after ReLU: map i, place x, y", "`a[:, i]`", ""),
             ("j", "runs over the maps beside i, and i itself", "`neighbours`", ""),
-            ("N", "how many maps the layer has; with two columns, one of them: no sum reaches over", "`maps = a.shape[1]`", ""),
+            (
+                "N",
+                "in the paper the maps of the layer; here, as in the released code, those of one column: no sum reaches over",
+                "`maps = a.shape[1]`",
+                "",
+            ),
             ("max, min", "the first and the last map have fewer neighbours: the sum leaves out those that are not there", "", ""),
             (
                 "n",
@@ -67,7 +72,7 @@ EQUATIONS = (
                 "α",
                 "how far along each direction: drawn anew for each use of a picture, deviation 0.1 (not the α above)",
                 "`alphas`",
-                "the same",
+                "at times used again",
             ),
             ("T, +=", "T: a row written as a column; +=: is added to the pixel", "`axes.T`, `add_`", ""),
         ),

@@ -8,6 +8,8 @@ from study.paper.claim import Claim
 
 VALIDATION_2012 = "ILSVRC-2012, validation (50,000 pictures)"
 TEST_2010 = "ILSVRC-2010, test (150,000 pictures)"
+BY_NOTES_2012 = "ILSVRC-2012, validation, by the author's notes (50,000 pictures)"  # which the paper does not say
+BY_NOTES_2010 = "ILSVRC-2010, test, by the author's notes (150,000 pictures)"
 CIFAR_TRAINING = "CIFAR-10, training (50,000 pictures)"
 CIFAR_TEST = "CIFAR-10, test (10,000 pictures)"
 TEN_PATCHES = "one network, softmax averaged over ten patches"
@@ -26,7 +28,7 @@ RELU = (
         protocol=FIGURE_1,
         problems=(
             "'several' is not a number: only the direction is judged",
-            "it does not say whether time is counted in epochs or in seconds; epochs are judged, seconds stand beside them",
+            "the paper counts iterations, as many an epoch with either: epochs are judged, seconds stand beside them",
         ),
         others=("ImageNet at 128 pixels: error 52.9% with ReLUs, 59.9% with tanh, equal epochs (caffenet-benchmark)",),
     ),
@@ -62,7 +64,7 @@ RELU = (
     ),
     Claim(
         id="no-input-normalisation",
-        title="ReLUs do without a normalised input, which tanh needs",
+        title="ReLUs do not require input normalisation",
         kind="effect",
         section="3.3",
         quote="do not require input normalization to prevent them from saturating",
@@ -70,7 +72,10 @@ RELU = (
         unit="error difference",
         data="not said",
         protocol="four runs: ReLU and tanh, each on pictures from 0 to 255 and on pictures of unit variance",
-        problems=("saturation does not occur, but initialisation and normalisation constants do depend on the scale",),
+        problems=(
+            "the paper speaks of saturation alone, not of tanh: to compare errors, with tanh's beside them, is our reading",
+            "saturation does not occur, but initialisation and normalisation constants do depend on the scale",
+        ),
         others=("with inputs of unit variance and the printed initialisation, training stalls at a loss of 6.9 for long",),
     ),
 )
@@ -86,18 +91,18 @@ TWO_GPUS = (
         unit="error difference",
         value=0.017,
         top5=0.012,
-        data=TEST_2010,
+        data=BY_NOTES_2010,
         protocol=TEN_PATCHES,
         author_run="145-half on 2010: 39.17 / 18.23 against 145-2010: 37.47 / 17.00",
         problems=(
             "conv5 and the fully connected layers are not halved (footnote 2)",
-            "it compares numbers of kernels, not one GPU with two",
-            "the column of the smaller network is normalised as a whole, the two columns each on their own",
+            "it compares numbers of kernels, not one GPU with two; by footnote 2 it is biased in favour of the one column",
+            "the paper does not say on which set; the notes say the test pictures of 2010",
         ),
     ),
     Claim(
         id="two-gpus-time",
-        title="Two GPUs train in slightly less time than one",
+        title="The network on two GPUs trains in slightly less time than the smaller one on one GPU",
         kind="untestable",
         section="3.2",
         quote="takes slightly less time to train than the one-GPU net",
@@ -162,7 +167,7 @@ NORMALISATION = (
         unit="error difference",
         value=0.014,
         top5=0.012,
-        data=VALIDATION_2012,
+        data=BY_NOTES_2012,
         protocol=TEN_PATCHES,
         author_run="148: 42.03 / 19.36 against 145: 40.66 / 18.21",
         problems=(
@@ -242,12 +247,13 @@ POOLING = (
         unit="error difference",
         value=0.004,
         top5=0.003,
-        data=VALIDATION_2012,
+        data=BY_NOTES_2012,
         protocol=TEN_PATCHES,
         author_run="147: 41.06 / 18.51 against 145: 40.66 / 18.21",
         problems=(
             "nearly identical runs of the author spread from 40.66 to 41.11: the effect is as large as that spread",
             "run 147 also changes the padding of conv2 and conv5, to keep maps of equal size",
+            "the paper does not say on which set; the notes say 2012 validation",
         ),
         others=("ImageNet at 128 pixels: 52.9% with size 3, 51.6% with size 2, whose maps were larger (caffenet-benchmark)",),
     ),

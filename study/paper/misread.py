@@ -28,7 +28,7 @@ def misreadings() -> tuple[Misreading, ...]:
     columns, pooling = claim("two-columns"), claim("overlapping-pooling")
     five, five_test = claim("table2-five-cnns"), claim("table2-five-cnns-test")
     rows = [
-        ("65,000 neurons", f"{claim('neurons').value:,.0f} in the text; {numbers.neurons():,} by count", "3.5"),
+        ("65,000 neurons", f"{claim('neurons').value:,.0f} as printed; {numbers.neurons():,} by count", "abstract"),
         (
             "exactly 1.2 million training pictures",
             f"the paper rounds ('roughly 1.2 million'): {ILSVRC_2010:,} in ILSVRC-2010, {ILSVRC_2012:,} in ILSVRC-2012",
@@ -66,7 +66,7 @@ def misreadings() -> tuple[Misreading, ...]:
         ),
         (
             f"parallelisation gains {100 * (columns.value or 0):.1f} and {100 * (columns.top5 or 0):.1f} points",
-            "against a network with half as many kernels in its convolutional layers, on one GPU",
+            "against a network on one GPU with half as many kernels in conv1 to conv4; its other layers are whole (footnote 2)",
             "3.2",
         ),
         ("the first deep network on two GPUs; object detection", "neither is claimed; the task is classification", "1"),
