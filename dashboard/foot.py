@@ -33,8 +33,8 @@ def report(study: Study) -> None:
 
 
 WORDS = (
-    ("base", "the paper's network and recipe, from which other runs differ by a line or two of settings; in smaller studies it has "
-     "fewer kernels, and what A2, A3 and A7 of ASSUMPTIONS.md change with that"),
+    ("base", "the paper's network and recipe, from which other runs differ by a line or two of settings; in smaller studies it "
+     "has fewer kernels, and what A2, A3 and A7 of ASSUMPTIONS.md change with that"),
     ("seed", "a whole training from a random beginning of its own; several show how much chance moves a number"),
     ("kept, pinned", "a finished study in Git, in `pinned/`, with hashes of its files; its words are those of its own commit"),
     ("kernel, map, answer", "a kernel is a small filter that a layer learns; slid over what the layer reads it gives an answer "

@@ -166,7 +166,7 @@ def test_what_matters_in_a_smaller_study(study, matters, of_base):
 
 def test_misreadings_take_their_numbers_from_the_claims():
     right = {one.said: one.right for one in misreadings()}
-    assert right["65,000 neurons"] == "650,000 in the text; 659,272 by count"
+    assert right["65,000 neurons"] == "650,000 as printed; 659,272 by count"
     assert right["17.5% top-5 error"] == "17.0%"
     assert "37.5% and 17.0%" in right["67.4% and 40.9% as the headline"]
 
