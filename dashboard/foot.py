@@ -121,12 +121,12 @@ def provenance(study: Study) -> None:
 def differences(study: Study) -> None:
     """Where the paper's text and the released code differ."""
     rows = [
-        (one.section, f"{one.what} ({one.assumption})" if one.assumption else one.what, one.paper, one.code)
+        (one.section, f"{one.what} ({one.assumption}{f'; here {one.both}' if one.both else ''})", one.paper, one.code)
         for one in DIFFERENCES
     ]
     st.caption(
-        "The recipe `code145` does what the released code does, where a row does not say otherwise; assumptions are numbered as "
-        "in ASSUMPTIONS.md." + _by_recipe(study)
+        "The recipe `code145` does what the released code does, `paper` what the text says, but where a row tells what both do "
+        "here; assumptions are numbered as in ASSUMPTIONS.md." + _by_recipe(study)
     )
     st.table(pd.DataFrame(rows, columns=["§", "what", "paper", "released code"]), hide_index=True)
 

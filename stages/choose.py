@@ -21,8 +21,9 @@ if __name__ == "__main__":
 import json  # noqa: E402
 import os  # noqa: E402
 import shlex  # noqa: E402
-from collections.abc import Sequence  # noqa: E402
+from collections.abc import Mapping, Sequence  # noqa: E402
 from contextlib import suppress  # noqa: E402
+from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
 from stages.composing import GROUPS, MISSING, choices, composed, differences, parsed, study_file  # noqa: E402
@@ -30,6 +31,8 @@ from stages.plan import missing, plan  # noqa: E402
 from stages.settings import CHOSEN, PARAMS, StudySettings, as_yaml, read_params, resolve  # noqa: E402
 from study import files, storage  # noqa: E402
 from study.checking import SettingsError  # noqa: E402
+from study.judging.protocol import read_protocol  # noqa: E402
+from study.judging.staleness import PROTOCOL  # noqa: E402
 
 DISCARD = "--discard-edits"
 SHOWN = 12  # changed keys that are printed, at most
@@ -58,7 +61,7 @@ def choose(study: str, changes: Sequence[str], discard: bool) -> list[str]:
     storage.write_bytes(PARAMS, (HEAD.format(words=words) + as_yaml(params)).encode())
     made = [f"{file} is new: from now on `stages.choose {study}` is enough"] if new is not None else []
     told = [*_heading(settings)[: 2 if changes else None], *made, *_changed(before, params), *plan(settings)]
-    return [*told, *_divided_elsewhere(settings)]
+    return [*told, *_divided_elsewhere(settings), *_place_of_its_own(file, params)]
 
 
 def _new_study(study: str, changes: Sequence[str]) -> dict[str, Any]:
@@ -151,6 +154,15 @@ def _divided_elsewhere(settings: StudySettings) -> list[str]:
     ]
 
 
+def _place_of_its_own(file: Path, params: Mapping[str, Any]) -> list[str]:
+    """A line where pictures are taken from another place, this once, than the study's file says."""
+    own = read_params(file).get("download")
+    own, taken = (block.get("place") if isinstance(block, dict) else None for block in (own, params["download"]))
+    if own in (None, taken):
+        return []
+    return [f"note: {file} says that the pictures are in {own}; to keep {taken} when you choose again, change it there"]
+
+
 def _changed(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     found = [found for found in differences(before, after) if found[0].partition(".")[0] != CHOSEN]
     if not found:
@@ -179,6 +191,7 @@ def main() -> None:
     try:
         if unknown := [word for word in words if word.startswith("-")]:
             raise SettingsError(f"{unknown[0]} is no option; there is {DISCARD}")
+        read_protocol(read_params(Path(PROTOCOL)), measures=False)  # before hours of training, and not after them
         lines = choose(words[0], words[1:], DISCARD in sys.argv) if words else _what_is_chosen()
         print("\n".join(lines), flush=True)
     except (ValueError, OSError) as problem:

@@ -62,7 +62,8 @@ def composed(study: str, changes: Sequence[str] = (), own: Mapping[str, Any] | N
             )
     params["curves"] = params["curves"] or {}  # `curves: null` in a study's file: without Figure 1
     if only:
-        params["runs"] = _selected(params["runs"], only)
+        given = any(change.lstrip("+").startswith(f"{ONLY}=") for change in changes)
+        params["runs"] = _selected(params["runs"], only, "" if given else str(study_file(study)))
     download = params["download"]
     if isinstance(download, dict) and download.get("source") == "sketch" and isinstance(download.get("pictures"), dict):
         download["pictures"] = {"size": params["prepare"]["size"]} | download["pictures"]
@@ -80,11 +81,13 @@ def _check_network(wanted: str | None, found: str, table: str, scale: str, **_: 
         )
 
 
-def _selected(runs: Mapping[str, Any], only: Any) -> dict[str, Any]:
+def _selected(runs: Mapping[str, Any], only: Any, file: str) -> dict[str, Any]:
+    """The runs that `only` names, which stands in `file` where it was not given with the command."""
     names = only if isinstance(only, list) else [only]
     for name in names:
         if not isinstance(name, str) or name not in runs:
-            raise SettingsError(f"{ONLY} names {name!r}, which is no run of the table; use some of: {', '.join(runs)}")
+            called, give = (f"{ONLY} of {file}", f"give {ONLY}= and") if file else (ONLY, "use")
+            raise SettingsError(f"{called} names {name!r}, which is no run of the table; {give} some of: {', '.join(runs)}")
     return {name: runs[name] for name in names}
 
 

@@ -6,6 +6,7 @@ uv run python -m stages.judge --pinned sketch     a pinned study by the code of 
 """
 
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from study.judging import report
 from study.judging.about import headline
 from study.judging.row import COLUMNS
 from study.judging.staleness import makers
+from study.judging.verdicts import WITHHELD
 from study.provenance import Record
 
 PIPELINE = Path("dvc.yaml")
@@ -32,6 +34,9 @@ def judge_study(settings: StudySettings, record: Record) -> None:
     )
     write(settings.results, settings, made)
     print(report.summary(made.rows), flush=True)
+    if withheld := Counter(row.verdict.why for row in made.rows if row.verdict.word == WITHHELD):
+        (why, most), *others = withheld.most_common()
+        print(f"note: {most} are withheld, since {why}{'; of others judge/claims.md tells why' if others else ''}", flush=True)
     if changed := changed_since(settings.packed):
         print(f"note: {changed}", flush=True)
     record.add(made_by=made_by(settings, params, read_params(DVC_LOCK) if DVC_LOCK.exists() else {}))

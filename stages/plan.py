@@ -6,8 +6,9 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from itertools import groupby
+from itertools import accumulate, groupby
 from pathlib import Path
+from typing import Any
 
 from stages.settings import StudySettings
 from study import amounts, storage
@@ -35,7 +36,7 @@ KNOWN = {  # training and test pictures of a source before anything is packed
     "ilsvrc2010": (1_261_406, 150_000),
     "ilsvrc2012": (1_281_167, 45_000),
 }
-KNOWN_FOLDERS = {"imagewoof2-320": (10, 9_025, 3_929), "tiny-imagenet-200": (200, 100_000, 10_000)}  # as _counted_in says
+KNOWN_FOLDERS = {"imagewoof2-320": (10, 9_025, 3_929), "tiny-imagenet-200": (200, 100_000, 10_000)}  # classes, training, others
 PATCH_FACTOR = 3  # ten patches of a picture take as long as training on three
 STARTUP_SECONDS = 12  # of a stage, before it works
 MOST_FILES = 200_000  # pictures of a folder that are counted, at most: more would take longer than choosing should
@@ -51,6 +52,11 @@ def plan(settings: StudySettings) -> list[str]:
         for name, curve in settings.curves.items()
     ]
     there = [name for name in settings.runs if _is_trained(settings, name)]
+    counts, lacking = None, ""
+    try:
+        counts = _listed(settings.download)
+    except ValueError as problem:
+        lacking = str(problem)
     return [
         "`uv run dvc repro` will run:",
         "  download, prepare",
@@ -58,8 +64,8 @@ def plan(settings: StudySettings) -> list[str]:
         *([f"  converge: {', '.join(curves)}"] if curves else []),
         "  retrieve, halve, cost, hand_made, judge",
         *([f"there already, and not run again where nothing has changed: {', '.join(there)}"] if there else []),
-        *_how_long(settings),
-        *(f"note: {told}" for told in (missing(settings), _slow(settings.machine)) if told),
+        *_how_long(settings, counts or _pictures(settings)),
+        *(f"note: {told}" for told in (lacking, _slow(settings.machine)) if told),
     ]
 
 
@@ -71,15 +77,24 @@ def _is_trained(settings: StudySettings, name: str) -> bool:
 
 
 def missing(settings: StudySettings) -> str:
-    """A sentence where the pictures of a folder are not where they are said to be."""
-    source = settings.download
-    if not isinstance(source, FolderSettings):
-        return ""
+    """A sentence where the pictures of a folder are not where they are said to be, or are not as `download` needs them."""
     try:
-        folders.find(source.place)
+        _listed(settings.download)
     except ValueError as problem:
         return str(problem)
     return ""
+
+
+def _listed(source: Any) -> tuple[int, int] | None:
+    """Training and test pictures of a folder, counted as `download` does; None for an archive, for other sources, and for what
+    would take longer than choosing should. Raises ValueError where it is not there, or is no study."""
+    if not isinstance(source, FolderSettings):
+        return None
+    place = folders.find(source.place)
+    if not place.is_dir() or any(files > MOST_FILES for files in accumulate(len(names) for _, _, names in os.walk(place))):
+        return None
+    counts = folders.obtain_folder(source).counts
+    return counts["train"], counts["test"]
 
 
 def _slow(machine: MachineSettings) -> str:
@@ -114,9 +129,8 @@ def _counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _how_long(settings: StudySettings) -> list[str]:
+def _how_long(settings: StudySettings, counts: tuple[int, int] | None) -> list[str]:
     """Lines: everything, and the run that is looked into alone, which is where people begin."""
-    counts = _pictures(settings)
     if counts is None:
         return ["how long: not known before the pictures are counted; `uv run dvc repro prepare`, then choose again"]
     first = settings.retrieve.run
@@ -165,7 +179,7 @@ def _rate(network: NetworkSettings, machine: MachineSettings) -> int | None:
 
 
 def _pictures(settings: StudySettings) -> tuple[int, int] | None:
-    """Training and test pictures: as drawn, packed, known of the source, or found in its folder; None if nobody knows."""
+    """Training and test pictures: as drawn, packed, or known of the source; None if nobody knows."""
     source = settings.download
     if isinstance(source, BuiltInSettings):  # whatever was packed before for other numbers
         return source.pictures.train, source.pictures.test
@@ -175,8 +189,7 @@ def _pictures(settings: StudySettings) -> tuple[int, int] | None:
     except (OSError, ValueError, KeyError):
         pass
     if isinstance(source, FolderSettings):
-        found = KNOWN_FOLDERS.get(source.place) or _counted_in(source.place)
-        return _split_counts(source, *found) if found else None
+        return _split_counts(source, *KNOWN_FOLDERS[source.place]) if source.place in KNOWN_FOLDERS else None
     return KNOWN.get(source.source)
 
 
@@ -186,26 +199,3 @@ def _split_counts(source: FolderSettings, classes: int, training: int, others: i
     training, others, moved = training * chosen // classes, others * chosen // classes, source.test_per_class * chosen
     validation = source.validation_per_class * chosen or source.validation
     return max(training - moved - validation, 1), others + moved
-
-
-def _counted_in(place: str) -> tuple[int, int, int] | None:
-    """Classes, files below train/, and all others; a folder of classes alone is taken to be divided 8 to 2. None if not here."""
-    try:
-        root = folders.find(place)
-    except ValueError:
-        return None
-    parts = [part for part in sorted(root.glob("*")) if part.is_dir()] if root.is_dir() else []
-    counts, classes = {True: 0, False: 0}, len(parts)
-    for part in parts:
-        training = part.name.lower() == "train"
-        if training:
-            classes = sum(1 for path in part.iterdir() if path.is_dir())
-        for _, _, names in os.walk(part):
-            counts[training] += len(names)
-            if sum(counts.values()) > MOST_FILES:
-                return None
-    if not classes or not sum(counts.values()):
-        return None
-    if not counts[True]:
-        return classes, 8 * counts[False] // 10, 2 * counts[False] // 10
-    return classes, counts[True], counts[False]

@@ -34,6 +34,8 @@ from study.checking import SettingsError
 from study.data.packed import PACKED, damage, read_index
 from study.training import outputs
 
+NAMED = 3  # of what a place lacks, at most
+
 
 @dataclass(kw_only=True, slots=True)
 class Verification:
@@ -91,7 +93,7 @@ def verify_hashes(found: Verification, remote: str | None, mend: bool) -> None:
         if mend:
             mend_objects(found, places, outs, records)
         for place in places:
-            report_objects(found, place, look(found, place, outs, records))
+            report_objects(found, place, look(found, place, outs, records), remote, mend)
 
 
 def verify_pin(found: Verification) -> list[str]:
@@ -100,17 +102,16 @@ def verify_pin(found: Verification) -> list[str]:
     if not manifest:
         found.broken.append(f"{found.folder / pinning.MANIFEST} is damaged; restore it from Git")
         return [PARAMS.name]
-    changed = judgements.changed_files(found.folder)
+    changed, imported = judgements.changed_files(found.folder), found.folder.with_name(f"{found.folder.name}.dvc")
+    restore = f"bring it back with: uv run dvc checkout --force {imported}" if imported.exists() else "restore it from Git"
     for name in changed:
         path = found.folder / name
         if name == pinning.MANIFEST:
             found.broken.append(f"{path} is not the one in Git; restore it")
         elif not path.exists():
-            found.broken.append(f"{path} is missing; restore it from Git")
+            found.broken.append(f"{path} is missing; {restore}")
         else:
-            found.broken.append(
-                f"{path} is not {'the file' if name in manifest else 'a file'} of the manifest; restore it from Git"
-            )
+            found.broken.append(f"{path} is not {'the file' if name in manifest else 'a file'} of the manifest; {restore}")
     size = sum((found.folder / name).stat().st_size for name in manifest if (found.folder / name).is_file())
     told = f"{len(changed)} of them not as in the manifest" if changed else "those of the manifest"
     found.say(f"{found.folder}: {len(manifest)} files, {size / 1e6:,.1f} MB, {told}")
@@ -154,11 +155,19 @@ def look(
         return dvc_objects.look(outs, place.read, records, found.study, tell)
 
 
-def report_objects(found: Verification, place: remotes.Place, held: dvc_objects.Found) -> None:
-    command = f"uv run python -m stages.verify {found.folder.name} --remote NAME --mend"
-    remedy = f"to put a right copy from the cache or a remote in its place: {command}"
+def report_objects(found: Verification, place: remotes.Place, held: dvc_objects.Found, remote: str | None, mended: bool) -> None:
+    """What is damaged in a place, one by one, and what it lacks, in one sentence."""
+    remedy = (
+        "no right copy of it is in results/, in DVC's cache or in the remote: `uv run dvc push` where there is one brings it"
+        if mended
+        else "to put a right copy from the cache or a remote in its place: "
+        f"uv run python -m stages.verify {found.folder.name} --remote {remote or 'NAME'} --mend"
+    )
     found.broken += [f"{one} is damaged in {place.name}; {remedy}" for one in held.damaged]
-    found.broken += [f"{place.name} lacks {one}; {remedy}" for one in held.lacking if place.whole]
+    if held.lacking and place.whole:
+        named = ", ".join(str(one) for one in held.lacking[:NAMED])
+        more = f" and {len(held.lacking) - NAMED} more files and lists of files" if len(held.lacking) > NAMED else ""
+        found.broken.append(f"{place.name} lacks {named}{more}; {remedy}")
     lacking = f", {len(held.lacking)} are not here" if held.lacking else ""
     damaged = f"{len(held.damaged) or 'none'} damaged"
     found.say(f"{place.name}: {held.read} files and lists of files read, {held.size / 1e6:,.1f} MB, {damaged}{lacking}")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 from typing import get_args
@@ -26,9 +27,10 @@ from stages.settings import StudySettings, load, merged, read_params, resolve
 from study import storage
 from study.checking import SettingsError, plain
 from study.judging.about import OF_CURVES
-from study.judging.chain import NAMED, Chain, Conditions
+from study.judging.chain import Chain, Conditions
 from study.judging.protocol import read_protocol
 from study.network.activations import ActivationName
+from study.paper.claims import CLAIMS
 
 ROOT = Path(__file__).parent.parent
 DATA, SCALES, TABLES, STUDIES = (sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml")) for group in
@@ -37,9 +39,10 @@ DATA, SCALES, TABLES, STUDIES = (sorted(path.stem for path in (ROOT / "conf" / g
 
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with conf/ and params.yaml alone, as the current one."""
+    """A folder with conf/, params.yaml and protocol.yaml alone, as the current one."""
     shutil.copytree(ROOT / "conf", tmp_path / "conf")
-    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    for name in ("params.yaml", "protocol.yaml"):
+        shutil.copyfile(ROOT / name, tmp_path / name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -110,11 +113,6 @@ def test_curves_of_another_network_are_of_another_one_and_alike() -> None:
         records = {"converge-relu_shallow": {"curve": first}, f"converge-{name}": {"curve": other}}
         chain = Chain(folder=Path(), study="x", pictures="", records=records, conditions=Conditions())
         assert chain.unlike(records) == why
-
-
-def test_every_run_that_a_claim_names_is_said_to_be_something() -> None:
-    for block in read_protocol(read_params(ROOT / "protocol.yaml")).claims.values():
-        assert {*block.run.split(), *block.against.split()} <= set(NAMED)
 
 
 def _not_comparable(settings: StudySettings) -> Iterator[str]:
@@ -279,7 +277,7 @@ def test_epochs_that_end_before_the_rate_is_divided_are_said(project: Path) -> N
 def test_own_pictures_are_a_study_of_their_own_name(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(project))
     for name in ("my pictures, old", "birds"):
-        (project / name).mkdir()
+        _pets(project / name, 300)
     said = choose.choose("pets", ("place=~/my pictures, old", "scale=quarter"), discard=False)
     assert any("conf/study/pets.yaml is new" in line for line in said)
     pets = load()
@@ -289,6 +287,43 @@ def test_own_pictures_are_a_study_of_their_own_name(project: Path, monkeypatch: 
     assert set(birds.runs) == {"base", "no_dropout"} and birds.results != pets.results and birds.packed != pets.packed
     choose.choose("pets", (), discard=False)
     assert load() == pets
+    said = choose.choose("pets", (f"place={project / 'birds'}",), discard=False)
+    assert said[-1].startswith("note: conf/study/pets.yaml says that the pictures are in ") and "change it there" in said[-1]
+    choose.choose("pets", (), discard=False)
+    assert load() == pets
+
+
+@pytest.mark.parametrize(
+    ("lacking", "sentence"),
+    [("val/dog", "dog"), ("train", "train/<class>/"), ("val", "download.validation"), ("train/dog", "1 class (cat)")],
+)
+def test_a_place_that_is_no_study_makes_none(project: Path, lacking: str, sentence: str) -> None:
+    """As `download` would say after it, but before a study of that name is there."""
+    _pets(project / "pets", 30)
+    shutil.rmtree(project / "pets" / lacking)
+    if lacking == "train":
+        shutil.rmtree(project / "pets/val")
+    before = sorted(project.rglob("*"))
+    with pytest.raises(SettingsError, match=re.escape(sentence)):
+        choose.choose("pets", ("place=pets",), discard=False)
+    assert sorted(project.rglob("*")) == before
+
+
+def _pets(place: Path, training: int = 150) -> None:
+    for name in ("train/cat", "train/dog", "val/cat", "val/dog"):
+        (folder := place / name).mkdir(parents=True)
+        for number in range(training if name.startswith("train") else 20):
+            (folder / f"{number}.jpg").touch()
+
+
+def test_a_claim_that_is_not_in_order_is_refused_before_anything_is_trained(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("study.judging.protocol.CLAIMS", (replace(CLAIMS[0], kind="efect"), *CLAIMS[1:]))
+    monkeypatch.setattr(sys, "argv", ["choose", "sketch"])
+    sentence = f"choose: the claim '{CLAIMS[0].id}' of study/paper has the kind 'efect'; use one of: effect"
+    with pytest.raises(SystemExit, match=sentence):
+        choose.main()
 
 
 def test_dvcs_checkout_leaves_results_of_the_study_that_was_chosen_before(project: Path, tmp_path: Path) -> None:
@@ -458,16 +493,16 @@ def test_it_says_what_will_run_and_how_long(project: Path) -> None:
     assert f"on the {cores} core" in said and "640 training and 3,000 test pictures" in said
     assert ", and at most " in said and "for the curves, which end at their threshold" in said
     assert "  `uv run dvc repro evaluate@base` alone: about " in said
-    for name in ("train/cat", "train/dog", "val/cat", "val/dog"):
-        folder = project / "pets" / name
-        folder.mkdir(parents=True)
-        for number in range(150 if name.startswith("train") else 20):
-            (folder / f"{number}.jpg").touch()
+    _pets(project / "pets")
+    with pytest.raises(SettingsError, match="download.validation is 200, taken from 300 training pictures; give fewer than half"):
+        choose.choose("pets", ("place=pets",), discard=False)
+    shutil.rmtree(project / "pets")
+    _pets(project / "pets", 300)
     said = "\n".join(choose.choose("pets", ("place=pets",), discard=False))
-    assert "100 training and 40 test pictures" in said and "is not there" not in said
+    assert "400 training and 40 test pictures" in said and "is not there" not in said
     assert "base (10 seeds); code145, no_normalisation" in said
     changes = ("place=pets", "download.test_per_class=10", "download.validation_per_class=5")
-    assert "270 training and 60 test pictures" in "\n".join(choose.choose("moved", changes, discard=False))
+    assert "570 training and 60 test pictures" in "\n".join(choose.choose("moved", changes, discard=False))
     assert "24,000 training and 7,800 test pictures" in "\n".join(choose.choose("photographs", (), discard=False))
     with pytest.raises(SettingsError, match="/no/such/pets is not there: looked for .*; set download.place to one"):
         choose.choose("gone", ("place=/no/such/pets",), discard=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ import torch
 from dashboard import rendering
 from study import in_numpy
 from study.checking import plain
+from study.network.activations import ActivationName
 from study.network.alexnet import AlexNet
 from study.network.four_layer import FourLayer, FourLayerSettings
 from study.network.normalisation import NormalisationName, ResponseSettings, response_normalisation, spatial_normalisation
@@ -30,7 +31,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no dropout": {"dropout": 0.0},
     "small input": {"input_scale": 0.017},
     **{f"without {name}": {"without": name} for name in in_numpy.CONVOLUTIONS},
-    **{name: {"activation": name} for name in ("tanh", "sigmoid", "threshold", "straight_through", "leaky_relu", "elu", "gelu")},
+    **{name: {"activation": name} for name in get_args(ActivationName)},
 }
 
 

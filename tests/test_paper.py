@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from ruamel.yaml import YAML
 
 from study.judging.protocol import MEASURED_KINDS, TESTED_KINDS, UNMEASURED, read_protocol
 from study.paper import numbers
+from study.paper.claim import fault
 from study.paper.claims import CLAIMS, claim, count
 from study.paper.misread import misreadings
 
@@ -149,7 +151,9 @@ def test_the_comparisons_that_are_counted_are_those_of_the_blocks():
         names = block.run.split() if block.measure.startswith("errors.difference") else [block.run]
         made.setdefault(block.family, set()).update((block.measure, name, block.against, block.metric) for name in names)
     effects = {(run, against) for _, run, against, _ in made["effects"]}
-    assert len(effects) + len(["pre-training"]) == protocol.head.families["effects"].comparisons == 20
+    assert len(effects) + len(["pre-training"]) == protocol.head.families["effects"].comparisons == 20, (
+        "of one comparison more or less `comparisons` in protocol.yaml, the comment below it and the number here tell too"
+    )
     for family in ("effect_of_a_pair", "same_network", "learning_curves", "looks_inside", "timings"):
         assert len(made[family]) == protocol.head.families[family].comparisons, family
 
@@ -179,3 +183,20 @@ def test_reading_the_paper_needs_no_torch():
 
 def test_sections_in_the_second_edition_are_one_higher():
     assert (claim("response-normalisation").cacm, claim("middle-layers").cacm, claim("any-layer").cacm) == ("4.3", "8", "2")
+
+
+@pytest.mark.parametrize(
+    ("mistake", "sentence"),
+    [
+        ({"metric": ""}, "has no metric; give it one"),
+        ({"section": "3.9"}, "has the section '3.9'; use one of: 1, 2, 3, 3.1"),
+        ({"unit": "points"}, "has the unit 'points'; use one of: error, error difference"),
+        ({"unit": ""}, "has no unit"),
+        ({"id": "two-columns"}, "is there 2 times; give each claim an id of its own"),
+    ],
+)
+def test_a_record_that_is_not_in_order_is_told_in_a_sentence(mistake, sentence):
+    assert fault(CLAIMS) == ""
+    changed = [replace(one, **mistake) if one.id == "response-normalisation" else one for one in CLAIMS]
+    name = mistake.get("id", "response-normalisation")
+    assert sentence in fault(changed) and fault(changed).startswith(f"the claim {name!r} of study/paper ")

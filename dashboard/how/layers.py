@@ -390,7 +390,7 @@ def columns(subject: Subject) -> None:
                 told = [subject.name(int(label)) for label in likeliest]
                 clickable.draw(galleries.labels(told, list(answer[likeliest]), None), key=f"columns-{words[:2]}")
         st.caption(
-            "A network that is cut after training is worse than one trained without communication, which is the claim below."
+            "This network was trained with what crosses and is cut afterwards; the claim below is on one that is trained without."
         )
     elif subject.columns == 2:
         st.caption("What the network says when nothing crosses needs its weights, which are not here.")

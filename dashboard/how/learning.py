@@ -191,7 +191,11 @@ def equations(study: Study | None) -> None:
             for function in functions[1:]:
                 with st.expander(f"Where it is used: {function}"):
                     st.code(source_of(Path(file), function), language=None, wrap_lines=True)
-        told = [f"{one.what}: the paper {one.paper}, the code {one.code}" for one in DIFFERENCES if one.section == section]
+        told = [
+            f"{one.what}: the paper {one.paper}, the code {one.code}{f' (here {one.both})' if one.both else ''}"
+            for one in DIFFERENCES
+            if one.section == section
+        ]
         if told:
             st.caption("Where the released code differs:\n" + "\n".join(f"- {showing.plain(one)}" for one in told))
     if study is not None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from study.checking import SettingsError, checked
+from study.judging.chain import NAMED
+from study.paper.claim import fault
 from study.paper.claims import CLAIMS
 
 TESTED_KINDS = ("effect", "absence", "figure")
@@ -162,8 +164,13 @@ class Protocol:
         return replace(self, claims={name: block.of_study(study) for name, block in self.claims.items()})
 
 
-def read_protocol(content: Any) -> Protocol:
-    """A Protocol from what YAML holds. Raises SettingsError with one sentence: the key, its value, the remedy."""
+def read_protocol(content: Any, measures: bool = True) -> Protocol:
+    """A Protocol from what YAML holds, without the functions that its blocks name, which load torch, unless `measures` is true.
+
+    Raises SettingsError with one sentence where it, or a record of study/paper, is not in order: the key, its value, the remedy.
+    """
+    if wrong := fault(CLAIMS):
+        raise SettingsError(wrong)
     if not isinstance(content, Mapping) or not isinstance(content.get("claims"), Mapping):
         raise SettingsError("protocol.yaml holds no block `claims`; restore it from Git")
     head = checked(Head, {key: value for key, value in content.items() if key != "claims"}, "protocol")
@@ -182,9 +189,8 @@ def read_protocol(content: Any) -> Protocol:
         if deviation.claim not in (*blocks, "all"):
             raise SettingsError(f"deviations names {deviation.claim!r}, which is no block of claims; or write `all`")
     _check_comparisons(blocks, head)
-    return Protocol(
-        head=head, claims=blocks, measures={name: measure_named(block.measure, name) for name, block in blocks.items()}
-    )
+    named = {name: measure_named(block.measure, name) for name, block in blocks.items()} if measures else {}
+    return Protocol(head=head, claims=blocks, measures=named)
 
 
 def _check_comparisons(blocks: Mapping[str, Block], head: Head) -> None:
@@ -220,6 +226,13 @@ def _check(name: str, block: Block, head: Head, where: str) -> None:
         return
     if kind in TESTED_KINDS and block.family not in head.families:
         raise SettingsError(f"{where}.family is {block.family!r}; use one of: {', '.join(head.families)}")
+    if unknown := [one for one in (*block.run.split(), *block.against.split()) if one not in NAMED]:
+        raise SettingsError(
+            f"{where} names {unknown[0]}, and NAMED in study/judging/chain.py does not say what it is; correct it or add it"
+        )
+    controlled = kind in TESTED_KINDS and bool(head.families[block.family].control)
+    if (controlled or block.measure == "errors.difference") and not (block.run and block.against):
+        raise SettingsError(f"{where} has no {'against' if block.run else 'run'}; name the two runs that are compared")
     if kind in TESTED_KINDS and not block.smallest_effect:
         raise SettingsError(f"{where}.smallest_effect is missing; say below which size an effect does not matter")
     if kind in TESTED_KINDS and claim.unit == "times" and block.smallest_effect <= 1:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Kind = Literal["effect", "absence", "value", "figure", "arithmetic", "untestable"]
 Unit = Literal["error", "error difference", "times", "count", "share", "share difference", "nats", "GiB", ""]
@@ -40,15 +41,16 @@ class Claim:
     ratio: above 1); `top5` is the same statement in top-5 error, where the paper makes it. None: said without a number.
     `bound` says that the value is not the size itself, such as "over 1%".
     `author_run` names the run in the released code's notes from which the number comes, with its own figures.
+    What a record lacks, or has that cannot be, `fault` says when all are read.
     """
 
-    id: str
-    title: str
-    kind: Kind
-    section: str
-    quote: str
-    metric: str
-    unit: Unit
+    id: str = ""
+    title: str = ""
+    kind: Kind = ""  # type: ignore[assignment]
+    section: str = ""
+    quote: str = ""
+    metric: str = ""
+    unit: Unit = ""
     value: float | None = None
     top5: float | None = None
     bound: Literal["", "at least", "at most"] = ""
@@ -61,7 +63,6 @@ class Claim:
     needs: str = ""
 
     def __post_init__(self) -> None:
-        assert self.section in SECTIONS, f"{self.id}: the paper has no section {self.section}"
         if self.kind == "figure" and self.unit == "share":  # as registered; a pattern is one share beyond another
             object.__setattr__(self, "unit", "share difference")
 
@@ -79,3 +80,23 @@ class Claim:
         if self.kind in ("effect", "figure"):
             return "positive"
         return "none" if self.kind == "untestable" else "equal"
+
+
+def fault(claims: Sequence[Claim]) -> str:
+    """What is wrong with the first record that is not in order, in a sentence; empty where all are in order."""
+    ids = [one.id for one in claims]
+    for one in claims:
+        name = f"the claim {one.id or one.title!r} of study/paper"
+        needed = ("id", "title", "kind", "section", "metric", *(["quote"] if one.source == "paper" else []))
+        lacking = [part for part in needed if not getattr(one, part)]
+        if one.kind not in ("arithmetic", "untestable") and not one.unit:
+            lacking.append("unit")
+        if lacking:
+            return f"{name} has no {lacking[0]}; give it one"
+        known = {"kind": get_args(Kind), "section": SECTIONS, "unit": get_args(Unit), "source": get_args(Source)}
+        for part, words in known.items():
+            if (given := getattr(one, part)) not in words:
+                return f"{name} has the {part} {given!r}; use one of: {', '.join(filter(None, words))}"
+        if ids.count(one.id) > 1:
+            return f"{name} is there {ids.count(one.id)} times; give each claim an id of its own"
+    return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from study.paper import architecture, figures, learning, numbers, overfitting, questions, results, sizes
-from study.paper.claim import Claim
+from study.paper.claim import SECTIONS, Claim
 
 CLAIMS: tuple[Claim, ...] = tuple(
     sorted(
@@ -16,7 +16,7 @@ CLAIMS: tuple[Claim, ...] = tuple(
         + learning.CLAIMS
         + results.CLAIMS
         + figures.CLAIMS,
-        key=lambda claim: [int(part) for part in claim.section.split(".")],
+        key=lambda claim: [*SECTIONS, claim.section].index(claim.section),
     )
 )
 ROUND = 0.02  # '60 million' and '650,000' are rounded: within this share they count as right
