@@ -86,12 +86,14 @@ def missing(settings: StudySettings) -> str:
 
 
 def _listed(source: Any) -> tuple[int, int] | None:
-    """Training and test pictures of a folder, counted as `download` does; None for an archive, for other sources, and for what
+    """Training and test pictures of a folder, counted as `download` does; None for an archive, for what is known, and for what
     would take longer than choosing should. Raises ValueError where it is not there, or is no study."""
     if not isinstance(source, FolderSettings):
         return None
     place = folders.find(source.place)
-    if not place.is_dir() or any(files > MOST_FILES for files in accumulate(len(names) for _, _, names in os.walk(place))):
+    if source.place in KNOWN_FOLDERS or not place.is_dir():
+        return None
+    if any(files > MOST_FILES for files in accumulate(len(names) for _, _, names in os.walk(place))):
         return None
     counts = folders.obtain_folder(source).counts
     return counts["train"], counts["test"]
