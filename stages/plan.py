@@ -52,11 +52,7 @@ def plan(settings: StudySettings) -> list[str]:
         for name, curve in settings.curves.items()
     ]
     there = [name for name in settings.runs if _is_trained(settings, name)]
-    counts, lacking = None, ""
-    try:
-        counts = _listed(settings.download)
-    except ValueError as problem:
-        lacking = str(problem)
+    counts, lacking = _listed(settings.download)
     return [
         "`uv run dvc repro` will run:",
         "  download, prepare",
@@ -78,25 +74,26 @@ def _is_trained(settings: StudySettings, name: str) -> bool:
 
 def missing(settings: StudySettings) -> str:
     """A sentence where the pictures of a folder are not where they are said to be, or are not as `download` needs them."""
-    try:
-        _listed(settings.download)
-    except ValueError as problem:
-        return str(problem)
-    return ""
+    return _listed(settings.download)[1]
 
 
-def _listed(source: Any) -> tuple[int, int] | None:
-    """Training and test pictures of a folder, counted as `download` does; None for an archive, for what is known, and for what
-    would take longer than choosing should. Raises ValueError where it is not there, or is no study."""
+def _listed(source: Any) -> tuple[tuple[int, int] | None, str]:
+    """Training and test pictures of a folder, counted as `download` does, and what it would refuse, in a sentence.
+
+    Not counted are an archive, what is known, and what would take longer than choosing should.
+    """
     if not isinstance(source, FolderSettings):
-        return None
-    place = folders.find(source.place)
-    if source.place in KNOWN_FOLDERS or not place.is_dir():
-        return None
-    if any(files > MOST_FILES for files in accumulate(len(names) for _, _, names in os.walk(place))):
-        return None
-    counts = folders.obtain_folder(source).counts
-    return counts["train"], counts["test"]
+        return None, ""
+    try:
+        place = folders.find(source.place)
+        if source.place in KNOWN_FOLDERS or not place.is_dir():
+            return None, ""
+        if any(files > MOST_FILES for files in accumulate(len(names) for _, _, names in os.walk(place))):
+            return None, ""
+        counts = folders.obtain_folder(source).counts
+    except ValueError as problem:
+        return None, str(problem)
+    return (counts["train"], counts["test"]), ""
 
 
 def _slow(machine: MachineSettings) -> str:

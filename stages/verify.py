@@ -34,7 +34,7 @@ from study.checking import SettingsError
 from study.data.packed import PACKED, damage, read_index
 from study.training import outputs
 
-NAMED = 3  # of what a place lacks, at most
+MOST_NAMED = 3  # of what a place lacks, at most
 
 
 @dataclass(kw_only=True, slots=True)
@@ -165,8 +165,8 @@ def report_objects(found: Verification, place: remotes.Place, held: dvc_objects.
     )
     found.broken += [f"{one} is damaged in {place.name}; {remedy}" for one in held.damaged]
     if held.lacking and place.whole:
-        named = ", ".join(str(one) for one in held.lacking[:NAMED])
-        more = f" and {len(held.lacking) - NAMED} more files and lists of files" if len(held.lacking) > NAMED else ""
+        named = ", ".join(str(one) for one in held.lacking[:MOST_NAMED])
+        more = f" and {len(held.lacking) - MOST_NAMED} more files and lists of files" if len(held.lacking) > MOST_NAMED else ""
         found.broken.append(f"{place.name} lacks {named}{more}; {remedy}")
     lacking = f", {len(held.lacking)} are not here" if held.lacking else ""
     damaged = f"{len(held.damaged) or 'none'} damaged"

@@ -317,7 +317,7 @@ def _pets(place: Path, training: int = 150) -> None:
 
 
 def test_a_claim_that_is_not_in_order_is_refused_before_anything_is_trained(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("study.judging.protocol.CLAIMS", (replace(CLAIMS[0], kind="efect"), *CLAIMS[1:]))
     monkeypatch.setattr(sys, "argv", ["choose", "sketch"])
