@@ -13,11 +13,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
-from stages import judgements, pin, rejudging, versions
+from stages import judge, judgements, pin, rejudging, versions
 from stages.settings import read_params
 from study import pinning, predictions, provenance, storage
 from study.judging import report, verdicts
@@ -107,10 +108,16 @@ def judged(root: Path, pinned: bool) -> judgements.Judged:
         if pinned:
             kept = read_params(PINNED / "params.yaml")
             return judgements.judged(PINNED, kept, judgements.pinned(PINNED, kept), today)
-        runs = {name: merged(params["train"], lines) for name, lines in params["runs"].items()}
-        curves = {name: merged(CURVE, lines) for name, lines in params["curves"].items()}
-        settings = SimpleNamespace(study="sketch", results=RESULTS, runs=runs, curves=curves, machine=params["machine"])
-        return judgements.judged(RESULTS, params, judgements.working(settings, params, provenance.code()), today)
+        return judgements.judged(RESULTS, params, judgements.working(settings_of(params), params, provenance.code()), today)
+
+
+def settings_of(params: dict[str, Any]) -> Any:
+    """What judging asks of the settings of a study."""
+    runs = {name: merged(params["train"], lines) for name, lines in params["runs"].items()}
+    curves = {name: merged(CURVE, lines) for name, lines in params["curves"].items()}
+    return SimpleNamespace(
+        study="sketch", results=RESULTS, packed=Path("data/sketch"), runs=runs, curves=curves, machine=params["machine"]
+    )
 
 
 @pytest.mark.parametrize("pinned", [False, True], ids=["working", "pinned"])
@@ -352,6 +359,19 @@ def test_a_broken_chain_leaves_the_others_standing(root: Path) -> None:
     found = rows(root, pinned=False)
     assert found["response-normalisation"].verdict.word == verdicts.DIRECTION
     assert found["two-columns"].verdict.word == verdicts.WITHHELD and found["two-columns"].numbers.ours is not None
+
+
+@pytest.mark.parametrize("uncommitted", [False, True])
+def test_the_stage_says_how_many_are_withheld_and_why(root: Path, uncommitted: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    if uncommitted:
+        number_of_the_paper(root, False)
+    with in_folder(root):
+        record: Any = SimpleNamespace(content=provenance.code(), add=lambda **_: None)
+        judge.judge_study(settings_of(read_params()), record)
+        held = json.loads((RESULTS / "judge/claims.json").read_text())["claims"]
+    withheld = [row["id"] for row in held if row["verdict"] == verdicts.WITHHELD]
+    note = f"note: {len(withheld)} are withheld, since {NOT_COMMITTED}"
+    assert bool(withheld) == uncommitted and (note in capsys.readouterr().out) == uncommitted
 
 
 class TestRegistered:

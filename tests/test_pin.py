@@ -1,6 +1,7 @@
 """Pinning and verifying: what is not whole is refused by name, and a byte that differs anywhere is found and named."""
 
 import hashlib
+import io
 import json
 import re
 import shutil
@@ -20,7 +21,7 @@ import torch
 
 from dashboard import query
 from dashboard.reading import Study
-from stages import judgements, pin, verify, versions
+from stages import judgements, pin, remotes, verify, versions
 from stages.settings import load, merged, read_params
 from study import dvc_objects, machine, pinning, provenance, storage
 from study.judging.evidence import Evidence
@@ -559,6 +560,32 @@ def test_what_is_damaged_or_lacking_is_mended_from_a_right_copy(kept: Path, plac
     for path, content in right.items():
         if not path.exists():
             path.write_bytes(content)
+
+
+@pytest.mark.parametrize("mended", [False, True])
+def test_what_mending_could_not_mend_is_not_told_to_be_mended_again(mended: bool) -> None:
+    """Where no right copy was found, the remedy is somebody else's push."""
+    damaged, lacking = (dvc_objects.Stored(f"results/miniature/{name}", "0" * 32) for name in ("train/base", "x.npy"))
+    place = remotes.Place("the remote lab", lambda md5: io.BytesIO(), lambda file, md5: None, whole=True)
+    found, held = verify.Verification(folder=Path("pinned/kept")), dvc_objects.Found(damaged=[damaged], lacking=[lacking])
+    verify.report_objects(found, place, held, "lab", mended)
+    told = "`uv run dvc push` where there is one" if mended else "stages.verify kept --remote lab --mend"
+    assert [one.partition(";")[0] for one in found.broken] == [
+        "results/miniature/train/base is damaged in the remote lab", "the remote lab lacks results/miniature/x.npy",
+    ]  # fmt: skip
+    assert all(told in one for one in found.broken) and not (mended and "--mend" in " ".join(found.broken))
+
+
+@pytest.mark.parametrize(("imported", "remedy"), [(False, "restore it from Git"), (True, "uv run dvc checkout --force ")])
+def test_an_imported_pin_is_brought_back_by_dvc(tmp_path: Path, imported: bool, remedy: str) -> None:
+    folder = tmp_path / "kept"
+    storage.write_bytes(folder / "judge/report.md", b"another")
+    storage.write_json(folder / pinning.MANIFEST, {"judge/report.md": "0" * 64, "params.yaml": "0" * 64})
+    if imported:
+        (tmp_path / "kept.dvc").write_text("outs: []\n")
+    found = verify.Verification(folder=folder)
+    assert verify.verify_pin(found) == ["judge/report.md", "params.yaml"]
+    assert len(found.broken) == 2 and all(remedy in one for one in found.broken)
 
 
 @pytest.mark.slow
