@@ -138,7 +138,8 @@ def _by_recipe(study: Study) -> str:
         recipe, of_seeds = str(settings.get("recipe", "paper")), list(frames.seed_errors(study, run).values())
         if of_seeds and (run == frames.control(study) or recipe != "paper"):
             seeds = "one seed" if len(of_seeds) == 1 else f"{len(of_seeds)} seeds"
-            errors.setdefault(recipe, []).append(f"{run} {amounts.amount(fmean(of_seeds), 'error')} ({seeds})")
+            error = amounts.amount(fmean(of_seeds), "error")
+            errors.setdefault(recipe, []).append(f"{run} {error} ({seeds}, {_schedule(study, run)})")
     if len(errors) < 2:
         return ""
     told = [
@@ -146,6 +147,19 @@ def _by_recipe(study: Study) -> str:
         for recipe, of in errors.items()
     ]
     return f" Trained in this study, top-1 error from ten patches: {'; '.join(told)}."
+
+
+def _schedule(study: Study, run: str) -> str:
+    """When a run's rate was first divided, which tells recipes apart where epochs are few."""
+    curves = frames.curves(study).query("run == @run")
+    if curves.empty:
+        return "its curve is not here"
+    at_first = curves.groupby("seed")["rate"].transform("first")
+    lowered = curves[curves["rate"] < at_first]
+    if lowered.empty:
+        return "its rate never divided"
+    before = curves[(curves["seed"] == lowered.iloc[0]["seed"]) & (curves["rate"] == at_first)]
+    return f"its rate first divided after {int(before['iteration'].iloc[-1]):,} updates"
 
 
 def downloads(study: Study) -> None:
