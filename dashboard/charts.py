@@ -283,6 +283,12 @@ def training(frame: pd.DataFrame, quantity: str, runs: Sequence[str], told: Coll
     return _laid_out(_whole_epochs(figure, shown), "epochs", f"{name} ({unit})")
 
 
+def lines_of(frame: pd.DataFrame, by: str = "run") -> str:
+    """What the lines of a figure of curves are, for its caption: of one seed each there is no mean."""
+    one = frame.groupby(by)["seed"].nunique().max() == 1
+    return "Each line is one training." if one else "Thin lines: one seed each; thick: their mean."
+
+
 def _whole_epochs(figure: go.Figure, frame: pd.DataFrame) -> go.Figure:
     """Ticks at whole epochs: where there are few, Plotly would put some between them."""
     return figure.update_xaxes(dtick=1) if frame["epoch"].max() <= 12 else figure

@@ -57,7 +57,7 @@ def figure_1(study: Study) -> Finding | None:
         table=curves,
         name="figure1",
         alt="Training error over epochs for ReLU (solid) and tanh (dashed), a thin line a seed, and the threshold",
-        source=f"{study.address}. Thin lines: one seed each; thick: their mean. {_rates(study)}.",
+        source=f"{study.address}. {charts.lines_of(curves, 'curve')} {_rates(study)}.",
     )
 
 
@@ -118,7 +118,7 @@ def curves(study: Study, part: pd.DataFrame, quantity: str, names: list[str]) ->
         + (
             "Means of the seeds; a few runs, if chosen, show each of theirs."
             if len(ends) > charts.MANY
-            else "Thin lines: one seed each; thick: their mean."
+            else charts.lines_of(part)
         ),
     )
 

@@ -159,6 +159,12 @@ def test_seeds_that_lie_close_are_told_apart_and_the_axis_says_where_it_begins()
     assert ">0<" in drawings.dots({"a": [5.0]}, "%", "")
 
 
+def test_a_caption_names_a_mean_only_where_several_seeds_have_one() -> None:
+    frame = pd.DataFrame({"run": ["base", "base", "code145"], "seed": [0, 0, 0], "epoch": [1, 2, 1]})
+    assert charts.lines_of(frame) == "Each line is one training."
+    assert "their mean" in charts.lines_of(frame.assign(seed=[0, 1, 0]))
+
+
 def test_tanh_has_the_colour_of_figure_1_in_whichever_order_the_curves_stand() -> None:
     def fills(*names: str) -> dict[str, str]:
         drawn = drawings.dots({name: [1.0] for name in names}, " epochs", "")

@@ -140,7 +140,7 @@ def curves() -> None:
     told = ", ".join(f"{name} {amounts.digits(factor * value)}{'' if unit == '%' else ' '}{unit}" for name, value in ends.items())
     showing.figure(
         charts.training(both, quantity, list(dict.fromkeys(both["run"]))), f"{words.capitalize()} at the end: {told}", both,
-        "compare-curves", f"{words} over epochs of A and B", source="Thin lines: one seed each; thick: their mean.",
+        "compare-curves", f"{words} over epochs of A and B", source=charts.lines_of(both),
     )  # fmt: skip
 
 
