@@ -81,10 +81,11 @@ def components(study: Study) -> Finding | None:
         return None
     largest = table.loc[table["difference"].abs().idxmax()]
     size = amounts.amount(abs(largest["difference"]) / 100, "error difference")
+    single = largest["seeds"] == 1 or len(frames.seed_errors(study, control)) == 1  # then nobody knows how far seeds differ
     return Finding(
         drawing=charts.components(table, control),
         words=f"The largest difference from {control}: {largest['run']} errs {size} "
-        f"{'more' if largest['difference'] > 0 else 'less'}",
+        f"{'more' if largest['difference'] > 0 else 'less'}" + " (from one seed)" * bool(single),
         table=table.drop(columns="values"),
         name="components",
         alt=f"Each run's difference from {control} in points of top-1 error",

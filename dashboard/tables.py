@@ -286,7 +286,7 @@ def hand_made_row(errors: Mapping[str, float], pictures: str) -> pd.DataFrame:
     """The row of the hand-made features, where they were measured."""
     if not errors:
         return pd.DataFrame(columns=list(TABLE_COLUMNS))
-    row = ("here", "hand-made features, linear classifier", 100 * errors["top1"], 100 * errors["top5"], 1, "", "", pictures)
+    row = ("here", "hand-made features", 100 * errors["top1"], 100 * errors["top5"], 1, "", "", pictures)
     return pd.DataFrame([row], columns=list(TABLE_COLUMNS))
 
 

@@ -244,7 +244,7 @@ def test_a_missing_stage_leaves_every_page_standing(stage: str, root: Path) -> N
 
 def test_hand_made_features_stand_beside_the_networks(root: Path) -> None:
     table = opened("sees", view="tables").dataframe[0].value.set_index("row")
-    assert table.loc["here: hand-made features, linear classifier", ["top-1", "top-5"]].tolist() == pytest.approx([48.5, 21.2])
+    assert table.loc["here: hand-made features", ["top-1", "top-5"]].tolist() == pytest.approx([48.5, 21.2])
 
 
 @pytest.mark.parametrize("pinned", [False, True])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -121,8 +122,16 @@ def test_a_study_without_base_compares_the_runs_that_it_has(pin: Study) -> None:
     assert (
         table["claim"].item() == "cifar-normalisation" and table["low"].item() < table["difference"].item() < table["high"].item()
     )
+    said = opened("training", study=pin.address, view="components").header[0].value
+    assert said.startswith("The largest difference from without_normalisation: with_normalisation errs") and "seed" not in said
+
+
+@pytest.mark.parametrize("pin", ["imagewoof"], indirect=True)
+def test_a_difference_of_one_seed_says_so(pin: Study) -> None:
+    (row,) = frames.components(pin, judged.claims(pin)).itertuples()
     app = opened("training", study=pin.address, view="components")
-    assert any("The largest difference from without_normalisation: with_normalisation errs" in head.value for head in app.header)
+    said = f"The largest difference from base: {row.run} errs {row.difference:.2f} points more (from one seed)"
+    assert app.header[0].value == said and math.isnan(row.low)
 
 
 @pytest.mark.parametrize("pin", ["sketch"], indirect=True)
