@@ -226,6 +226,7 @@ def test_what_is_chosen_stays_and_stands_in_the_address(tab: Any, address: str) 
     assert "Kernel 2 of seed 1" in said(tab)
     tab.go_back()
     tab.wait_for_url("**kernel=1-0*")
+    tab.get_by_text("Kernel 0 of seed 1").first.wait_for()  # the address is the earlier one before anything is drawn
     measured.settle(tab)
     assert "Kernel 0 of seed 1" in said(tab)
 
